@@ -1,0 +1,376 @@
+"""The contract between a node and the platform.
+
+A node file declares one node type: its parameters and output as pydantic models and one function under
+``@action`` or ``@trigger``. The form, the checks, the help page and the tests are derived from that declaration.
+A node never reaches for the platform: HTTP client, mail, tables, events and clock arrive in ``ctx``.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from types import MappingProxyType
+from typing import Any, Literal, Protocol, TypeAlias, get_type_hints
+
+from pydantic import BaseModel, ConfigDict
+
+Json: TypeAlias = Any  # a value that JSON can hold: None, bool, int, float, str, list or dict of these
+Effect: TypeAlias = Literal["none", "read", "write", "send"]
+Widget: TypeAlias = Literal[
+    "text",
+    "multiline",
+    "html",
+    "json",
+    "expression",
+    "number",
+    "switch",
+    "select",
+    "table",
+    "columns",
+    "conditions",
+    "pairs",
+    "list",
+]
+
+
+class NodeError(Exception):
+    """The step failed and trying again will not help; *message* is shown to the person who drew the flow."""
+
+    def __init__(self, message: str, *, code: str = "node.failed", param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.param = param
+
+
+class TemporaryError(NodeError):
+    """The step failed for a reason that may pass; the runtime tries again as the node's retry settings say."""
+
+
+class Params(BaseModel):
+    """Base of every node's parameters. They reach the node evaluated and valid."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Output(BaseModel):
+    """Base of every node's output: a JSON object that later nodes read as ``$action.<node id>``."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class FreeOutput(Output):
+    """An output whose fields the flow decides."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+@dataclass(frozen=True)
+class Port:
+    """One output port: *name* is stored in edges, *title* is what the canvas writes beside it."""
+
+    name: str
+    title: str = ""
+
+
+OUT = (Port("out"),)
+ERROR = Port("error", "Error")
+
+
+@dataclass(frozen=True)
+class Routed:
+    """What a node returns to fire another port than ``out``."""
+
+    port: str
+    output: Output
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What ``run`` would do: *effect* is shown in place of acting, *output* stands in for the real one.
+
+    ``effect`` has ``kind`` (``email``, ``http``, ``rows``, ``event``) and what a person wants to see of it.
+    """
+
+    effect: dict[str, Json]
+    output: Output
+
+
+@dataclass(frozen=True)
+class Example:
+    """A documented use that is also a test: *params* evaluated, and the *output* or *error* code they give."""
+
+    title: str
+    params: Mapping[str, Json]
+    output: Mapping[str, Json] | None = None
+    port: str = "out"
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Listen:
+    """What a trigger waits for: events of one name whose payload has the values in *match*.
+
+    *where* is an expression over ``$param``; an event for which it is not true starts nothing.
+    ``event`` is None for a trigger that only a person starts.
+    """
+
+    event: str | None
+    match: Mapping[str, Json] = field(default_factory=dict)
+    where: str | None = None
+
+
+@dataclass(frozen=True)
+class Email:
+    """A message as a flow describes it; addresses are single addr-specs, optionally with a display name."""
+
+    to: Sequence[str]
+    subject: str
+    text: str | None = None
+    html: str | None = None
+    cc: Sequence[str] = ()
+    bcc: Sequence[str] = ()
+    reply_to: str | None = None
+
+
+@dataclass(frozen=True)
+class SentEmail:
+    """*via* is ``smtp`` or ``mailbox``."""
+
+    message_id: str
+    via: str
+
+
+@dataclass(frozen=True)
+class HttpResponse:
+    """A whole answer; *body* is at most the outbound limit and already decompressed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Http(Protocol):
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout_s: float = 30,
+    ) -> HttpResponse:
+        """Send one request through the guarded client; raises NodeError or TemporaryError."""
+
+
+class Mail(Protocol):
+    def preview(self, email: Email) -> dict[str, Json]:
+        """Return the message as it would leave: ``from``, ``to``, ``subject``, ``text``, ``html``, ``via``.
+
+        Raises NodeError for an address or header that cannot be sent.
+        """
+
+    async def send(self, email: Email, *, idempotency_key: str) -> SentEmail: ...
+
+
+class Tables(Protocol):
+    """Datahub rows, inside the transaction of the step. *table* is a table's name or id. Raises NodeError."""
+
+    def find(
+        self, table: str, where: Json = None, *, order_by: str | None = None, limit: int = 100
+    ) -> list[dict[str, Json]]: ...
+    def count(self, table: str, where: Json = None) -> int: ...
+    def check(self, table: str, values: Mapping[str, Json], *, partial: bool = False) -> dict[str, Json]:
+        """Return *values* as they would be stored, without storing them."""
+
+    def insert(self, table: str, values: Mapping[str, Json]) -> dict[str, Json]: ...
+    def update(self, table: str, where: Json, values: Mapping[str, Json]) -> int: ...
+    def delete(self, table: str, where: Json) -> int: ...
+
+
+class Events(Protocol):
+    def emit(self, name: str, payload: Mapping[str, Json]) -> str:
+        """Record an event in the transaction of the step and return its id."""
+
+
+class Context(Protocol):
+    """What a running step is given."""
+
+    @property
+    def idempotency_key(self) -> str: ...  # the same in every attempt of this step
+    @property
+    def now(self) -> datetime: ...  # UTC, recorded at the start of the run
+    @property
+    def http(self) -> Http: ...
+    @property
+    def mail(self) -> Mail: ...
+    @property
+    def tables(self) -> Tables: ...
+    @property
+    def events(self) -> Events: ...
+
+
+Result: TypeAlias = Output | Routed
+PortsOf: TypeAlias = Callable[[Mapping[str, Json]], tuple[Port, ...]]
+
+
+@dataclass(frozen=True)
+class NodeType:
+    """A declaration. *ports* reads the raw parameters, because a switch has a port for each case."""
+
+    type: str
+    kind: Literal["trigger", "action"]
+    title: str
+    category: str
+    icon: str  # a Material Symbols name
+    params: builtins.type[Params]
+    output: builtins.type[Output]  # of a trigger: the payload it brings
+    ports: PortsOf
+    effect: Effect
+    is_repeatable: bool  # after a crash with unknown outcome, calling again with the same key is safe
+    run: Callable[[Any, Context], Result | Awaitable[Result]] | None
+    plan: Callable[[Any, Context], Plan] | None
+    listen: Callable[[Any], Listen] | None
+    sample: Mapping[str, Json] | None
+    summary: str  # format string over the raw parameters: the grey line on the card
+    doc: str
+    examples: tuple[Example, ...] = field(default=())
+
+    @property
+    def is_async(self) -> bool:
+        return inspect.iscoroutinefunction(self.run)
+
+    @property
+    def hint(self) -> str:
+        """The first line of the node's documentation."""
+        return self.doc.strip().splitlines()[0].rstrip(".")
+
+
+def ui(
+    widget: Widget | None = None, *, placeholder: str | None = None, is_advanced: bool = False, is_literal: bool = False
+) -> dict[str, Json]:
+    """Return ``json_schema_extra`` for a Field: how the form shows it.
+
+    *is_literal*: the value is never an expression (it decides ports or what a trigger listens to).
+    """
+    extra: dict[str, Json] = {}
+    if widget:
+        extra["widget"] = widget
+    if placeholder:
+        extra["placeholder"] = placeholder
+    if is_advanced:
+        extra["advanced"] = True
+    if is_literal:
+        extra["literal"] = True
+    return extra
+
+
+def _fixed(ports: tuple[Port, ...]) -> PortsOf:
+    return lambda _params: ports
+
+
+def action(
+    *,
+    title: str,
+    category: str,
+    icon: str = "bolt",
+    effect: Effect = "none",
+    ports: tuple[Port, ...] | PortsOf = OUT,
+    output: type[Output] | None = None,
+    plan: Callable[[Any, Context], Plan] | None = None,
+    is_repeatable: bool = True,
+    summary: str = "",
+    examples: Sequence[Example] = (),
+) -> Callable[[Callable[[Any, Context], Any]], NodeType]:
+    """Return a decorator that turns a function ``(params, ctx) -> Output`` into a NodeType; it registers nothing.
+
+    *output* is given where the function returns Routed and so does not say its model.
+    """
+
+    def declare(function: Callable[[Any, Context], Any]) -> NodeType:
+        if effect in ("write", "send") and plan is None:
+            raise TypeError(f"{function.__name__} has an effect and needs a plan")
+        if effect == "write" and inspect.iscoroutinefunction(function):
+            raise TypeError(f"{function.__name__} writes in the step's transaction and cannot be async")
+        hints = get_type_hints(function)
+        return NodeType(
+            type=function.__name__,
+            kind="action",
+            title=title,
+            category=category,
+            icon=icon,
+            params=hints["params"],
+            output=output or hints["return"],
+            ports=ports if callable(ports) else _fixed(ports),
+            effect=effect,
+            is_repeatable=is_repeatable,
+            run=function,
+            plan=plan,
+            listen=None,
+            sample=None,
+            summary=summary,
+            doc=inspect.getmodule(function).__doc__ or "",
+            examples=tuple(examples),
+        )
+
+    return declare
+
+
+def trigger(
+    *,
+    title: str,
+    payload: type[Output],
+    sample: Mapping[str, Json],
+    type: str | None = None,
+    icon: str = "bolt",
+    category: str = "Triggers",
+    summary: str = "",
+) -> Callable[[Callable[[Any], Listen]], NodeType]:
+    """Return a decorator that turns a function ``(params) -> Listen`` into a NodeType.
+
+    *type* is given where the published event name is the node type's name and no Python name.
+    """
+
+    def declare(function: Callable[[Any], Listen]) -> NodeType:
+        hints = get_type_hints(function)
+        return NodeType(
+            type=type or function.__name__,
+            kind="trigger",
+            title=title,
+            category=category,
+            icon=icon,
+            params=hints["params"],
+            output=payload,
+            ports=_fixed(OUT),
+            effect="none",
+            is_repeatable=True,
+            run=None,
+            plan=None,
+            listen=function,
+            sample=sample,
+            summary=summary,
+            doc=inspect.getmodule(function).__doc__ or "",
+        )
+
+    return declare
+
+
+@cache
+def load() -> Mapping[str, NodeType]:
+    """Return every node type in this package by its type name, triggers first, then by category and title."""
+    package = importlib.import_module("nodes")
+    found: list[NodeType] = []
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.name == "spec":
+            continue
+        members = vars(importlib.import_module(f"nodes.{module.name}"))
+        found += [value for value in members.values() if isinstance(value, NodeType)]
+    found.sort(key=lambda node: (node.kind != "trigger", node.category, node.title))
+    return MappingProxyType({node.type: node for node in found})

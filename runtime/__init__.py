@@ -1,0 +1,1 @@
+"""Flow document, graph, expressions, engine and the service behind all three doors."""

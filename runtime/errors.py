@@ -1,0 +1,74 @@
+"""What the runtime refuses: problems with a code, a place and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong. *code* is stable, *message* is for people; *node* and *param* say where."""
+
+    code: str
+    message: str
+    node: str | None = None
+    param: str | None = None
+    severity: str = "error"  # error: stops publishing; warning: does not
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the published shape, without empty places."""
+        shape: dict[str, Any] = {"code": self.code, "message": self.message}
+        if self.node is not None:
+            shape["node"] = self.node
+        if self.param is not None:
+            shape["param"] = self.param
+        if self.severity != "error":
+            shape["severity"] = self.severity
+        return shape
+
+
+class RuntimeFault(Exception):
+    """Base of the runtime's errors; carries every problem found and the HTTP status that tells it."""
+
+    status = 422
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = list(problems)
+
+
+class Invalid(RuntimeFault):
+    """The request or document is wrong; nothing was changed."""
+
+
+class BadRequest(RuntimeFault):
+    status = 400
+
+
+class Unauthorized(RuntimeFault):
+    status = 401
+
+
+class NotFound(RuntimeFault):
+    status = 404
+
+
+class Conflict(RuntimeFault):
+    """Someone else changed it, or it is in a state that does not allow this."""
+
+    status = 409
+
+
+class TooLarge(RuntimeFault):
+    status = 413
+
+
+class TooMany(RuntimeFault):
+    status = 429
+
+
+class Unavailable(RuntimeFault):
+    """The engine or the database cannot answer now; nothing was accepted; try again."""
+
+    status = 503

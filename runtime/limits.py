@@ -1,0 +1,26 @@
+"""Every limit in one place; messages and tests read them from here."""
+
+PAYLOAD_BYTES = 1_000_000  # one event's payload as JSON
+PAYLOAD_DEPTH = 64
+PAYLOAD_KEYS = 20_000  # of all objects in a payload together
+BATCH_EVENTS = 1_000  # one CloudEvents batch
+DOCUMENT_BYTES = 5_000_000
+FLOW_NODES = 2_000
+FLOW_EDGES = 8_000
+NAME_CHARS = 200
+OUTPUT_BYTES = 1_000_000  # one step's output as JSON
+
+EXPRESSION_CHARS = 4_096
+EXPRESSION_NODES = 400
+EXPRESSION_DEPTH = 50
+
+HTTP_RESPONSE_BYTES = 5_000_000  # after decompression
+HTTP_TIMEOUT_S = 120
+
+EVENT_DEPTH = 16  # flows starting flows
+SAME_FLOW_IN_PATH = 3
+QUEUE_RUNS = 20_000  # open runs before new events are answered 503
+STEPS_AT_ONCE = 64  # waiting for the outside world, per engine
+
+ATTEMPTS = 10
+RETRY_DELAY_S = 3_600

@@ -1,0 +1,52 @@
+"""Settings from the environment, all named ``PULSEWIRE_…``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What an installation can set; everything has a default that works on a laptop."""
+
+    model_config = SettingsConfigDict(env_prefix="PULSEWIRE_", extra="ignore")
+
+    data_dir: Path = Field(Path("data"), description="Where the database, the secret key and the lock live.")
+    database_url: str | None = Field(None, description="Default: SQLite in the data directory.")
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    base_url: str | None = Field(None, description="How people reach this server; default from host and port.")
+    smtp_url: SecretStr | None = Field(None, description="smtp://user:password@host:587?tls=starttls&from=a@b.c")
+    secret_key: SecretStr | None = Field(None, description="Made on first start and kept in the data directory.")
+    workers: int = Field(1, ge=1, le=64, description="Engine processes.")
+    allow_hosts: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset(), description="Comma-separated host or host:port exceptions to the outbound guard."
+    )
+    env_names: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset(), description="Comma-separated environment variables that flows may read as $env.NAME."
+    )
+
+    @field_validator("allow_hosts", "env_names", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @property
+    def url(self) -> str:
+        """The SQLAlchemy URL of the database."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'pulsewire.db').resolve()}"
+
+    @property
+    def public_url(self) -> str:
+        """The base of every link this server gives out, without a slash at the end."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - compared, not bound
+        return (self.base_url or f"http://{host}:{self.port}").rstrip("/")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that flows may read."""
+        return {name: os.environ[name] for name in self.env_names if name in os.environ}

@@ -1,0 +1,236 @@
+"""Every table the platform itself keeps. Rows of the person's own data tables are made by ``backend/datahub``.
+
+Points in time are UTC, stored as whole microseconds since 1970; JSON is stored as text.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Text, TypeDecorator, UniqueConstraint
+from sqlalchemy.engine import Dialect
+from sqlmodel import Field, SQLModel
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_us(moment: datetime) -> int:
+    """Return *moment* as whole microseconds since 1970, as the hot tables store it."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def from_us(value: int) -> datetime:
+    """Return the UTC time that ``to_us`` stored."""
+    return EPOCH + timedelta(microseconds=value)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware UTC datetime, stored as whole microseconds since 1970."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else to_us(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else from_us(value)
+
+
+class JsonText(TypeDecorator[Any]):
+    """A JSON value, stored as text; SQL NULL is None."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else orjson.dumps(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else orjson.loads(value)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _time(*, nullable: bool = False, index: bool = False) -> Any:
+    return Column(UtcTime, nullable=nullable, index=index)
+
+
+class Flow(SQLModel, table=True):
+    """One flow: its draft document, which *revision* counts, and the version that is live."""
+
+    __tablename__ = "flow"
+
+    id: str = Field(primary_key=True)
+    name: str
+    state: str = "draft"  # draft, published, paused
+    draft: dict[str, Any] = Field(sa_column=Column(JsonText, nullable=False))
+    revision: int = 1
+    published_version: int | None = None
+    published_revision: int | None = None  # the draft revision that the live version was made of
+    created_at: datetime = Field(default_factory=_now, sa_column=_time())
+    updated_at: datetime = Field(default_factory=_now, sa_column=_time())
+
+
+class FlowVersion(SQLModel, table=True):
+    """A published document; never changed."""
+
+    __tablename__ = "flow_version"
+
+    flow_id: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    document: dict[str, Any] = Field(sa_column=Column(JsonText, nullable=False))
+    created_at: datetime = Field(default_factory=_now, sa_column=_time())
+
+
+class FlowEdit(SQLModel, table=True):
+    """One undoable change of a draft: its operations and their inverse."""
+
+    __tablename__ = "flow_edit"
+    __table_args__ = (Index("ix_flow_edit_flow", "flow_id", "id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    flow_id: str
+    operations: list[dict[str, Any]] = Field(sa_column=Column(JsonText, nullable=False))
+    inverse: list[dict[str, Any]] = Field(sa_column=Column(JsonText, nullable=False))
+    merge_key: str | None = None
+    is_undone: bool = False
+    edited_at: datetime = Field(default_factory=_now, sa_column=_time())
+
+
+class Subscription(SQLModel, table=True):
+    """A trigger of a live flow: which events start it."""
+
+    __tablename__ = "subscription"
+
+    flow_id: str = Field(primary_key=True)
+    node: str = Field(primary_key=True)
+    version: int
+    event: str = Field(index=True)
+    match: dict[str, Any] = Field(sa_column=Column(JsonText, nullable=False))
+
+
+class EventRow(SQLModel, table=True):
+    """An event that was accepted. *path* names the flows that led to it."""
+
+    __tablename__ = "event"
+
+    id: str = Field(primary_key=True)
+    name: str = Field(index=True)
+    payload: dict[str, Any] = Field(sa_column=Column(JsonText, nullable=False))
+    digest: str | None = None  # of name and payload, where the sender chose the id
+    root_id: str
+    parent_run: int | None = None
+    depth: int = 0
+    path: list[str] = Field(sa_column=Column(JsonText, nullable=False))
+    created_at: datetime = Field(default_factory=_now, sa_column=_time(index=True))
+
+
+class RunRow(SQLModel, table=True):
+    """One execution of a flow version, or of the draft in *document* when it is a test."""
+
+    __tablename__ = "run"
+    __table_args__ = (
+        Index("ix_run_flow", "flow_id", "id"),
+        Index("ix_run_status", "status", "id"),
+        Index("ix_run_open", "status", "wake_at", sqlite_where=Column("status").in_(["queued", "running", "waiting"])),
+        {"sqlite_autoincrement": True},  # an id is never used twice
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
+    flow_id: str
+    version: int | None = None
+    document: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))
+    trigger: str  # the node it starts at
+    event_id: str | None = Field(default=None, index=True)
+    payload: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))  # None: the event's
+    status: str = "queued"  # queued, running, waiting, succeeded, failed, cancelled
+    is_test: bool = False
+    is_simulated: bool = False
+    epoch: int = 0  # raised by every claim; a write with an older one is refused
+    parent_run: int | None = None  # the run this one retries
+    error: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))  # message, code, node
+    wake_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
+    created_at: datetime = Field(default_factory=_now, sa_column=_time())
+    started_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
+    ended_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
+
+
+class StepRow(SQLModel, table=True):
+    """One node's execution within a run; *iteration* is empty outside a loop."""
+
+    __tablename__ = "step"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    run_id: int = Field(primary_key=True)
+    node: str = Field(primary_key=True)
+    iteration: str = Field(default="", primary_key=True)
+    attempt: int = 1
+    status: str  # running, done, failed, skipped, unknown, waiting (for its next attempt)
+    port: str | None = None
+    input: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))
+    output: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))
+    error: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))  # message, code, step
+    effect: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))
+    started_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
+    ended_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
+
+
+class DataTable(SQLModel, table=True):
+    """A person's table: its settings. The rows live in the SQL table named *physical*."""
+
+    __tablename__ = "data_table"
+
+    id: str = Field(primary_key=True)
+    name: str
+    folded_name: str = Field(unique=True)  # casefolded, so that two names never differ in case alone
+    description: str = ""
+    physical: str = Field(unique=True)
+    columns: list[dict[str, Any]] = Field(sa_column=Column(JsonText, nullable=False))
+    created_at: datetime = Field(default_factory=_now, sa_column=_time())
+    updated_at: datetime = Field(default_factory=_now, sa_column=_time())
+
+
+class MailboxMessage(SQLModel, table=True):
+    """A message the built-in mailbox kept, as it would have left."""
+
+    __tablename__ = "mailbox_message"
+    __table_args__ = (UniqueConstraint("idempotency_key"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    idempotency_key: str
+    message_id: str
+    sender: str
+    recipients: list[str] = Field(sa_column=Column(JsonText, nullable=False))
+    subject: str
+    source: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    run_id: int | None = None
+    is_read: bool = False
+    created_at: datetime = Field(default_factory=_now, sa_column=_time())
+
+
+class ApiKey(SQLModel, table=True):
+    """An API key: only its SHA-256 is kept, and its first characters to tell it apart."""
+
+    __tablename__ = "api_key"
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str
+    prefix: str
+    digest: str = Field(unique=True)
+    created_at: datetime = Field(default_factory=_now, sa_column=_time())
+    last_used_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
+
+
+class Setting(SQLModel, table=True):
+    """One settings group, such as ``smtp``; secrets inside it are encrypted."""
+
+    __tablename__ = "setting"
+
+    key: str = Field(primary_key=True)
+    value: dict[str, Any] = Field(sa_column=Column(JsonText, nullable=False))
+    updated_at: datetime = Field(default_factory=_now, sa_column=_time())
