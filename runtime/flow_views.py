@@ -1,0 +1,109 @@
+"""What the doors are told about flows: values, never rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from runtime.errors import Problem
+
+
+@dataclass(frozen=True)
+class FlowView:
+    """One flow with its draft; *revision* counts the draft's changes."""
+
+    id: str
+    name: str
+    state: str  # draft, published, paused
+    draft: dict[str, Any]
+    published_version: int | None
+    problems: tuple[Problem, ...]
+    revision: int
+    has_unpublished_changes: bool
+    updated_at: datetime
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the published shape of a flow."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "state": self.state,
+            "draft": self.draft,
+            "published_version": self.published_version,
+            "problems": [problem.as_json() for problem in self.problems],
+            "revision": self.revision,
+            "has_unpublished_changes": self.has_unpublished_changes,
+            "updated_at": self.updated_at.isoformat(),
+        }
+
+
+@dataclass(frozen=True)
+class LastRun:
+    id: int
+    status: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class FlowSummary:
+    """One line of the list of flows. *problem_count* counts errors, not warnings."""
+
+    id: str
+    name: str
+    description: str
+    state: str
+    node_count: int
+    trigger_types: tuple[str, ...]
+    updated_at: datetime
+    published_version: int | None
+    has_unpublished_changes: bool
+    problem_count: int
+    last_run: LastRun | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the published shape of a flow in a list."""
+        last = self.last_run
+        return {
+            "id": self.id,
+            "name": self.name,
+            "description": self.description,
+            "state": self.state,
+            "node_count": self.node_count,
+            "trigger_types": list(self.trigger_types),
+            "updated_at": self.updated_at.isoformat(),
+            "published_version": self.published_version,
+            "has_unpublished_changes": self.has_unpublished_changes,
+            "problem_count": self.problem_count,
+            "last_run": last and {"id": last.id, "status": last.status, "created_at": last.created_at.isoformat()},
+        }
+
+
+@dataclass(frozen=True)
+class PublishedVersion:
+    version: int
+    created_at: datetime
+    is_live: bool
+
+
+@dataclass(frozen=True)
+class EditResult:
+    """What became of a list of operations; *refused* pairs each operation left out with its problem."""
+
+    revision: int
+    applied: list[dict[str, Any]]
+    refused: list[tuple[dict[str, Any], Problem]]
+    problems: list[Problem]
+
+
+@dataclass(frozen=True)
+class FlowChange:
+    """A draft moved to *revision*; *operations* is None where only the whole document tells it (also: deleted).
+
+    *origin* is whoever asked for the change, so that it can skip its own echo.
+    """
+
+    flow_id: str
+    revision: int
+    operations: list[dict[str, Any]] | None
+    origin: str | None
