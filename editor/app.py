@@ -1,0 +1,40 @@
+"""The pages, mounted on the HTTP application."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nicegui import app as pages
+from nicegui import run, ui
+from starlette.staticfiles import StaticFiles
+
+from editor import error_pages, flow_page, flows_page, mailbox_page, run_page, runs_page, settings_page, theme
+from editor import table_page, tables_page
+
+if TYPE_CHECKING:
+    from runtime.app import App
+
+RECONNECT_S = 60
+VIEWPORT = "width=device-width, initial-scale=1, viewport-fit=cover"
+PAGES = (flows_page, flow_page, runs_page, run_page, tables_page, table_page, mailbox_page, settings_page)
+
+
+def add_pages(app: App) -> None:
+    """Mount every page and the static files on ``app.http``; call once, after its own routes are there."""
+    run.process_pool_start_method = "spawn"
+    pages.state.pulsewire = app.service
+    theme.install()
+    error_pages.register()
+    for page in PAGES:
+        page.register(app)
+    app.http.mount("/static", StaticFiles(directory=theme.STATIC), name="static")
+    ui.run_with(
+        app.http,
+        title="Pulsewire",
+        favicon=theme.STATIC / "favicon.svg",
+        viewport=VIEWPORT,
+        dark=None,
+        tailwind=False,
+        reconnect_timeout=RECONNECT_S,
+        show_welcome_message=False,
+    )

@@ -1,0 +1,144 @@
+"""The shell around every page: navigation, heading and place for the content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from nicegui import app as pages
+from nicegui import run, ui
+from nicegui.element import Element
+
+from editor import theme
+
+Layout = Literal["list", "narrow", "wide", "full"]
+
+PLACES = (
+    ("flows", "/", "account_tree", "Flows"),
+    ("runs", "/runs", "history", "Runs"),
+    ("tables", "/tables", "table", "Tables"),
+    ("mailbox", "/mailbox", "inbox", "Mailbox"),
+    ("settings", "/settings", "settings", "Settings"),
+)
+THEMES = (("auto", "contrast", "Follow the system"), ("light", "light_mode", "Light"), ("dark", "dark_mode", "Dark"))
+UNREAD_EVERY_S = 10.0
+
+
+def icon(name: str) -> ui.icon:
+    """Draw a Material Symbols icon by its plain name, such as ``table``."""
+    return ui.icon(f"sym_r_{name}").props("aria-hidden=true")
+
+
+def box(classes: str = "", tag: str = "div") -> Element:
+    """Return a plain element with these classes."""
+    element = ui.element(tag)
+    if classes:
+        element.classes(classes)
+    return element
+
+
+@contextmanager
+def frame(
+    title: str,
+    *,
+    active: str,
+    actions: Callable[[], object] | None = None,
+    layout: Layout = "list",
+    heading: bool = True,
+) -> Iterator[Element]:
+    """Draw the shell and yield the element that holds the page's content.
+
+    *active* is the place in the navigation (``flows``, ``runs``, ``tables``, ``mailbox``, ``settings``); *actions*
+    draws what stands right of the heading. *layout*: ``list`` and ``narrow`` centre the content, ``wide`` lets it
+    fill the width, ``full`` gives it the whole height too, with neither heading nor padding.
+    """
+    theme.dress()
+    ui.page_title(f"{title} · Pulsewire" if title else "Pulsewire")
+    counts: list[ui.label] = []
+    ui.link("Skip to content", "#content").classes(replace="pw-skip")
+    with box("pw-shell"):
+        _navigation(active, counts)
+        _top_bar()
+        with box("pw-main" + (" pw-main--full" if layout == "full" else ""), "main").props("id=content tabindex=-1"):
+            if heading and layout != "full":
+                with box(f"pw-head pw-head--{layout}", "header"):
+                    with box(tag="h1").classes("pw-clip"):
+                        ui.label(title).classes("pw-clip")
+                    if actions:
+                        with box("pw-head-actions"):
+                            actions()
+            with box(f"pw-body pw-body--{layout}") as content:
+                yield content
+        _tabs(active, counts)
+    _watch_unread(counts)
+
+
+def _navigation(active: str, counts: list[ui.label]) -> None:
+    with box("pw-nav", "nav").props('aria-label="Main"'):
+        _brand()
+        for key, target, symbol, title in PLACES:
+            with _place(target, key == active, "pw-link"):
+                icon(symbol)
+                ui.label(title).classes("pw-link-text")
+                _count(key, counts)
+        with box("pw-nav-end"):
+            _theme_switch("pw-link", is_named=True)
+            with box("pw-link pw-fold", "button").props('type=button aria-label="Fold or unfold the navigation"') as fold:
+                icon("left_panel_close")
+                ui.label("Fold").classes("pw-link-text")
+            fold.on("click", js_handler="() => window.pulsewireNav.toggle()")
+
+
+def _brand() -> None:
+    with ui.link(target="/").classes(replace="pw-brand").props('aria-label="Pulsewire, all flows"'):
+        ui.element("img").props(f'src="{theme.asset("favicon.svg")}" alt=""')
+        ui.label("Pulsewire").classes("pw-link-text")
+
+
+def _place(target: str, is_active: bool, classes: str) -> ui.link:
+    link = ui.link(target=target).classes(replace=classes)
+    return link.props("aria-current=page") if is_active else link
+
+
+def _count(key: str, counts: list[ui.label]) -> None:
+    if key == "mailbox":
+        counts.append(ui.label("").classes("pw-count"))
+
+
+def _theme_switch(classes: str, *, is_named: bool) -> None:
+    with box(classes, "button").props('type=button aria-label="Change the theme"') as switch:
+        for mode, symbol, title in THEMES:
+            icon(symbol).classes(f"pw-theme-icon pw-theme-{mode}")
+            if is_named:
+                ui.label(title).classes(f"pw-link-text pw-theme-icon pw-theme-{mode}")
+    switch.on("click", js_handler="() => window.pulsewireTheme.next()")
+
+
+def _top_bar() -> None:
+    with box("pw-topbar", "header"):
+        _brand()
+        with box("pw-topbar-actions"):
+            _theme_switch("pw-round", is_named=False)
+
+
+def _tabs(active: str, counts: list[ui.label]) -> None:
+    with box("pw-tabs", "nav").props('aria-label="Main, below"'):
+        for key, target, symbol, title in PLACES:
+            with _place(target, key == active, "pw-tab"):
+                icon(symbol)
+                ui.label(title)
+                _count(key, counts)
+
+
+def _watch_unread(counts: list[ui.label]) -> None:
+    service = getattr(pages.state, "pulsewire", None)
+    if service is None:
+        return
+
+    async def refresh() -> None:
+        unread = await run.io_bound(service.mailbox.unread_count)
+        for label in counts:
+            label.set_text(str(min(unread, 99)) if unread else "")
+
+    ui.timer(UNREAD_EVERY_S, refresh, immediate=True)
