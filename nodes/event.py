@@ -1,0 +1,47 @@
+"""Start when an event of a given name was reported.
+
+Out     the event's payload, an object
+Units   none
+Effect  none
+Errors  none of its own
+Source  any event: the backend's, those of ``POST /api/events``, those of *Emit event*
+"""
+
+from pydantic import Field
+
+from nodes.spec import FreeOutput, Listen, Params, trigger, ui
+
+
+class EventParams(Params):
+    event: str = Field(
+        title="Event",
+        description="Name of the event, exactly as it is reported.",
+        min_length=1,
+        max_length=200,
+        json_schema_extra=ui("text", placeholder="shop.order_paid", is_literal=True),
+    )
+    filter: str = Field(
+        "",
+        title="Filter",
+        description="An expression over $param; the flow starts only when it is true.",
+        max_length=4096,
+        json_schema_extra=ui("expression", placeholder="{{ $param.total > 100 }}"),
+    )
+
+
+@trigger(
+    title="Event",
+    icon="sensors",
+    payload=FreeOutput,
+    sample={"id": "order-1001", "total": 120},
+    summary="{event}",
+)
+def event(params: EventParams) -> Listen:
+    return Listen(params.event, where=_in_braces(params.filter.strip()))
+
+
+def _in_braces(expression: str) -> str | None:
+    """Return *expression* as ``{{ … }}``, which a person may leave out; None when there is none."""
+    if not expression or expression.startswith("{{"):
+        return expression or None
+    return f"{{{{ {expression} }}}}"

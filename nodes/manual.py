@@ -1,0 +1,24 @@
+"""Start when a person presses *Run* or a program asks for it.
+
+Out     the payload that was given, an object; empty when none was
+Units   none
+Effect  none
+Errors  none of its own
+Source  a person's request; no event starts it
+"""
+
+from nodes.spec import FreeOutput, Listen, Params, trigger
+
+
+class ManualParams(Params):
+    pass
+
+
+@trigger(
+    title="Manual start",
+    icon="touch_app",
+    payload=FreeOutput,
+    sample={},
+)
+def manual(params: ManualParams) -> Listen:
+    return Listen(None)

@@ -1,0 +1,23 @@
+"""Start when a data table was cleared with *Clear table* or the API.
+
+Out     ``{"ID": str, "Name": str, "Description": str}``, the table that lost its rows
+Units   none
+Effect  none
+Errors  none of its own
+Source  event ``api.dataTable_emptied``, reported once per change in the transaction of the change
+"""
+
+from nodes.spec import Listen, trigger
+from nodes.table_event import SAMPLE, TableEventParams, TableEventPayload, listen_to
+
+
+@trigger(
+    type="api.dataTable_emptied",
+    title="Table emptied",
+    icon="delete_sweep",
+    payload=TableEventPayload,
+    sample=SAMPLE,
+    summary="{table}",
+)
+def on_table_emptied(params: TableEventParams) -> Listen:
+    return listen_to("api.dataTable_emptied", params.table)
