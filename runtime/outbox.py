@@ -1,0 +1,177 @@
+"""The outbox: an event's row and one run row for each published trigger that waits for it.
+
+This is the only place that knows which flows an event starts. ``record`` does it in a session; ``Subscriptions``
+does the same for the journal's writer, which keeps the subscriptions in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import orjson
+from sqlmodel import Session, col, select
+
+from runtime import limits
+from runtime.errors import Invalid, Problem
+from storage.journal_rows import EventSeed, RunSeed
+from storage.tables import EventRow, RunRow, Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event that is handed in. The last four say what led to it."""
+
+    name: str
+    payload: dict[str, Any]
+    id: str | None = None
+    root_id: str | None = None
+    parent_run: int | None = None
+    depth: int = 0
+    path: tuple[str, ...] = ()
+
+
+class Subscriber(NamedTuple):
+    """A trigger of a live flow."""
+
+    flow_id: str
+    version: int
+    node: str
+    match: Mapping[str, Any]
+
+
+def seed(event: NewEvent) -> EventSeed:
+    """Return *event* as it is stored, with an id of its own unless the sender chose one.
+
+    Raises Invalid for a payload that is no JSON object.
+    """
+    try:
+        text = orjson.dumps(event.payload).decode()
+    except (TypeError, ValueError) as error:
+        raise Invalid(Problem("event.payload_invalid", "The payload is not a JSON object.")) from error
+    event_id = event.id or str(uuid4())
+    digest = _digest(event) if event.id else None
+    root = event.root_id or event_id
+    return EventSeed(
+        *(event_id, event.name, event.payload, text, digest, root, event.parent_run, event.depth, tuple(event.path))
+    )
+
+
+def runs_for(subscribers: Iterable[Subscriber], event: EventSeed) -> list[RunSeed]:
+    """Return the runs that *event* starts; one that would close a loop carries its error and is never started."""
+    return [
+        RunSeed(found.flow_id, found.version, found.node, _loop_error(found.flow_id, event))
+        for found in subscribers
+        if all(key in event.payload and event.payload[key] == value for key, value in found.match.items())
+    ]
+
+
+def record(
+    session: Session,
+    event_name: str,
+    payload: dict[str, Any],
+    *,
+    id: str | None = None,
+    causality: NewEvent | None = None,
+    now: datetime | None = None,
+) -> tuple[str, list[int]]:
+    """Write an event and the runs it starts in the session's transaction; return its id and theirs.
+
+    *causality* carries root, parent run, depth and path where a run caused the event.
+    An id that was seen before writes nothing and returns the runs of the first time; raises Invalid
+    (``event.id_reused``) where it came with another name or payload.
+    """
+    cause = causality or NewEvent(event_name, payload)
+    event = seed(NewEvent(event_name, payload, id, cause.root_id, cause.parent_run, cause.depth, cause.path))
+    if event.digest and (known := session.get(EventRow, event.id)) is not None:
+        if known.digest != event.digest:
+            raise id_reused(event.id)
+        ids = session.exec(select(RunRow.id).where(RunRow.event_id == event.id)).all()
+        return event.id, [run_id for run_id in ids if run_id is not None]
+    moment = now or datetime.now(UTC)
+    session.add(
+        EventRow(
+            id=event.id,
+            name=event.name,
+            payload=event.payload,
+            digest=event.digest,
+            root_id=event.root_id,
+            parent_run=event.parent_run,
+            depth=event.depth,
+            path=list(event.path),
+            created_at=moment,
+        )
+    )
+    runs = [_run_row(run, event.id, moment) for run in runs_for(_subscribers(session, event.name), event)]
+    session.add_all(runs)
+    session.flush()
+    return event.id, [run.id for run in runs if run.id is not None and run.status == "queued"]
+
+
+def id_reused(event_id: str) -> Invalid:
+    """Return the refusal of an event id that came back with something else."""
+    message = f"An event with the id {event_id[:100]!r} exists with another name or payload. Send a new id."
+    return Invalid(Problem("event.id_reused", message))
+
+
+class Subscriptions:
+    """The journal's view of the live triggers, read again whenever another process has committed."""
+
+    def __init__(self) -> None:
+        self._by_event: dict[str, list[Subscriber]] = {}
+
+    def refresh(self, cursor: sqlite3.Cursor) -> None:
+        """Read the subscriptions anew, in the cursor's transaction."""
+        found: dict[str, list[Subscriber]] = {}
+        for event, flow_id, version, node, match in cursor.execute(
+            "SELECT event, flow_id, version, node, match FROM subscription ORDER BY flow_id, node"
+        ):
+            found.setdefault(event, []).append(Subscriber(flow_id, version, node, orjson.loads(match)))
+        self._by_event = found
+
+    def route(self, event: EventSeed) -> list[RunSeed]:
+        """Return the runs that *event* starts."""
+        return runs_for(self._by_event.get(event.name, ()), event)
+
+
+def _subscribers(session: Session, event_name: str) -> list[Subscriber]:
+    rows: Sequence[Subscription] = session.exec(
+        select(Subscription)
+        .where(Subscription.event == event_name)
+        .order_by(col(Subscription.flow_id), col(Subscription.node))
+    ).all()
+    return [Subscriber(row.flow_id, row.version, row.node, row.match) for row in rows]
+
+
+def _run_row(run: RunSeed, event_id: str, moment: datetime) -> RunRow:
+    error = None if run.error is None else orjson.loads(run.error)
+    return RunRow(
+        flow_id=run.flow_id,
+        version=run.version,
+        trigger=run.trigger,
+        event_id=event_id,
+        status="queued" if error is None else "failed",
+        error=error,
+        created_at=moment,
+        ended_at=None if error is None else moment,
+    )
+
+
+def _loop_error(flow_id: str, event: EventSeed) -> str | None:
+    if event.depth > limits.EVENT_DEPTH:
+        reason = f"The event is the end of a chain of more than {limits.EVENT_DEPTH} flows that started each other."
+    elif event.path.count(flow_id) >= limits.SAME_FLOW_IN_PATH:
+        reason = f"This flow has led to its own event {limits.SAME_FLOW_IN_PATH} times in a row."
+    else:
+        return None
+    message = f"{reason} The run was not started, to stop the loop. Let the flow not cause its own event."
+    return orjson.dumps({"code": "event.loop", "message": message, "node": None}).decode()
+
+
+def _digest(event: NewEvent) -> str:
+    return hashlib.sha256(orjson.dumps([event.name, event.payload], option=orjson.OPT_SORT_KEYS)).hexdigest()

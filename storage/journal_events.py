@@ -1,0 +1,112 @@
+"""Storing events and the runs they start: one lookup, two inserts, however many came together."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import orjson
+
+from storage.journal_rows import EVENT, RUN, EventSeed, Router, RunSeed, StoredEvent, StoredRun, read_many, write_many
+
+
+class EventIdReused(Exception):
+    """An event id came back with another name or payload; nothing of its group was stored."""
+
+    def __init__(self, event_id: str) -> None:
+        super().__init__(event_id)
+        self.event_id = event_id
+
+
+Group = Sequence[EventSeed]
+Answer = list[list[StoredEvent] | EventIdReused]
+
+
+def store_events(
+    cursor: sqlite3.Cursor, router: Router, requests: Sequence[tuple[Sequence[Group], bool]], now: int
+) -> list[Answer]:
+    """Store the groups of each request and the runs that *router* names; one answer for each request.
+
+    A request is its groups, and whether their runs are claimed at once. A group is stored whole or not at all.
+    """
+    known = _known_digests(cursor, requests)
+    run_ids = _free_run_ids(cursor)
+    events: list[tuple[Any, ...]] = []
+    runs: list[tuple[Any, ...]] = []
+
+    def store(seed: EventSeed, claims: bool) -> StoredEvent:
+        if seed.digest and seed.id in known:
+            return StoredEvent(seed, True, [])
+        known[seed.id] = seed.digest
+        events.append(_event_row(seed, now))
+        started = [_stored(next(run_ids), run, claims, now) for run in router.route(seed)]
+        runs.extend(_run_row(run, seed, now) for run in started)
+        return StoredEvent(seed, False, started)
+
+    answers: list[Answer] = []
+    for groups, claims in requests:
+        answer: Answer = []
+        for group in groups:
+            reused = _reused(group, known)
+            answer.append(EventIdReused(reused) if reused else [store(seed, claims) for seed in group])
+        answers.append(answer)
+    write_many(cursor, EVENT, events)
+    write_many(cursor, RUN, runs)
+    _fill_duplicates(cursor, answers)
+    return answers
+
+
+def _known_digests(cursor: sqlite3.Cursor, requests: Sequence[tuple[Sequence[Group], bool]]) -> dict[str, str | None]:
+    named = [seed.id for groups, _claims in requests for group in groups for seed in group if seed.digest]
+    return dict(read_many(cursor, "SELECT id, digest FROM event WHERE id", named))
+
+
+def _free_run_ids(cursor: sqlite3.Cursor) -> Iterator[int]:
+    row = cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = 'run'").fetchone()
+    run_id = int(row[0]) if row else 0
+    while True:
+        run_id += 1
+        yield run_id
+
+
+def _reused(group: Group, known: dict[str, str | None]) -> str | None:
+    first = {seed.id: seed.digest for seed in reversed(group) if seed.digest}
+    for seed in group:
+        if seed.digest and seed.digest != known.get(seed.id, first[seed.id]):
+            return seed.id
+    return None
+
+
+def _fill_duplicates(cursor: sqlite3.Cursor, answers: list[Answer]) -> None:
+    for answer in answers:
+        for group in answer:
+            for event in group if isinstance(group, list) else ():
+                if event.is_duplicate:
+                    event.runs = _runs_of(cursor, event.seed.id)
+
+
+def _runs_of(cursor: sqlite3.Cursor, event_id: str) -> list[StoredRun]:
+    rows = cursor.execute(
+        "SELECT id, flow_id, version, trigger, status, epoch FROM run WHERE event_id = ? ORDER BY id", [event_id]
+    )
+    return [StoredRun(row[0], RunSeed(*row[1:4]), row[4], row[5], None) for row in rows.fetchall()]
+
+
+def _stored(run_id: int, seed: RunSeed, claims: bool, now: int) -> StoredRun:
+    if seed.error is not None:
+        return StoredRun(run_id, seed, "failed", 0, None)
+    return StoredRun(run_id, seed, "running", 1, now) if claims else StoredRun(run_id, seed, "queued", 0, None)
+
+
+def _event_row(seed: EventSeed, now: int) -> tuple[Any, ...]:
+    path = orjson.dumps(seed.path).decode()
+    return (seed.id, seed.name, seed.payload_text, seed.digest, seed.root_id, seed.parent_run, seed.depth, path, now)
+
+
+def _run_row(run: StoredRun, event: EventSeed, now: int) -> tuple[Any, ...]:
+    seed, ended = run.seed, None if run.seed.error is None else now
+    return (
+        *(run.id, seed.flow_id, seed.version, seed.trigger, event.id, run.status, False, False, run.epoch),
+        *(seed.error, now, run.started_us, ended),
+    )

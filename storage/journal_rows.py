@@ -1,0 +1,144 @@
+"""The journal's rows and the statements that write many of them at once.
+
+A statement takes its rows as one list of VALUES, so that SQLite works on all of them in one call without Python's lock.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+
+class EventSeed(NamedTuple):
+    """An event to be stored; *digest* is set where the sender chose the id."""
+
+    id: str
+    name: str
+    payload: dict[str, Any]
+    payload_text: str
+    digest: str | None
+    root_id: str
+    parent_run: int | None
+    depth: int
+    path: tuple[str, ...]
+
+
+class RunSeed(NamedTuple):
+    """A run that an event starts; one with an *error* (JSON text) is recorded as failed and never started."""
+
+    flow_id: str
+    version: int
+    trigger: str
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class StoredRun:
+    """A run as it stands in the database."""
+
+    id: int
+    seed: RunSeed
+    status: str
+    epoch: int
+    started_us: int | None
+
+
+@dataclass(slots=True)
+class StoredEvent:
+    """What became of an event: the stored one, or its duplicate with the runs of the first time."""
+
+    seed: EventSeed
+    is_duplicate: bool
+    runs: list[StoredRun]
+
+
+class Router(Protocol):
+    """Knows which runs an event starts. Called on the writer's thread, inside its transaction."""
+
+    def refresh(self, cursor: sqlite3.Cursor) -> None:
+        """Notice what other processes have committed."""
+
+    def route(self, event: EventSeed) -> list[RunSeed]: ...
+
+
+class StepWrite(NamedTuple):
+    """A step row; JSON columns are texts, times are microseconds. None keeps an *input* or *effect* already there."""
+
+    run_id: int
+    node: str
+    iteration: str
+    attempt: int
+    status: str
+    port: str | None = None
+    input: str | None = None
+    output: str | None = None
+    error: str | None = None
+    effect: str | None = None
+    started_at: int | None = None
+    ended_at: int | None = None
+
+
+class RunWrite(NamedTuple):
+    """The state a run reaches."""
+
+    id: int
+    status: str
+    error: str | None
+    wake_at: int | None
+    ended_at: int | None
+
+
+EVENT = (
+    "INSERT INTO event (id, name, payload, digest, root_id, parent_run, depth, path, created_at) VALUES ",
+    "",
+)
+RUN = (
+    "INSERT INTO run (id, flow_id, version, trigger, event_id, status, is_test, is_simulated, epoch, error, "
+    "created_at, started_at, ended_at) VALUES ",
+    "",
+)
+STEP = (
+    "INSERT INTO step (run_id, node, iteration, attempt, status, port, input, output, error, effect, "
+    "started_at, ended_at) VALUES ",
+    " ON CONFLICT (run_id, node, iteration) DO UPDATE SET attempt = excluded.attempt, status = excluded.status, "
+    "port = excluded.port, input = coalesce(excluded.input, input), output = excluded.output, error = excluded.error, "
+    "effect = coalesce(excluded.effect, effect), started_at = excluded.started_at, ended_at = excluded.ended_at",
+)
+STATE = (
+    "WITH given (id, status, error, wake_at, ended_at) AS (VALUES ",
+    ") UPDATE run SET status = given.status, error = given.error, wake_at = given.wake_at, ended_at = given.ended_at "
+    "FROM given WHERE run.id = given.id",
+)
+CLAIM = (
+    "WITH given (id, now) AS (VALUES ",
+    ") UPDATE run SET epoch = epoch + 1, status = 'running', wake_at = NULL, "
+    "started_at = coalesce(started_at, given.now) FROM given WHERE run.id = given.id "
+    "AND status IN ('queued', 'running', 'waiting')",
+)
+CHUNK = 64
+
+
+def write_many(cursor: sqlite3.Cursor, statement: tuple[str, str], rows: Sequence[Sequence[Any]]) -> None:
+    """Run *statement* for all *rows*, in few calls whose texts repeat and so stay prepared."""
+    before, after = statement
+    for chunk in _chunks(rows):
+        marks = "(" + ",".join("?" * len(chunk[0])) + ")"
+        cursor.execute(before + ",".join([marks] * len(chunk)) + after, [value for row in chunk for value in row])
+
+
+def read_many(cursor: sqlite3.Cursor, before: str, keys: Iterable[int | str]) -> Iterator[Any]:
+    """Yield the rows of *before* ``IN (keys)``."""
+    for chunk in _chunks([(key,) for key in keys]):
+        yield from cursor.execute(f"{before} IN ({','.join('?' * len(chunk))})", [key for (key,) in chunk]).fetchall()
+
+
+def _chunks(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Cut *rows* into runs of 64, 32, … 1, so that there are only seven texts of each statement."""
+    at, size = 0, CHUNK
+    while at < len(rows):
+        while size > len(rows) - at:
+            size //= 2
+        yield rows[at : at + size]
+        at += size

@@ -1,0 +1,91 @@
+"""Open runs as the engine takes them up: the row, what its event says, and the steps recorded so far."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from storage.journal_rows import StoredEvent, StoredRun, read_many
+
+
+@dataclass(slots=True)
+class StepState:
+    """A step as it was recorded."""
+
+    node: str
+    iteration: str
+    attempt: int
+    status: str
+    port: str | None
+    output: Any
+    error: dict[str, Any] | None
+    effect: dict[str, Any] | None
+    started_us: int | None
+
+
+@dataclass(slots=True)
+class RunState:
+    """A claimed run. *document* is set for a test of a draft; otherwise the flow's *version* is walked."""
+
+    id: int
+    epoch: int
+    flow_id: str
+    version: int | None
+    document: dict[str, Any] | None
+    trigger: str
+    payload: dict[str, Any]
+    event_id: str | None
+    root_id: str | None
+    depth: int
+    path: tuple[str, ...]
+    is_test: bool
+    is_simulated: bool
+    started_us: int
+    steps: list[StepState] = field(default_factory=list)
+
+
+RUNS = (
+    "SELECT run.id, epoch, flow_id, version, document, trigger, coalesce(run.payload, event.payload, '{}'), event_id, "
+    "root_id, coalesce(depth, 0), coalesce(path, '[]'), is_test, is_simulated, started_at "
+    "FROM run LEFT JOIN event ON event.id = run.event_id WHERE run.status = 'running' AND run.id"
+)
+STEPS = (
+    "SELECT run_id, node, iteration, attempt, status, port, output, error, effect, started_at FROM step WHERE run_id"
+)
+
+
+def load_runs(cursor: sqlite3.Cursor, run_ids: Collection[int]) -> list[RunState]:
+    """Return the runs among *run_ids* that are under way, oldest first, with their steps."""
+    states = {}
+    for row in read_many(cursor, RUNS, sorted(run_ids)):
+        (run_id, epoch, flow_id, version, document, trigger, payload, event_id, root_id, depth, path) = row[:11]
+        states[run_id] = RunState(
+            *(run_id, epoch, flow_id, version, _json(document), trigger, orjson.loads(payload), event_id, root_id),
+            *(depth, tuple(orjson.loads(path)), bool(row[11]), bool(row[12]), row[13]),
+        )
+    resumed = [state.id for state in states.values() if state.epoch > 1]
+    for run_id, node, iteration, attempt, status, port, output, error, effect, started in read_many(
+        cursor, STEPS, resumed
+    ):
+        states[run_id].steps.append(
+            StepState(node, iteration, attempt, status, port, _json(output), _json(error), _json(effect), started)
+        )
+    return list(states.values())
+
+
+def started(event: StoredEvent, run: StoredRun) -> RunState:
+    """Return a run that was claimed as it was accepted."""
+    seed, cause = run.seed, event.seed
+    assert run.started_us is not None
+    return RunState(
+        *(run.id, run.epoch, seed.flow_id, seed.version, None, seed.trigger, cause.payload, cause.id, cause.root_id),
+        *(cause.depth, cause.path, False, False, run.started_us),
+    )
+
+
+def _json(text: str | None) -> Any:
+    return None if text is None else orjson.loads(text)
