@@ -8,7 +8,8 @@ Out     ``{"status": int, "headers": {name in lower case: str}, "body": …}``; 
 Units   ``timeout_s`` in seconds, for the whole call
 Effect  send: one HTTP request
 Errors  ``http.status_…`` for an answer from 400 on (408, 425, 429 and 5xx are tried again), ``http.address_blocked``,
-        ``http.url_invalid``, ``http.redirect``, ``http.answer_…``, ``http.timeout``, ``http.unreachable``
+        ``http.url_invalid``, ``http.header_invalid``, ``http.body_invalid``, ``http.redirect``, ``http.tls_failed``,
+        ``http.answer_…``, and, tried again, ``http.timeout``, ``http.unreachable``, ``http.answer_incomplete``
 Source  RFC 9110: methods and status codes; RFC 6839: content types ending in +json
 """
 
@@ -98,8 +99,9 @@ class HttpRequestOutput(Output):
 
 def plan(params: HttpRequestParams, ctx: Context) -> Plan:
     effect: dict[str, Json] = {"kind": "http", "method": params.method, "url": params.url}
-    given = {"query": params.query, "headers": params.headers, "json": params.json_, "body": params.body}
-    effect |= {name: value for name, value in given.items() if value not in ({}, "", None)}
+    effect |= {name: value for name in ("query", "headers", "body") if (value := getattr(params, name))}
+    if params.json_ is not None:
+        effect["json"] = params.json_
     return Plan(effect, HttpRequestOutput(status=200, headers={}, body=None))
 
 
@@ -128,11 +130,9 @@ async def http_request(params: HttpRequestParams, ctx: Context) -> HttpRequestOu
     names = {name.lower() for name in headers}
     if "idempotency-key" not in names:
         headers["Idempotency-Key"] = ctx.idempotency_key
-    body = params.body.encode() or None
-    if params.json_ is not None:
-        body = _encoded(params.json_)
-        if "content-type" not in names:
-            headers["Content-Type"] = "application/json"
+    body, content_type = _body(params)
+    if body is not None and "content-type" not in names:
+        headers["Content-Type"] = content_type
     response = await ctx.http.request(
         params.method,
         params.url,
@@ -143,6 +143,12 @@ async def http_request(params: HttpRequestParams, ctx: Context) -> HttpRequestOu
     )
     _refuse_failure(response.status)
     return HttpRequestOutput(status=response.status, headers=dict(response.headers), body=_parsed(response))
+
+
+def _body(params: HttpRequestParams) -> tuple[bytes | None, str]:
+    if params.json_ is not None:
+        return _encoded(params.json_), "application/json"
+    return params.body.encode() or None, "text/plain; charset=utf-8"
 
 
 def _text(value: str | int | float | bool) -> str:
@@ -170,13 +176,14 @@ def _refuse_failure(status: int) -> None:
 def _parsed(response: HttpResponse) -> Json:
     if not response.body:
         return None
-    kind = Message()
-    kind["content-type"] = response.headers.get("content-type", "text/plain")
-    content_type = kind.get_content_type()
-    if content_type == "application/json" or content_type.endswith("+json"):
+    content_type = response.headers.get("content-type", "")
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "application/json" or kind.endswith("+json"):
         return _from_json(response.body)
+    header = Message()
+    header["content-type"] = content_type
     try:
-        return response.body.decode(kind.get_content_charset("utf-8"), errors="replace")
+        return response.body.decode(header.get_content_charset("utf-8"), errors="replace")
     except LookupError:  # a charset that Python does not know
         return response.body.decode("utf-8", errors="replace")
 
