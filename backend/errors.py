@@ -32,3 +32,7 @@ class Conflict(BackendError):
 
 class StorageFull(BackendError):
     """The disk holding the database has no room left."""
+
+
+class StorageBusy(BackendError):
+    """Another process kept the database locked; trying again in a moment may help."""

@@ -1,0 +1,171 @@
+"""The rows of every data table, by the table's id or name.
+
+Every method exists twice: with a transaction of its own, and as ``…_in(session, …)`` inside the caller's, which
+has to undo its savepoint on an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import Session, select
+
+from backend import datahub_csv
+from backend.datahub_rows import Row, RowPage, Rows, RowSet
+from backend.datahub_schema import Column, folded, name_faults
+from backend.errors import Conflict, Fault, NotFound
+from backend.transaction import writing
+from storage.database import Database
+from storage.tables import DataTable
+
+
+class RowAccess:
+    """Reads and writes rows; row changes report no events."""
+
+    def __init__(self, database: Database, new_id: Callable[[], UUID], clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._new_id = new_id
+        self._clock = clock
+        self._row_sets: dict[str, RowSet] = {}  # by SQL table; what is prepared for one is used again
+
+    def rows(
+        self,
+        table: str,
+        *,
+        limit: int = 50,
+        offset: int = 0,
+        sort: str | None = "-created_at",
+        filter: Any = None,
+        search: str | None = None,
+    ) -> RowPage:
+        """Return a page of rows; raises BackendError for a filter, sort order or page that cannot be."""
+        with self._database.read() as session:
+            return self.rows_in(session, table, limit=limit, offset=offset, sort=sort, filter=filter, search=search)
+
+    def rows_in(
+        self,
+        session: Session,
+        table: str,
+        *,
+        limit: int = 50,
+        offset: int = 0,
+        sort: str | None = "-created_at",
+        filter: Any = None,
+        search: str | None = None,
+    ) -> RowPage:
+        rows = self._rows_in(session, table)
+        connection = session.connection()
+        return rows.page(connection, limit=limit, offset=offset, sort=sort, where=filter, search=search)
+
+    def count(self, table: str, where: Any = None) -> int:
+        """Return how many rows *where* fits."""
+        with self._database.read() as session:
+            return self.count_in(session, table, where)
+
+    def count_in(self, session: Session, table: str, where: Any = None) -> int:
+        return self._rows_in(session, table).count(session.connection(), where)
+
+    def row(self, table: str, row_id: str) -> Row:
+        """Return one row; raises NotFound."""
+        with self._database.read() as session:
+            return self.row_in(session, table, row_id)
+
+    def row_in(self, session: Session, table: str, row_id: str) -> Row:
+        return self._rows_in(session, table).one(session.connection(), row_id)
+
+    def check_in(self, session: Session, table: str, values: Mapping[str, Any], *, partial: bool = False) -> Row:
+        """Return *values* as they would be stored, as JSON; raises BackendError with every fault."""
+        rows = self._rows_in(session, table)
+        return rows.json(rows.checked([values], [""], is_partial=partial)[0])
+
+    def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> Rows:
+        """Add rows, all or none, and return them as stored; a fault's field is like ``rows[3].total``."""
+        with writing(self._database) as session:
+            return self.insert_in(session, table, rows)
+
+    def insert_in(self, session: Session, table: str, rows: Sequence[Mapping[str, Any]]) -> Rows:
+        return self._rows_in(session, table).insert(session.connection(), rows, self._new_id, self._clock())
+
+    def update_row(self, table: str, row_id: str, values: Mapping[str, Any]) -> Row:
+        """Change the given values of one row and return it; raises NotFound."""
+        with writing(self._database) as session:
+            return self.update_row_in(session, table, row_id, values)
+
+    def update_row_in(self, session: Session, table: str, row_id: str, values: Mapping[str, Any]) -> Row:
+        return self._rows_in(session, table).update(session.connection(), row_id, values, self._clock())
+
+    def update_where(self, table: str, where: Any, values: Mapping[str, Any]) -> int:
+        """Change every row that *where* fits and return how many those were; None fits every row."""
+        with writing(self._database) as session:
+            return self.update_where_in(session, table, where, values)
+
+    def update_where_in(self, session: Session, table: str, where: Any, values: Mapping[str, Any]) -> int:
+        return self._rows_in(session, table).update_where(session.connection(), where, values, self._clock())
+
+    def delete_rows_by_id(self, table: str, ids: Iterable[str]) -> int:
+        """Delete rows and return how many there were; an id that no row has is passed over."""
+        with writing(self._database) as session:
+            return self.delete_rows_by_id_in(session, table, ids)
+
+    def delete_rows_by_id_in(self, session: Session, table: str, ids: Iterable[str]) -> int:
+        return self._rows_in(session, table).delete_ids(session.connection(), ids)
+
+    def delete_where(self, table: str, where: Any) -> int:
+        """Delete every row that *where* fits and return how many those were; None fits every row."""
+        with writing(self._database) as session:
+            return self.delete_where_in(session, table, where)
+
+    def delete_where_in(self, session: Session, table: str, where: Any) -> int:
+        return self._rows_in(session, table).delete_where(session.connection(), where)
+
+    def export_csv(self, table: str) -> Iterator[str]:
+        """Return the table as CSV in pieces of text, as it is at the first piece; raises NotFound at once."""
+        with self._database.read() as session:
+            self._find(session, table)
+        return self._export(table)
+
+    def import_csv(self, table: str, text: Iterable[str]) -> int:
+        """Add every line of *text* and return how many, or none; a fault's field is like ``lines[4].total``."""
+        with self._database.read() as session:
+            rows = self._rows_in(session, table)
+        values, lines = datahub_csv.read(rows, text)  # before the lock: reading may take long
+        with writing(self._database) as session:
+            if self._rows_in(session, table) is not rows:
+                raise Conflict(Fault("table.changed", "The table's columns were changed meanwhile. Try again."))
+            rows.add(session.connection(), values, self._new_id, self._clock(), lambda index: f"lines[{lines[index]}]")
+        return len(values)
+
+    def _export(self, table: str) -> Iterator[str]:
+        with self._database.read() as session:
+            rows = self._rows_in(session, table)
+            yield from datahub_csv.written(rows.types, rows.every(session.connection()))
+
+    def _find(self, session: Session, table: str) -> DataTable:
+        row = None
+        if not any(name_faults(table)):  # what is no name cannot be bound either
+            by_name = select(DataTable).where(DataTable.folded_name == folded(table.strip()))
+            row = session.get(DataTable, table) or session.exec(by_name).first()
+        if row is None:
+            raise NotFound(Fault("table.not_found", "There is no such table. It may have been renamed or deleted."))
+        return row
+
+    def _rows_in(self, session: Session, table: str) -> RowSet:
+        return self._rows_of(self._find(session, table))
+
+    def _rows_of(self, row: DataTable) -> RowSet:
+        columns = columns_of(row)
+        rows = self._row_sets.get(row.physical)
+        if rows is None or rows.columns != columns:
+            rows = self._row_sets[row.physical] = RowSet(row.physical, columns)
+        return rows
+
+    def _forget(self, row: DataTable) -> None:
+        self._row_sets.pop(row.physical, None)
+
+
+def columns_of(row: DataTable) -> tuple[Column, ...]:
+    """Return the columns a table's settings hold."""
+    return tuple(Column(**column) for column in row.columns)

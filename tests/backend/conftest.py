@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlmodel import Session
+
+from backend.datahub import Datahub
+from backend.events import Event
+from storage.database import Database
+
+
+class Fired(list[Event]):
+    """Every event that was committed, in order; ``pokes`` counts the calls after a commit."""
+
+    pokes = 0
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(f"sqlite:///{tmp_path / 'pulsewire.db'}")
+    database.migrate()
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def fired() -> Fired:
+    return Fired()
+
+
+@pytest.fixture
+def datahub(database: Database, fired: Fired) -> Datahub:
+    recorded: list[Event] = []
+
+    def record(session: Session, event: Event) -> None:
+        assert session.in_transaction()
+        recorded.append(event)
+
+    def committed() -> None:
+        fired.extend(recorded)
+        recorded.clear()
+        fired.pokes += 1
+
+    return Datahub(database, record, committed)
