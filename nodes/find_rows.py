@@ -32,8 +32,8 @@ class FindRowsParams(Params):
     order_by: str = Field(
         "",
         title="Order by",
-        description="A column; with “-” in front, the largest or latest first.",
-        max_length=64,
+        description="A column, or several with commas; “-” in front of one puts the largest or latest first.",
+        max_length=600,
         json_schema_extra=ui("text", placeholder="-created_at"),
     )
     limit: int = Field(

@@ -25,5 +25,5 @@ def _is_always_true(key: str, value: Json) -> bool:
     if key == "and" and isinstance(value, list):
         return all(picks_all(part) for part in value)
     if key == "or" and isinstance(value, list):
-        return not value or any(picks_all(part) for part in value)
+        return any(picks_all(part) for part in value)
     return isinstance(value, Mapping) and not value

@@ -22,7 +22,7 @@ from yarl import URL
 from nodes.spec import HttpResponse, NodeError, TemporaryError
 from runtime import limits
 from runtime.addresses import OpenHosts, Target, is_local_name, is_public, read_url
-from runtime.answers import bad_answer, joined, too_large, unpacked
+from runtime.unpacking import bad_answer, joined, too_large, unpacked
 
 Lookup: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns every address of a host name; raises OSError when it has none."""

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from nodes.switch import SwitchParams, case_ports, equals
+
+
+@pytest.mark.parametrize(
+    ("value", "case", "is_equal"),
+    [
+        ("3", "3", True),
+        (3, "3", True),
+        (3.0, "3", True),
+        (3, "3.0", True),
+        (0.1, "0.1", True),
+        ("3", "3.0", False),
+        (3, " 3", True),
+        (3, "three", False),
+        (True, "true", True),
+        (False, "false", True),
+        (True, "1", False),
+        (1, "true", False),
+        (0, "false", False),
+        ("true", "true", True),
+        (True, "True", False),
+        (None, "null", True),
+        ("", "null", False),
+        (None, "None", False),
+        ("Paid", "paid", False),
+        ([], "[]", False),
+        ({}, "{}", False),
+        (5, "NaN", False),
+        (5, "9" * 200, False),
+    ],
+)
+def test_value_equals_case(value, case, is_equal):
+    assert equals(value, case) is is_equal
+
+
+@pytest.mark.parametrize("cases", [["a", "a"], ["default"], ["error"], [""], [], [3], "paid", ["x" * 201]])
+def test_cases_that_cannot_be_ports_are_refused(cases):
+    with pytest.raises(ValidationError):
+        SwitchParams.model_validate({"value": 1, "cases": cases})
+
+
+@pytest.mark.parametrize(
+    ("params", "names"),
+    [
+        ({"cases": ["open", "paid"]}, ["open", "paid", "default"]),
+        ({}, ["default"]),
+        ({"cases": "{{ $param.cases }}"}, ["default"]),
+        ({"cases": ["a", "a", "", 3, None, "error", "default"]}, ["a", "default"]),
+    ],
+    ids=["whole", "new", "expression", "unfinished"],
+)
+def test_ports_follow_raw_parameters(params, names):
+    assert [port.name for port in case_ports(params)] == names

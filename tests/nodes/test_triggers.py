@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+
+from nodes.event import EventParams, event
+from nodes.manual import ManualParams, manual
+from nodes.on_table_emptied import on_table_emptied
+from nodes.spec import Listen
+
+
+def test_table_trigger_listens_to_every_table():
+    assert on_table_emptied.listen(on_table_emptied.params()) == Listen("api.dataTable_emptied")
+
+
+def test_table_trigger_listens_to_one_table_by_name():
+    params = on_table_emptied.params.model_validate({"table": "orders"})
+
+    assert on_table_emptied.listen(params) == Listen("api.dataTable_emptied", match={"Name": "orders"})
+
+
+@pytest.mark.parametrize(
+    ("written", "where"),
+    [
+        ("", None),
+        ("  ", None),
+        ("{{ $param.total > 100 }}", "{{ $param.total > 100 }}"),
+        ("$param.total > 100", "{{ $param.total > 100 }}"),
+    ],
+)
+def test_filter_is_one_expression_with_or_without_braces(written, where):
+    params = EventParams.model_validate({"event": "shop.paid", "filter": written})
+
+    assert event.listen(params) == Listen("shop.paid", where=where)
+
+
+def test_manual_start_listens_to_nothing():
+    assert manual.listen(ManualParams()).event is None
