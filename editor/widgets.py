@@ -51,13 +51,16 @@ def button(title: str, on_click: Handler | None = None, *, kind: Kind = "plain",
     return made.props("unelevated no-caps").classes("pw-btn" + (f" pw-btn--{kind}" if kind != "plain" else ""))
 
 
-def icon_button(symbol: str, title: str, on_click: Handler | None = None, *, is_small: bool = False) -> ui.button:
+def icon_button(
+    symbol: str, title: str, on_click: Handler | None = None, *, is_small: bool = False, has_tip: bool = True
+) -> ui.button:
     """Return a button with an icon; *title* is its name for screen readers and its tooltip."""
     made = ui.button(on_click=on_click, icon=f"sym_r_{symbol}", color=None).props("unelevated no-caps")
     made.props["aria-label"] = title
     made.classes("pw-icon-btn" + (" pw-icon-btn--small" if is_small else ""))
-    with made:
-        ui.tooltip(title).props("delay=350")
+    if has_tip:
+        with made:
+            ui.tooltip(title).props("delay=350")
     return made
 
 
@@ -124,13 +127,17 @@ def field(title: str, *, hint: str | None = None, is_optional: bool = False) -> 
 
 def text_input(value: str = "", *, placeholder: str | None = None, **more: Any) -> ui.input:
     """Return a single-line field in the common look."""
-    return ui.input(value=value, placeholder=placeholder, **more).props("outlined dense hide-bottom-space autocomplete=off")
+    return ui.input(value=value, placeholder=placeholder, **more).props(
+        "outlined dense hide-bottom-space autocomplete=off"
+    )
 
 
 def choice(options: Any, value: Any = None, **more: Any) -> ui.select:
     """Return a drop-down in the common look."""
     made = ui.select(options, value=value, **more)
-    return made.props("outlined dense hide-bottom-space options-dense dropdown-icon=sym_r_expand_more menu-self='top left'")
+    return made.props(
+        "outlined dense hide-bottom-space options-dense dropdown-icon=sym_r_expand_more menu-self='top left'"
+    )
 
 
 @contextmanager
@@ -148,9 +155,7 @@ def dialog(title: str, *, width: int = 480) -> Iterator[tuple[ui.dialog, Element
     made.on("hide", made.delete)
 
 
-async def confirm(
-    title: str, text: str, *, action: str, is_danger: bool = True, typed: str | None = None
-) -> bool:
+async def confirm(title: str, text: str, *, action: str, is_danger: bool = True, typed: str | None = None) -> bool:
     """Ask and return whether the person agreed; with *typed*, only after this name was typed."""
     with dialog(title, width=440) as (made, foot):
         ui.label(text).classes("pw-soft")

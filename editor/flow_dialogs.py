@@ -1,0 +1,93 @@
+"""Making a flow: a new one by name, or one from a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nicegui import events, run, ui
+
+from editor.frame import box, icon
+from editor.widgets import Refused, button, dialog, field, problem_list, reasons, text_input
+from runtime.limits import DOCUMENT_BYTES, NAME_CHARS
+
+if TYPE_CHECKING:
+    from runtime.service import Service
+
+EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "warn-on-emptied-table.json"
+
+
+def example() -> str:
+    """Return the flow that newcomers can start from."""
+    return EXAMPLE.read_text(encoding="utf-8")
+
+
+def new_flow(service: Service) -> None:
+    """Ask for a name, create an empty flow and open it."""
+    with dialog("New flow", width=420) as (window, foot):
+        with field("Name", hint="What it does, such as “Warn on emptied table”. You can change it later."):
+            name = text_input("", placeholder="Untitled flow").props(f"autofocus maxlength={NAME_CHARS}")
+
+        async def create() -> None:
+            wanted = (name.value or "").strip()
+            try:
+                flow = await run.io_bound(service.flows.create, name=wanted or "Untitled flow")
+            except Refused as refusal:
+                name.error = " ".join(reasons(refusal))
+            else:
+                window.close()
+                ui.navigate.to(f"/flows/{flow.id}")
+
+        name.on("keydown.enter", create)
+        with foot:
+            button("Cancel", window.close, kind="ghost")
+            button("Create flow", create, kind="primary")
+    window.open()
+
+
+def import_flow(service: Service) -> None:
+    """Take a file or pasted JSON and open the flow made of it; problems are listed and nothing is kept."""
+    with dialog("Import a flow", width=560) as (window, foot):
+        drop = drop_zone("Drop an exported flow here, or choose a file", "A .json file", ".json,application/json")
+        with field("Or paste the JSON"):
+            text = ui.textarea(placeholder='{"format": "pulsewire.flow/1", …}').props(
+                "outlined dense hide-bottom-space spellcheck=false input-style='height: 132px; resize: none'"
+            )
+            text.classes("pw-code-area")
+        problems = box("pw-place")
+
+        async def take(source: str | bytes) -> None:
+            problems.clear()
+            try:
+                flow = await run.io_bound(service.flows.import_, source)
+            except Refused as refusal:
+                with problems:
+                    ui.label("Nothing was imported.").classes("pw-label")
+                    problem_list(reasons(refusal))
+            else:
+                window.close()
+                ui.navigate.to(f"/flows/{flow.id}")
+
+        async def uploaded(event: events.UploadEventArguments) -> None:
+            content = await event.file.read()
+            drop.reset()
+            await take(content)
+
+        drop.on_upload(uploaded)
+        with foot:
+            button("Cancel", window.close, kind="ghost")
+            button("Import", lambda: take(text.value or ""), kind="primary", icon="upload")
+    window.open()
+
+
+def drop_zone(title: str, hint: str, accept: str, *, max_bytes: int = DOCUMENT_BYTES) -> ui.upload:
+    """Draw a place to drop a file on, or to click and choose one; it uploads at once."""
+    made = ui.upload(auto_upload=True, max_file_size=max_bytes).props(f"flat accept={accept}")
+    made.classes("pw-drop")
+    with made.add_slot("header"), box("pw-drop-face"):
+        icon("upload_file")
+        ui.label(title).classes("pw-drop-title")
+        ui.label(hint).classes("pw-hint")
+        ui.element("q-uploader-add-trigger")
+    made.add_slot("list")
+    return made

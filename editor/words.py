@@ -1,0 +1,54 @@
+"""Times, durations and numbers as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+
+
+def ago(moment: datetime, now: datetime | None = None) -> str:
+    """Return how long ago *moment* was, or its date when that is more than a week."""
+    seconds = max(0.0, ((now or datetime.now(UTC)) - moment).total_seconds())
+    if seconds < 5:
+        return "just now"
+    if seconds < MINUTE:
+        return f"{seconds:.0f} s ago"
+    if seconds < HOUR:
+        return f"{seconds // MINUTE:.0f} min ago"
+    if seconds < DAY:
+        return f"{seconds // HOUR:.0f} h ago"
+    if seconds < 7 * DAY:
+        days = int(seconds // DAY)
+        return "yesterday" if days == 1 else f"{days} days ago"
+    return f"{moment:%d %b %Y}".lstrip("0")
+
+
+def exact(moment: datetime) -> str:
+    """Return the full time in UTC, for tooltips."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def duration(taken: timedelta) -> str:
+    """Return a length of time with the precision that matters."""
+    seconds = taken.total_seconds()
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < MINUTE:
+        return f"{seconds:.1f} s"
+    if seconds < HOUR:
+        return f"{seconds // MINUTE:.0f} min {seconds % MINUTE:.0f} s"
+    return f"{seconds // HOUR:.0f} h {seconds % HOUR // MINUTE:.0f} min"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """Return *number* with its noun: “1 row”, “12,400 rows”."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def size(size_bytes: int) -> str:
+    """Return a file size in the unit that fits."""
+    amount, units = float(size_bytes), ["B", "KB", "MB", "GB", "TB"]
+    while amount >= 1000 and len(units) > 1:
+        amount, units = amount / 1000, units[1:]
+    return f"{amount:.0f} {units[0]}" if units[0] == "B" else f"{amount:.1f} {units[0]}"
