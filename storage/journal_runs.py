@@ -67,9 +67,8 @@ def load_runs(cursor: sqlite3.Cursor, run_ids: Collection[int]) -> list[RunState
             *(run_id, epoch, flow_id, version, _json(document), trigger, orjson.loads(payload), event_id, root_id),
             *(depth, tuple(orjson.loads(path)), bool(row[11]), bool(row[12]), row[13]),
         )
-    resumed = [state.id for state in states.values() if state.epoch > 1]
     for run_id, node, iteration, attempt, status, port, output, error, effect, started in read_many(
-        cursor, STEPS, resumed
+        cursor, STEPS, list(states)
     ):
         states[run_id].steps.append(
             StepState(node, iteration, attempt, status, port, _json(output), _json(error), _json(effect), started)

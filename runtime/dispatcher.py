@@ -1,0 +1,103 @@
+"""Which runs are worked on now, which wait for a place, and which for their time; all in this process's event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any
+
+RUNS_AT_ONCE = 2_000  # held in memory; more wait as rows
+CLAIM_AT_ONCE = 200
+TICK_S = 1.0  # the longest time between two looks at the clock
+
+
+class InProcess:
+    """*claim* makes open runs this process's and calls ``begin`` for each; *now_us* tells the time."""
+
+    def __init__(self, claim: Callable[[list[int]], Awaitable[None]], now_us: Callable[[], int]) -> None:
+        self._claim = claim
+        self._now_us = now_us
+        self._active: dict[int, asyncio.Task[None]] = {}
+        self._queue: deque[int] = deque()
+        self._queued: set[int] = set()
+        self._claiming: set[int] = set()
+        self._pump: asyncio.Task[None] | None = None
+        self._timers: list[tuple[int, int]] = []
+        self._timers_changed = asyncio.Event()
+        self._is_open = True
+
+    @property
+    def room(self) -> int:
+        """How many more runs may begin at once; none while others wait for their turn."""
+        return 0 if self._queue or not self._is_open else RUNS_AT_ONCE - len(self._active) - len(self._claiming)
+
+    @property
+    def open_runs(self) -> int:
+        return len(self._active) + len(self._queued) + len(self._claiming)
+
+    def submit(self, run_ids: Iterable[int]) -> None:
+        """Put committed runs into the queue; those that are known already are left alone."""
+        for run_id in run_ids:
+            if run_id not in self._active and run_id not in self._queued and run_id not in self._claiming:
+                self._queue.append(run_id)
+                self._queued.add(run_id)
+        if self._queue and self._is_open and (self._pump is None or self._pump.done()):
+            self._pump = asyncio.create_task(self._claim_queued())
+
+    def begin(self, run_id: int, work: Coroutine[Any, Any, None]) -> None:
+        """Work on a claimed run."""
+        task = self._active[run_id] = asyncio.create_task(work)
+        task.add_done_callback(lambda _task: self._ended(run_id, task))
+
+    def wake_at(self, moment_us: int, run_id: int) -> None:
+        """Submit the run when its time has come."""
+        heapq.heappush(self._timers, (moment_us, run_id))
+        self._timers_changed.set()
+
+    def cancel(self, run_id: int) -> None:
+        """Stop working on a run."""
+        if run_id in self._active:
+            self._active[run_id].cancel()
+
+    async def watch_clock(self) -> None:
+        """Submit runs whose time has come; looks often enough to survive a jump of the clock."""
+        while True:
+            self._timers_changed.clear()
+            now = self._now_us()
+            while self._timers and self._timers[0][0] <= now:
+                self.submit([heapq.heappop(self._timers)[1]])
+            wait_s = min(TICK_S, (self._timers[0][0] - now) / 1e6) if self._timers else None
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._timers_changed.wait()
+            except TimeoutError:
+                continue
+
+    async def stop(self, grace_s: float) -> None:
+        """Begin nothing new, give what is under way *grace_s* to end, then stop it where it is."""
+        self._is_open = False
+        if self._pump is not None:
+            await asyncio.wait([self._pump], timeout=grace_s)
+        if self._active:
+            _, late = await asyncio.wait(self._active.values(), timeout=grace_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def _ended(self, run_id: int, task: asyncio.Task[None]) -> None:
+        if self._active.get(run_id) is task:
+            del self._active[run_id]
+        if self._queue:
+            self.submit(())
+
+    async def _claim_queued(self) -> None:
+        while self._queue and self._is_open and len(self._active) < RUNS_AT_ONCE:
+            batch = [self._queue.popleft() for _ in range(min(CLAIM_AT_ONCE, len(self._queue)))]
+            self._queued.difference_update(batch)
+            self._claiming.update(batch)
+            try:
+                await self._claim(batch)
+            finally:
+                self._claiming.difference_update(batch)

@@ -1,0 +1,318 @@
+"""The engine: accepts events durably, works on the runs they start, and takes up open runs after a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from uuid import uuid4
+
+from sqlalchemy import and_, or_, update
+from sqlmodel import Session, col, delete, select
+
+from nodes import spec
+from nodes.spec import NodeError, NodeType
+from runtime import limits, outbox
+from runtime.context import Platform, build_platform
+from runtime.dispatcher import InProcess
+from runtime.engine_api import Accepted, EngineApi, EngineStatus, TestRequest
+from runtime.errors import Invalid, Problem, Unavailable
+from runtime.executor import Ended, Executor
+from runtime.outbox import NewEvent
+from runtime.plans import Plans
+from runtime.settings import Settings
+from storage.database import Database
+from storage.errors import StorageError
+from storage.journal import QueueFull, SqliteJournal
+from storage.journal_events import EventIdReused
+from storage.journal_rows import EventSeed, StoredEvent
+from storage.journal_runs import RunState, started
+from storage.tables import RunRow, Setting, StepRow, to_us
+
+__all__ = ["Accepted", "Engine", "EngineApi", "EngineStatus", "NewEvent", "TestRequest"]
+
+OPEN = ("queued", "running", "waiting")
+POLL_S = 1.0  # a safety net: whoever commits a run also sends a wake message
+TEST_RUNS_KEPT = 50  # of each flow
+INSTALLATION = "installation"
+CANCELLED_STEP = "It is not known whether this step took place: the run was cancelled while it was under way."
+log = logging.getLogger("pulsewire.engine")
+
+
+def _utcnow() -> datetime:
+    return datetime.now(UTC)
+
+
+class Engine:
+    """One for a database. Start it in the event loop that will call it."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        types: Mapping[str, NodeType] | None = None,
+        *,
+        platform: Platform | None = None,
+        clock: Callable[[], datetime] = _utcnow,
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._clock = clock
+        self._plans = Plans(database, spec.load() if types is None else types)
+        self._platform = platform or build_platform(database, settings)
+        self._journal = SqliteJournal(database, outbox.Subscriptions(), self._now_us, queue_limit=limits.QUEUE_RUNS)
+        self._dispatcher = InProcess(self._claim, self._now_us)
+        self._started_at = clock()
+        self._waiters: dict[int, list[asyncio.Future[None]]] = {}
+        self._background: list[asyncio.Task[None]] = []
+        self._is_ready = False
+
+    async def start(self) -> None:
+        """Open the journal and begin with the runs that are open; returns when new ones can be accepted."""
+        self._started_at = self._clock()
+        await self._journal.start()
+        installation = await self._journal.call(_installation)
+        self._executor = Executor(
+            self._journal,
+            self._platform,
+            environment=self._settings.environment,
+            installation=installation,
+            clock=self._clock,
+            emitted=self._dispatcher.submit,
+        )
+        await self._recover()
+        self._background = [
+            asyncio.create_task(self._dispatcher.watch_clock()),
+            asyncio.create_task(self._poll_forever()),
+        ]
+        self._is_ready = True
+
+    async def stop(self, grace_s: float = 30) -> None:
+        """Begin nothing new, let steps under way end within *grace_s*; the rest goes on at the next start."""
+        self._is_ready = False
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._dispatcher.stop(grace_s)
+        await self._journal.stop()
+        await self._platform.close()
+        for waiter in [waiter for waiters in self._waiters.values() for waiter in waiters]:
+            waiter.cancel()
+
+    async def accept(self, events: Sequence[NewEvent]) -> list[Accepted]:
+        """Store events and the runs they start, all or none of them; return after the commit.
+
+        Raises Invalid (``event.id_reused``, ``event.payload_invalid``) and Unavailable.
+        """
+        (answer,) = await self.accept_groups([events])
+        if isinstance(answer, Invalid):
+            raise answer
+        return answer
+
+    async def accept_groups(self, groups: Sequence[Sequence[NewEvent]]) -> list[list[Accepted] | Invalid]:
+        """Do ``accept`` for several callers in one commit; what is refused of one does not touch the others."""
+        if not self._is_ready:
+            raise _unavailable("engine.stopping", "The engine is starting or stopping. Send the event again.")
+        if self._dispatcher.open_runs >= limits.QUEUE_RUNS:
+            raise _unavailable("engine.busy", "Too many runs are waiting. Nothing was accepted. Send the event later.")
+        seeds: list[list[EventSeed] | Invalid] = []
+        for group in groups:
+            try:
+                seeds.append([outbox.seed(event) for event in group])
+            except Invalid as error:
+                seeds.append(error)
+        sound = [group for group in seeds if isinstance(group, list)]
+        try:
+            stored = iter(await self._journal.accept(sound, claims=self._dispatcher.room > 0))
+        except QueueFull as error:
+            raise _unavailable("engine.busy", f"{error} Nothing was accepted. Send the event later.") from error
+        except StorageError as error:
+            raise _unavailable("storage.unavailable", f"{error} Nothing was accepted.") from error
+        return [group if isinstance(group, Invalid) else self._begin(next(stored)) for group in seeds]
+
+    async def start_test(self, request: TestRequest) -> int:
+        """Start a test run and return its id; raises Unavailable."""
+
+        def insert(session: Session) -> int:
+            run = RunRow(
+                flow_id=request.flow_id,
+                document=request.document,
+                trigger=request.trigger,
+                payload=request.payload,
+                is_test=True,
+                is_simulated=request.effects == "simulate",
+                created_at=self._clock(),
+            )
+            session.add(run)
+            session.flush()
+            _forget_old_tests(session, request.flow_id)
+            assert run.id is not None
+            return run.id
+
+        if self._journal.is_full:
+            raise _unavailable("storage.unavailable", "The disk is full. Free some space and try again.")
+        run_id = await self._journal.call(insert)
+        self._dispatcher.submit([run_id])
+        return run_id
+
+    async def wait(self, run_id: int, timeout_s: float) -> bool:
+        """Return whether the run has ended within *timeout_s*."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(run_id, []).append(waiter)
+        try:
+            if await asyncio.to_thread(self._has_ended, run_id):
+                return True
+            async with asyncio.timeout(timeout_s):
+                await waiter
+            return True
+        except TimeoutError:
+            return await asyncio.to_thread(self._has_ended, run_id)
+        finally:
+            self._waiters[run_id].remove(waiter)
+            if not self._waiters[run_id]:
+                del self._waiters[run_id]
+
+    async def wake(self) -> None:
+        """Look for runs that someone else has committed."""
+        self._dispatcher.submit(await asyncio.to_thread(self._due))
+
+    async def cancel(self, run_id: int) -> bool:
+        """Stop a run; False when it had ended or does not exist."""
+        now = self._clock()
+        is_cancelled = await self._journal.call(lambda session: _cancel(session, run_id, now))
+        if is_cancelled:
+            self._dispatcher.cancel(run_id)
+            self._tell_waiters(run_id)
+        return is_cancelled
+
+    async def status(self) -> EngineStatus:
+        return EngineStatus(
+            ready=self._is_ready,
+            open_runs=self._dispatcher.open_runs,
+            workers=1,
+            storage_full=self._journal.is_full,
+            started_at=self._started_at.isoformat(),
+            version=_version(),
+        )
+
+    def _begin(self, stored: list[StoredEvent] | EventIdReused) -> list[Accepted] | Invalid:
+        if isinstance(stored, EventIdReused):
+            return outbox.id_reused(stored.event_id)
+        for event in stored:
+            if event.is_duplicate:
+                continue
+            for run in event.runs:
+                if run.status == "running":
+                    self._dispatcher.begin(run.id, self._run(started(event, run)))
+            self._dispatcher.submit([run.id for run in event.runs if run.status == "queued"])
+        return [Accepted(event.seed.id, event.is_duplicate, [run.id for run in event.runs]) for event in stored]
+
+    async def _claim(self, run_ids: list[int]) -> None:
+        for state in await self._journal.claim(run_ids):
+            self._dispatcher.begin(state.id, self._run(state))
+
+    async def _run(self, state: RunState) -> None:
+        try:
+            ended = await self._walked(state)
+        except Exception as error:  # nothing may leave a run open that nobody works on
+            log.error("run %d stopped with %s", state.id, type(error).__name__)
+            message = f"Something unexpected happened in the engine. The log has more under run {state.id}."
+            ended = await self._executor.refuse(state, NodeError(message, code="engine.crashed"))
+        if ended is not None and ended.wake_us is not None:
+            self._dispatcher.wake_at(ended.wake_us, state.id)
+        elif ended is not None and ended.status not in OPEN:
+            self._tell_waiters(state.id)
+
+    async def _walked(self, state: RunState) -> Ended | None:
+        try:
+            walkable = await self._plans.of(state)
+        except NodeError as error:
+            return await self._executor.refuse(state, error)
+        return await self._executor.run(state, walkable)
+
+    def _tell_waiters(self, run_id: int) -> None:
+        for waiter in self._waiters.get(run_id, ()):
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def _recover(self) -> None:
+        def read() -> list[tuple[int | None, str, datetime | None]]:
+            query = select(RunRow.id, RunRow.status, RunRow.wake_at).where(col(RunRow.status).in_(OPEN))
+            with self._database.read() as session:
+                return list(session.exec(query.order_by(col(RunRow.id))).all())
+
+        now = self._clock()
+        for run_id, status, wake_at in await asyncio.to_thread(read):
+            assert run_id is not None
+            if status != "waiting" or (wake_at is not None and wake_at <= now):
+                self._dispatcher.submit([run_id])
+            elif wake_at is not None:
+                self._dispatcher.wake_at(to_us(wake_at), run_id)
+
+    async def _poll_forever(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_S)
+            try:
+                await self.wake()
+            except Exception as error:
+                log.error("looking for new runs failed with %s", type(error).__name__)
+
+    def _due(self) -> list[int]:
+        is_due = and_(col(RunRow.status) == "waiting", col(RunRow.wake_at) <= self._clock())
+        query = select(RunRow.id).where(or_(col(RunRow.status) == "queued", is_due)).order_by(col(RunRow.id))
+        with self._database.read() as session:
+            return [run_id for run_id in session.exec(query.limit(limits.QUEUE_RUNS)).all() if run_id is not None]
+
+    def _has_ended(self, run_id: int) -> bool:
+        with self._database.read() as session:
+            status = session.exec(select(RunRow.status).where(RunRow.id == run_id)).first()
+        return status not in OPEN
+
+    def _now_us(self) -> int:
+        return to_us(self._clock())
+
+
+def _installation(session: Session) -> str:
+    """Return what tells this installation's idempotency keys from another's; made once."""
+    row = session.get(Setting, INSTALLATION)
+    if row is None:
+        row = Setting(key=INSTALLATION, value={"id": uuid4().hex[:12]})
+        session.add(row)
+    return str(row.value["id"])
+
+
+def _cancel(session: Session, run_id: int, now: datetime) -> bool:
+    stop = update(RunRow).where(col(RunRow.id) == run_id, col(RunRow.status).in_(OPEN))
+    stop = stop.values(status="cancelled", epoch=RunRow.epoch + 1, ended_at=now, wake_at=None)
+    if not session.connection().execute(stop).rowcount:
+        return False
+    steps = update(StepRow).where(col(StepRow.run_id) == run_id)
+    for node in session.exec(select(StepRow.node).where(StepRow.run_id == run_id, StepRow.status == "running")):
+        error = {"message": CANCELLED_STEP, "code": "step.outcome_unknown", "step": node}
+        unknown = steps.where(col(StepRow.node) == node, col(StepRow.status) == "running")
+        session.connection().execute(unknown.values(status="unknown", error=error, ended_at=now))
+    session.connection().execute(steps.where(col(StepRow.status) == "waiting").values(status="failed", ended_at=now))
+    return True
+
+
+def _forget_old_tests(session: Session, flow_id: str) -> None:
+    tests = select(RunRow.id).where(RunRow.flow_id == flow_id, col(RunRow.is_test)).order_by(col(RunRow.id).desc())
+    old = [run_id for run_id in session.exec(tests.offset(TEST_RUNS_KEPT)).all() if run_id is not None]
+    if old:
+        ended = select(RunRow.id).where(col(RunRow.id).in_(old), col(RunRow.status).not_in(OPEN))
+        gone = session.exec(ended).all()
+        session.exec(delete(StepRow).where(col(StepRow.run_id).in_(gone)))
+        session.exec(delete(RunRow).where(col(RunRow.id).in_(gone)))
+
+
+def _unavailable(code: str, message: str) -> Unavailable:
+    return Unavailable(Problem(code, message))
+
+
+def _version() -> str:
+    try:
+        return metadata.version("pulsewire")
+    except metadata.PackageNotFoundError:  # run from a clone that was not installed
+        return "0"

@@ -1,0 +1,145 @@
+"""The engine over a socket: the web process calls it as if it were here.
+
+Calls are pipelined. ``accept`` calls of one tick of the loop travel and are committed together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from runtime.engine_api import Accepted, EngineStatus, TestRequest
+from runtime.errors import Invalid, Problem, RuntimeFault, Unavailable
+from runtime.frames import Frames, socket_path
+from runtime.outbox import NewEvent, seed
+
+RECONNECT_S = 0.1
+CALL_S = 30  # an engine that has not answered by then is not there
+
+
+class EngineLink:
+    """A client of the engine process that serves *data_dir*; connects when needed, and again when it was lost.
+
+    Raises Unavailable while the engine is down. An ``accept`` that is cut off may have been committed:
+    sending it again with the same event id is safe.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._path = socket_path(data_dir)
+        self._frames: Frames | None = None
+        self._connecting: asyncio.Task[Frames] | None = None
+        self._numbers = itertools.count(1)
+        self._calls: dict[int, asyncio.Future[Any]] = {}
+        self._batch: list[tuple[list[dict[str, Any]], asyncio.Future[Any]]] = []
+        self._senders: set[asyncio.Task[None]] = set()
+
+    async def accept(self, events: Sequence[NewEvent]) -> list[Accepted]:
+        for event in events:
+            seed(event)  # a payload that is no JSON is refused here, before it spoils the others' message
+        future = asyncio.get_running_loop().create_future()
+        if not self._batch:
+            asyncio.get_running_loop().call_soon(self._send_batch)
+        self._batch.append(([asdict(event) for event in events], future))
+        answer = await future
+        return [Accepted(*each) for each in answer]
+
+    async def start_test(self, request: TestRequest) -> int:
+        return int(await self._call("start_test", request))
+
+    async def wait(self, run_id: int, timeout_s: float) -> bool:
+        return bool(await self._call("wait", [run_id, timeout_s], timeout_s + CALL_S))
+
+    async def wake(self) -> None:
+        await self._call("wake", None)
+
+    async def cancel(self, run_id: int) -> bool:
+        return bool(await self._call("cancel", run_id))
+
+    async def status(self) -> EngineStatus:
+        return EngineStatus(**await self._call("status", None))
+
+    async def close(self) -> None:
+        """Close the connection; a later call opens it again."""
+        for task in (*self._senders, *([self._connecting] if self._connecting else ())):
+            task.cancel()
+        if self._frames is not None:
+            self._frames.close()
+            self._frames = None
+
+    def _send_batch(self) -> None:
+        batch, self._batch = self._batch, []
+        sender = asyncio.ensure_future(self._accept_batch(batch))
+        self._senders.add(sender)
+        sender.add_done_callback(self._senders.discard)
+
+    async def _accept_batch(self, batch: list[tuple[list[dict[str, Any]], asyncio.Future[Any]]]) -> None:
+        try:
+            answers = await self._call("accept", [group for group, _future in batch])
+        except (RuntimeFault, asyncio.CancelledError) as error:
+            fault = error if isinstance(error, RuntimeFault) else _down()
+            for _group, future in batch:
+                if not future.done():
+                    future.set_exception(fault)
+            return
+        for (_group, future), answer in zip(batch, answers, strict=True):
+            if future.done():
+                continue
+            if isinstance(answer, dict):
+                future.set_exception(Invalid(*(Problem(**problem) for problem in answer["problems"])))
+            else:
+                future.set_result(answer)
+
+    async def _call(self, name: str, body: Any, timeout_s: float = CALL_S) -> Any:
+        number = next(self._numbers)
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(timeout_s):
+                frames = self._frames or await self._connect()
+                self._calls[number] = future
+                frames.send([number, name, body])
+                return await future
+        except (TimeoutError, OSError) as error:
+            raise _down() from error
+        finally:
+            self._calls.pop(number, None)
+
+    async def _connect(self) -> Frames:
+        if self._connecting is None or self._connecting.done():
+            self._connecting = asyncio.ensure_future(self._open())
+        return await asyncio.shield(self._connecting)
+
+    async def _open(self) -> Frames:
+        loop = asyncio.get_running_loop()
+        try:
+            _, frames = await loop.create_unix_connection(lambda: Frames(self._received, self._lost), str(self._path))
+        except OSError:
+            await asyncio.sleep(RECONNECT_S)  # it may just be starting again
+            _, frames = await loop.create_unix_connection(lambda: Frames(self._received, self._lost), str(self._path))
+        self._frames = frames
+        return frames
+
+    def _received(self, _frames: Frames, message: Any) -> None:
+        number, result, fault = message
+        future = self._calls.get(number)
+        if future is None or future.done():
+            return
+        if fault is None:
+            future.set_result(result)
+        else:
+            kind = Invalid if fault["status"] == Invalid.status else Unavailable
+            future.set_exception(kind(*(Problem(**problem) for problem in fault["problems"])))
+
+    def _lost(self, frames: Frames) -> None:
+        if self._frames is frames:
+            self._frames = None
+        for future in self._calls.values():
+            if not future.done():
+                future.set_exception(_down())
+
+
+def _down() -> Unavailable:
+    return Unavailable(Problem("engine.down", "The engine is starting again. Nothing was confirmed; try again."))

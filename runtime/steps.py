@@ -1,0 +1,129 @@
+"""One step: its parameters evaluated and checked, its node called, its output checked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from nodes.spec import Json, NodeError, NodeType, Output, Params, Plan, Routed
+from runtime import limits, wording
+from runtime.expressions import ExpressionError, Scope
+from runtime.graph import PlanNode
+
+log = logging.getLogger("pulsewire.steps")
+
+
+class Prepared(NamedTuple):
+    """A step's parameters: as the node takes them, and the JSON text that is recorded."""
+
+    params: Params
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a step came to: the fired port, its output, and the output's JSON text."""
+
+    port: str
+    output: dict[str, Json] | None
+    text: str | None
+    effect: str | None = None
+
+
+class StepFailed(Exception):
+    """The step's parameters could not be made; *text* is the input as far as it was evaluated."""
+
+    def __init__(self, error: NodeError, text: str | None = None) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.text = text
+
+
+def prepare(node: PlanNode, scope: Scope) -> Prepared:
+    """Evaluate and check the parameters; raises StepFailed, whose message names the field."""
+    model = node.type.params
+    try:
+        values = node.params.evaluate(scope)
+    except ExpressionError as error:
+        raise StepFailed(NodeError(error.message, code=error.code)) from error
+    text = _text(values, "input")
+    if len(text) > limits.OUTPUT_BYTES:
+        message = f"The step's parameters come to more than {limits.OUTPUT_BYTES:,} bytes as JSON."
+        raise StepFailed(NodeError(message, code="param.too_large"))
+    try:
+        return Prepared(model.model_validate(values), text.decode())
+    except ValidationError as error:
+        raise StepFailed(_invalid(error, model), text.decode()) from error
+
+
+def outcome(result: Output | Routed) -> Outcome:
+    """Return what a node's answer means; raises NodeError for an output that JSON cannot hold or that is too large."""
+    port, output = (result.port, result.output) if isinstance(result, Routed) else ("out", result)
+    return Outcome(port, *_encoded(output))
+
+
+def planned(plan: Plan, port: str = "out") -> Outcome:
+    """Return what a simulated step comes to."""
+    return Outcome(port, *_encoded(plan.output), effect=_text(plan.effect, "effect").decode())
+
+
+def unexpected(error: Exception, run_id: int, node: NodeType) -> NodeError:
+    """Log the place of an error nobody foresaw, and return what the person is told."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
+    log.error("run %d: %s raised %s at %s", run_id, node.type, type(error).__name__, place)
+    message = f"Something unexpected happened in this step. The log says where, under run {run_id}."
+    return NodeError(message, code="node.crashed")
+
+
+def _encoded(output: Output) -> tuple[dict[str, Json], str]:
+    try:
+        values = output.model_dump(mode="json")
+    except ValueError as error:  # PydanticSerializationError is one
+        raise NodeError("The step's output holds a value that JSON cannot carry.", code="output.not_json") from error
+    text = _text(values, "output")
+    if len(text) > limits.OUTPUT_BYTES:
+        message = f"The step's output comes to more than {limits.OUTPUT_BYTES:,} bytes as JSON. Ask for less at once."
+        raise NodeError(message, code="output.too_large")
+    if b"null" in text:  # a number that is not finite became null: later steps see what a restart would see
+        values = orjson.loads(text)
+    return values, text.decode()
+
+
+def _text(values: Mapping[str, Json], what: str) -> bytes:
+    try:
+        return orjson.dumps(values)
+    except TypeError as error:
+        raise NodeError(f"The step's {what} holds a value that JSON cannot carry.", code=f"{what}.not_json") from error
+
+
+def _invalid(error: ValidationError, model: type[BaseModel]) -> NodeError:
+    details = error.errors(include_url=False, include_input=False)
+    sentences = []
+    for detail in details[:5]:
+        location = detail["loc"]
+        title = _title(str(location[0]), model) if location else "The parameters"
+        inner = wording.place(location[1:])
+        field = f"“{title}”{f' ({inner})' if inner else ''}"
+        if detail["type"] == "missing":
+            sentences.append(f"{field} is empty. Fill it in, or connect a node that provides it.")
+        elif detail["type"] == "extra_forbidden":
+            sentences.append(f"{field} is not a parameter of this node.")
+        else:
+            sentences.append(f"{field} {wording.ending(detail)}.")
+    first = str(details[0]["loc"][0]) if details and details[0]["loc"] else None
+    return NodeError(" ".join(dict.fromkeys(sentences)), code="param.invalid", param=first)
+
+
+def _title(name: str, model: type[BaseModel]) -> str:
+    for key, field in model.model_fields.items():
+        if name in (key, field.alias):
+            return field.title or name
+    return name

@@ -1,0 +1,105 @@
+"""The engine process: ``pulsewire worker``, and what the supervisor starts.
+
+Holds a lock beside the database, because two engines on one database would work on the same runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import gc
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from runtime.engine import Engine
+from runtime.link_server import LinkServer
+from runtime.settings import Settings
+from runtime.supervisor import REFUSED
+from storage.database import Database
+from storage.errors import StorageError
+
+LOCK_WAIT_S = 3  # the engine before this one may still be ending
+GRACE_S = 30
+GC_OBJECTS = 20_000  # allocations between two looks for cycles; runs make few and end with none
+log = logging.getLogger("pulsewire")
+
+
+def main() -> int:
+    """Run the engine until a signal; return the exit status."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    settings = Settings()
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        database = Database(settings.url)
+        lock = _lock(database.path)
+        if lock is None:
+            log.error("another Pulsewire engine works on %s; stop it first", database.path)
+            return REFUSED
+        database.migrate()
+    except (StorageError, OSError) as error:
+        log.error("the engine cannot start: %s", error)
+        return REFUSED
+    try:
+        _run(_serve(Engine(database, settings), settings))
+    finally:
+        database.dispose()
+        os.close(lock)
+    return 0
+
+
+async def _serve(engine: Engine, settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            log.warning("stopped at once; what was under way goes on at the next start")
+            os._exit(1)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    await engine.start()
+    link = LinkServer(engine, settings.data_dir)
+    await link.start()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_OBJECTS, 20, 50)
+    log.info("the engine is ready")
+    await stop.wait()
+    await engine.stop(GRACE_S)
+    await link.stop()
+
+
+def _run(main: object) -> None:
+    assert asyncio.iscoroutine(main)
+    if sys.platform == "win32":
+        asyncio.run(main)
+    else:
+        import uvloop
+
+        uvloop.run(main)
+
+
+def _lock(database: Path) -> int | None:
+    """Return the descriptor that holds the engine's lock, or None when another process keeps it."""
+    descriptor = os.open(f"{database}.engine", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    until = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                os.close(descriptor)
+                return None
+            time.sleep(0.05)
+        else:
+            return descriptor
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event, text
+from sqlmodel import Session, select
+
+from storage.database import Database
+from storage.errors import StorageFull
+from storage.journal import Fenced, SqliteJournal
+from storage.journal_events import EventIdReused
+from storage.journal_rows import EventSeed, RunSeed, RunWrite, StepWrite
+from storage.tables import EventRow, RunRow, Setting, StepRow
+
+
+class TwoFlows:
+    """Every event named ``order`` starts two flows."""
+
+    def __init__(self) -> None:
+        self.refreshes = 0
+
+    def refresh(self, cursor: sqlite3.Cursor) -> None:
+        self.refreshes += 1
+
+    def route(self, event: EventSeed) -> list[RunSeed]:
+        return [RunSeed("a", 1, "start"), RunSeed("b", 2, "start")] if event.name == "order" else []
+
+
+@pytest.fixture
+def connections() -> list[sqlite3.Connection]:
+    return []
+
+
+@pytest.fixture
+def database(tmp_path: Path, connections: list[sqlite3.Connection]) -> Database:
+    database = Database(f"sqlite:///{tmp_path}/pulsewire.db")
+    event.listen(database.engine, "connect", lambda raw, _record: connections.append(raw))
+    database.migrate()
+    return database
+
+
+@pytest.fixture
+def router() -> TwoFlows:
+    return TwoFlows()
+
+
+@pytest.fixture
+async def journal(database: Database, router: TwoFlows) -> AsyncIterator[SqliteJournal]:
+    journal = SqliteJournal(database, router, lambda: time.time_ns() // 1000, queue_limit=1000)
+    await journal.start()
+    yield journal
+    await journal.stop()
+    database.dispose()
+
+
+def seed(event_id: str, name: str = "order", digest: str | None = None) -> EventSeed:
+    return EventSeed(event_id, name, {"n": 1}, '{"n":1}', digest, event_id, None, 0, ())
+
+
+async def accept(journal: SqliteJournal, seed: EventSeed, claims: bool = True) -> list[int]:
+    ((answer,),) = [await journal.accept([[seed]], claims=claims)]
+    assert isinstance(answer, list)
+    return [run.id for run in answer[0].runs]
+
+
+def rows(database: Database, kind: type) -> list[object]:
+    with database.read() as session:
+        return list(session.exec(select(kind)).all())
+
+
+async def test_event_and_its_runs_are_there_when_accept_returns(journal: SqliteJournal, database: Database) -> None:
+    ids = await accept(journal, seed("e1"))
+
+    stored = rows(database, RunRow)
+    assert [(run.id, run.flow_id, run.version, run.status, run.epoch, run.event_id) for run in stored] == [
+        (ids[0], "a", 1, "running", 1, "e1"),
+        (ids[1], "b", 2, "running", 1, "e1"),
+    ]
+    assert [(row.id, row.payload, row.path) for row in rows(database, EventRow)] == [("e1", {"n": 1}, [])]
+
+
+async def test_the_same_id_twice_is_one_event_with_the_runs_of_the_first_time(
+    journal: SqliteJournal, database: Database
+) -> None:
+    both = await journal.accept([[seed("e1", digest="x")], [seed("e1", digest="x")]], claims=True)
+    later = await accept(journal, seed("e1", digest="x"))
+
+    assert [answer[0].is_duplicate for answer in both if isinstance(answer, list)] == [False, True]
+    assert later == [run.id for run in both[0][0].runs] == [run.id for run in both[1][0].runs]  # type: ignore[index]
+    assert len(rows(database, EventRow)) == 1
+
+
+async def test_an_id_with_another_body_is_refused_with_its_whole_group(
+    journal: SqliteJournal, database: Database
+) -> None:
+    answers = await journal.accept(
+        [[seed("e1", digest="x")], [seed("e2", digest="y"), seed("e1", digest="z")], [seed("e3")]], claims=True
+    )
+
+    assert isinstance(answers[1], EventIdReused)
+    assert sorted(row.id for row in rows(database, EventRow)) == ["e1", "e3"]
+
+
+async def test_ids_of_runs_are_never_used_twice(journal: SqliteJournal, database: Database) -> None:
+    first = await accept(journal, seed("e1"))
+    await journal.call(lambda session: session.execute(text("DELETE FROM run")) and None)
+
+    assert min(await accept(journal, seed("e2"))) > max(first)
+
+
+async def test_writes_of_an_older_epoch_are_refused(journal: SqliteJournal, database: Database) -> None:
+    run, _ = await accept(journal, seed("e1"))
+    (state,) = await journal.claim([run])
+
+    journal.put_soon(1, StepWrite(run, "late", "", 1, "succeeded"))
+    with pytest.raises(Fenced):
+        await journal.put(1, StepWrite(run, "late", "", 1, "succeeded"))
+    with pytest.raises(Fenced):
+        await journal.finish(1, RunWrite(run, "succeeded", None, None, 1))
+    with pytest.raises(Fenced):
+        await journal.transact(run, 1, lambda session: (None, StepWrite(run, "late", "", 1, "succeeded")))
+    await journal.put(2, StepWrite(run, "good", "", 1, "succeeded"))
+
+    assert state.epoch == 2
+    assert [step.node for step in rows(database, StepRow)] == ["good"]
+
+
+async def test_a_claim_brings_the_event_and_the_steps_so_far(journal: SqliteJournal) -> None:
+    run, other = await accept(journal, seed("e1"), claims=False)
+    await journal.claim([run])
+    await journal.put(1, StepWrite(run, "start", "", 1, "succeeded", "out", None, '{"n":1}'))
+    await journal.claim([other])
+    await journal.finish(1, RunWrite(other, "succeeded", None, None, 1))
+
+    (state,) = await journal.claim([run, other])
+
+    assert (state.id, state.epoch, state.payload, state.event_id, state.root_id) == (run, 2, {"n": 1}, "e1", "e1")
+    assert [(step.node, step.port, step.output) for step in state.steps] == [("start", "out", {"n": 1})]
+
+
+async def test_a_later_row_of_a_step_keeps_the_input_of_the_first(journal: SqliteJournal, database: Database) -> None:
+    run, _ = await accept(journal, seed("e1"))
+
+    journal.put_soon(1, StepWrite(run, "call", "", 1, "running", input='{"url":"x"}'))
+    await journal.put(1, StepWrite(run, "call", "", 1, "succeeded", "out", None, '{"status":200}'))
+
+    (step,) = rows(database, StepRow)
+    assert (step.status, step.input, step.output) == ("succeeded", {"url": "x"}, {"status": 200})
+
+
+async def test_a_transaction_writes_its_effect_and_its_step_or_neither(
+    journal: SqliteJournal, database: Database
+) -> None:
+    run, _ = await accept(journal, seed("e1"))
+
+    def good(session: Session) -> tuple[str, StepWrite]:
+        session.add(Setting(key="good", value={}))
+        return "made", StepWrite(run, "good", "", 1, "succeeded")
+
+    def bad(session: Session) -> tuple[str, StepWrite]:
+        session.add(Setting(key="bad", value={}))
+        session.flush()
+        raise KeyError("no such thing")
+
+    results = await asyncio.gather(
+        journal.transact(run, 1, bad), journal.transact(run, 1, good), return_exceptions=True
+    )
+
+    assert [type(result) for result in results] == [KeyError, str]
+    assert [setting.key for setting in rows(database, Setting)] == ["good"]
+    assert [step.node for step in rows(database, StepRow)] == ["good"]
+
+
+async def test_subscriptions_are_read_again_only_after_another_process_has_written(
+    journal: SqliteJournal, router: TwoFlows, database: Database
+) -> None:
+    await accept(journal, seed("e1"))
+    await accept(journal, seed("e2"))
+    before = router.refreshes
+    with database.write() as session:
+        session.add(Setting(key="other", value={}))
+    await accept(journal, seed("e3"))
+
+    assert (before, router.refreshes) == (1, 2)
+
+
+async def test_a_full_disk_refuses_events_and_keeps_steps_until_there_is_room(
+    journal: SqliteJournal, database: Database, connections: list[sqlite3.Connection]
+) -> None:
+    run, _ = await accept(journal, seed("e1"))
+    pages = await journal.call(lambda session: session.execute(text("PRAGMA page_count")).scalar_one())
+
+    limit_pages(connections, pages)
+    big = '{"text":"' + "x" * 100_000 + '"}'
+    step = journal.put(1, StepWrite(run, "big", "", 1, "succeeded", "out", None, big))
+    with pytest.raises(StorageFull):
+        await journal.accept([[seed("more")]], claims=True)
+    was_full, was_done = journal.is_full, step.done()
+    limit_pages(connections, 1_000_000)
+    await step
+    await accept(journal, seed("again"))
+
+    assert (was_full, was_done, journal.is_full) == (True, False, False)
+    assert [row.node for row in rows(database, StepRow)] == ["big"]
+    assert sorted(row.id for row in rows(database, EventRow)) == ["again", "e1"]
+
+
+def limit_pages(connections: list[sqlite3.Connection], pages: int) -> None:
+    for connection in connections:
+        connection.execute(f"PRAGMA max_page_count={pages}").fetchone()
+
+
+async def test_a_lock_held_by_another_process_is_waited_for(journal: SqliteJournal, database: Database) -> None:
+    with database.write() as session:
+        session.add(Setting(key="slow", value={}))
+        accepted = asyncio.create_task(accept(journal, seed("e1")))
+        await asyncio.sleep(0.2)
+        assert not accepted.done()
+
+    assert len(await accepted) == 2
