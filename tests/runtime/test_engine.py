@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlmodel import select
+
+from runtime import limits
+from runtime.engine import NewEvent, TestRequest
+from runtime.errors import Invalid, Unavailable
+from storage.tables import EventRow, FlowVersion, RunRow
+
+
+def echo(node_id: str, text: str = "x") -> dict[str, Any]:
+    return {"id": node_id, "type": "echo", "params": {"text": text}}
+
+
+def call(node_id: str, **more: Any) -> dict[str, Any]:
+    return {"id": node_id, "type": "call", "params": {"text": node_id}, **more}
+
+
+def emit(node_id: str, name: str) -> dict[str, Any]:
+    return {"id": node_id, "type": "emit_event", "params": {"name": name, "payload": {"n": 1}}}
+
+
+def start(**params: Any) -> dict[str, Any]:
+    return {"id": "start", "type": "event", "params": {"event": "go", **params}}
+
+
+async def test_one_event_starts_every_flow_that_waits_for_it(rig) -> None:
+    rig.flow([echo("one")], ["start>one"], flow_id="a")
+    rig.flow([echo("one")], ["start>one"], flow_id="b")
+    rig.flow([echo("one")], ["start>one"], flow_id="c", event="other")
+
+    (accepted,) = await rig.engine.accept([NewEvent("go", {"n": 1})])
+    runs = [await rig.run(run_id) for run_id in accepted.runs]
+
+    assert [(run.flow_id, run.status, run.event_id) for run in runs] == [
+        ("a", "succeeded", accepted.id),
+        ("b", "succeeded", accepted.id),
+    ]
+
+
+async def test_the_same_id_twice_is_one_event(rig) -> None:
+    rig.flow([echo("one")], ["start>one"])
+
+    first, second = await rig.engine.accept([NewEvent("go", {"n": 1}, "id-1"), NewEvent("go", {"n": 1}, "id-1")])
+    (later,) = await rig.engine.accept([NewEvent("go", {"n": 1}, "id-1")])
+
+    assert [first.duplicate, second.duplicate, later.duplicate] == [False, True, True]
+    assert first.runs == second.runs == later.runs
+    assert len(rig.runs()) == 1
+
+
+async def test_an_id_with_another_payload_is_refused(rig) -> None:
+    await rig.engine.accept([NewEvent("go", {"n": 1}, "id-1")])
+
+    with pytest.raises(Invalid) as refused:
+        await rig.engine.accept([NewEvent("go", {"n": 2}, "id-1")])
+
+    assert [problem.code for problem in refused.value.problems] == ["event.id_reused"]
+
+
+async def test_only_payloads_that_match_the_trigger_start_it(rig) -> None:
+    rig.flow([echo("one")], ["start>one"])
+    with rig.database.write() as session:
+        from storage.tables import Subscription
+
+        session.get_one(Subscription, ("f", "start")).match = {"phase": "requested"}
+
+    answers = await rig.engine.accept([NewEvent("go", {"phase": "completed"}), NewEvent("go", {"phase": "requested"})])
+
+    assert [len(answer.runs) for answer in answers] == [0, 1]
+
+
+async def test_an_event_that_does_not_pass_the_filter_leaves_no_run(rig) -> None:
+    rig.flow([start(filter="$param.n > 5"), echo("one")], ["start>one"])
+
+    refused, passed = await rig.emit({"n": 1}), await rig.emit({"n": 6})
+    await rig.run(passed)
+    async with asyncio.timeout(5):
+        while refused in [run.id for run in rig.runs()]:  # noqa: ASYNC110 - rows are read, nothing tells of them
+            await asyncio.sleep(0.01)
+
+    assert [(run.id, run.status) for run in rig.runs()] == [(passed, "succeeded")]
+
+
+async def test_a_filter_that_cannot_be_evaluated_fails_the_run(rig) -> None:
+    rig.flow([start(filter="$param.nothing > 5"), echo("one")], ["start>one"])
+
+    run, steps = await rig.done({"n": 1})
+
+    assert run.status == "failed"
+    assert run.error["node"] == "start"
+    assert steps["one"].status == "skipped"
+
+
+async def test_runs_that_were_queued_or_under_way_go_on_after_a_restart(rig) -> None:
+    rig.flow([echo("one"), call("send"), echo("two")], ["start>one", "one>send", "send>two"])
+    rig.calls.hold("send")
+    under_way = await rig.emit()
+    await rig.calls.arrived["send"].wait()
+
+    await rig.engine.stop(grace_s=0)
+    with rig.database.write() as session:
+        session.add(RunRow(flow_id="f", version=1, trigger="start", payload={"n": 2}))
+    rig.calls.release("send")
+    rig.engine = rig._new_engine()
+    await rig.engine.start()
+
+    for run in rig.runs():
+        assert (await rig.run(run.id)).status == "succeeded"
+    assert len(rig.calls.seen) == 3
+    assert rig.read(under_way).epoch == 2
+
+
+async def test_a_run_committed_by_another_process_is_found(rig) -> None:
+    rig.flow([echo("one")], ["start>one"])
+    with rig.database.write() as session:
+        run = RunRow(flow_id="f", version=1, trigger="start", payload={"n": 2})
+        session.add(run)
+        session.flush()
+        run_id = run.id
+
+    await rig.engine.wake()
+
+    assert (await rig.run(run_id)).status == "succeeded"
+
+
+async def test_a_flow_published_by_another_process_hears_the_next_event(rig) -> None:
+    (before,) = await rig.engine.accept([NewEvent("go", {})])
+    rig.flow([echo("one")], ["start>one"])
+    (after,) = await rig.engine.accept([NewEvent("go", {})])
+
+    assert (len(before.runs), len(after.runs)) == (0, 1)
+
+
+async def test_a_cancelled_run_stops_and_its_late_writes_are_refused(rig) -> None:
+    rig.flow([call("send"), echo("after")], ["start>send", "send>after"])
+    rig.calls.hold("send")
+    run_id = await rig.emit()
+    await rig.calls.arrived["send"].wait()
+
+    is_cancelled = await rig.engine.cancel(run_id)
+    rig.calls.release("send")
+    run = await rig.run(run_id)
+
+    assert (is_cancelled, run.status, run.ended_at is not None) == (True, "cancelled", True)
+    assert rig.steps(run_id)["send"].status == "unknown"
+    assert not await rig.engine.cancel(run_id)
+
+
+async def test_an_event_emitted_by_a_flow_carries_what_led_to_it(rig) -> None:
+    rig.flow([emit("tell", "second")], ["start>tell"], flow_id="a")
+    rig.flow([echo("one")], ["start>one"], flow_id="b", event="second")
+
+    (accepted,) = await rig.engine.accept([NewEvent("go", {})])
+    await rig.run(accepted.runs[0])
+    second = next(run for run in rig.runs() if run.flow_id == "b")
+    await rig.run(second.id)
+
+    with rig.database.read() as session:
+        event = session.exec(select(EventRow).where(EventRow.name == "second")).one()
+    assert (event.root_id, event.parent_run, event.depth, event.path) == (accepted.id, accepted.runs[0], 1, ["a"])
+
+
+async def test_a_flow_that_causes_its_own_event_is_stopped_and_says_so(rig) -> None:
+    rig.flow([emit("again", "go")], ["start>again"])
+
+    await rig.emit()
+    async with asyncio.timeout(10):
+        while not rig.runs() or rig.runs()[-1].status != "failed":  # noqa: ASYNC110 - rows are read
+            await asyncio.sleep(0.02)
+
+    runs = rig.runs()
+    assert len(runs) == limits.SAME_FLOW_IN_PATH + 1
+    assert [run.status for run in runs[:-1]] == ["succeeded"] * limits.SAME_FLOW_IN_PATH
+    assert runs[-1].error["code"] == "event.loop"
+
+
+async def test_a_chain_of_events_that_is_too_deep_is_stopped(rig) -> None:
+    rig.flow([echo("one")], ["start>one"])
+
+    (deep, deepest) = await rig.engine.accept(
+        [NewEvent("go", {}, depth=limits.EVENT_DEPTH + 1), NewEvent("go", {}, depth=limits.EVENT_DEPTH)]
+    )
+
+    assert (rig.read(deep.runs[0]).status, rig.read(deep.runs[0]).error["code"]) == ("failed", "event.loop")
+    assert (await rig.run(deepest.runs[0])).status == "succeeded"
+
+
+async def test_a_run_whose_version_is_gone_fails_and_says_so(rig) -> None:
+    rig.flow([echo("one")], ["start>one"])
+    with rig.database.write() as session:
+        session.delete(session.get_one(FlowVersion, ("f", 1)))
+
+    run = await rig.run(await rig.emit())
+
+    assert (run.status, run.error["code"]) == ("failed", "flow.version_gone")
+
+
+async def test_old_test_runs_of_a_flow_are_forgotten(rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = rig.document([echo("one")], ["start>one"])
+    ids = []
+    for _ in range(53):
+        ids.append(await rig.engine.start_test(TestRequest("f", document, "start", {})))
+        await rig.run(ids[-1])
+
+    assert [run.id for run in rig.runs()] == ids[3:]
+    assert rig.steps(ids[0]) == {}
+
+
+async def test_waiting_for_a_run_gives_up_in_time(rig) -> None:
+    rig.flow([call("send")], ["start>send"])
+    rig.calls.hold("send")
+    run_id = await rig.emit()
+
+    assert not await rig.engine.wait(run_id, 0.05)
+    rig.calls.release("send")
+    assert await rig.engine.wait(run_id, 5)
+
+
+async def test_a_stopped_engine_accepts_nothing(rig) -> None:
+    await rig.engine.stop(grace_s=0)
+
+    with pytest.raises(Unavailable):
+        await rig.engine.accept([NewEvent("go", {})])
+
+    rig.engine = rig._new_engine()
+    await rig.engine.start()
+
+
+async def test_too_many_open_runs_refuse_new_events(rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.flow([call("send")], ["start>send"])
+    rig.calls.hold("send")
+    monkeypatch.setattr(limits, "QUEUE_RUNS", 3)
+
+    accepted = [await rig.emit() for _ in range(3)]
+    with pytest.raises(Unavailable) as refused:
+        await rig.emit()
+    rig.calls.release("send")
+    for run_id in accepted:
+        await rig.run(run_id)
+
+    assert refused.value.problems[0].code == "engine.busy"
+
+
+async def test_status_tells_what_is_open(rig) -> None:
+    rig.flow([call("send")], ["start>send"])
+    rig.calls.hold("send")
+    run_id = await rig.emit()
+
+    status = await rig.engine.status()
+    rig.calls.release("send")
+    await rig.run(run_id)
+
+    assert (status.ready, status.open_runs, status.workers, status.storage_full) == (True, 1, 1, False)
+
+
+async def test_retries_wait_in_the_database_and_not_in_memory(rig) -> None:
+    from nodes.spec import TemporaryError
+
+    rig.flow([call("send", retry={"attempts": 2, "delay_s": 60, "backoff": 2})], ["start>send"])
+    rig.calls.fail("send", TemporaryError("busy"))
+    run_id = await rig.emit()
+
+    run = await rig.run(run_id, lambda run: run.status == "waiting")
+    async with asyncio.timeout(5):
+        while (await rig.engine.status()).open_runs:
+            await asyncio.sleep(0.01)
+
+    assert timedelta(seconds=60) <= run.wake_at - rig.clock() <= timedelta(seconds=66)

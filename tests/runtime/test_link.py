@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from runtime.engine import NewEvent, TestRequest
+from runtime.errors import Invalid, Unavailable
+from runtime.frames import socket_path
+from runtime.link import EngineLink
+from runtime.link_server import LinkServer
+
+ECHO = [{"id": "one", "type": "echo", "params": {"text": "x"}}]
+
+
+@pytest.fixture
+async def server(rig) -> AsyncIterator[LinkServer]:
+    server = LinkServer(rig.engine, rig.settings.data_dir)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def link(rig, server: LinkServer) -> AsyncIterator[EngineLink]:
+    link = EngineLink(rig.settings.data_dir)
+    yield link
+    await link.close()
+
+
+async def test_calls_give_what_the_engine_gives(rig, link: EngineLink) -> None:
+    rig.flow(ECHO, ["start>one"])
+
+    (accepted,) = await link.accept([NewEvent("go", {"n": 1}, path=("x",))])
+    test = await link.start_test(TestRequest("f", rig.document(ECHO, ["start>one"]), "start", {}))
+
+    assert await link.wait(accepted.runs[0], 5)
+    assert await link.wait(test, 5)
+    assert rig.read(test).status == "succeeded"
+    assert not await link.cancel(test)
+    assert await link.status() == await rig.engine.status()
+    await link.wake()
+
+
+async def test_calls_of_one_moment_travel_together_and_fail_apart(rig, link: EngineLink) -> None:
+    rig.flow(ECHO, ["start>one"])
+    answers = await asyncio.gather(
+        link.accept([NewEvent("go", {"n": 1}, "a")]),
+        link.accept([NewEvent("go", {"n": 2}, "a")]),
+        link.accept([NewEvent("go", {"n": 3}, "b")]),
+        return_exceptions=True,
+    )
+
+    assert [type(answer) for answer in answers] == [list, Invalid, list]
+    assert answers[1].problems[0].code == "event.id_reused"  # type: ignore[union-attr]
+
+
+async def test_without_an_engine_calls_are_unavailable_and_work_again_when_it_is_back(rig, server, link) -> None:
+    await link.status()
+    await server.stop()
+
+    with pytest.raises(Unavailable):
+        await link.accept([NewEvent("go", {})])
+    await server.start()
+
+    assert (await link.status()).ready
+    assert len(await link.accept([NewEvent("go", {})])) == 1
+
+
+async def test_a_payload_that_is_no_json_is_refused_before_it_travels(link: EngineLink) -> None:
+    with pytest.raises(Invalid):
+        await link.accept([NewEvent("go", {"n": object()})])
+
+
+async def test_the_socket_is_this_users_alone(rig, server: LinkServer) -> None:
+    assert stat.S_IMODE(socket_path(rig.settings.data_dir).stat().st_mode) == 0o600
+
+
+def test_a_long_data_directory_has_a_short_socket_in_a_private_place(tmp_path: Path) -> None:
+    path = socket_path(tmp_path / ("x" * 150))
+
+    assert len(str(path)) < 100
+    assert path == socket_path(tmp_path / ("x" * 150))

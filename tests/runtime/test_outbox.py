@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlmodel import Session, select
+
+from runtime import limits, outbox
+from runtime.errors import Invalid
+from runtime.outbox import NewEvent
+from storage.tables import EventRow, RunRow, Subscription
+
+
+@pytest.fixture
+def session(rig):
+    with rig.database.write() as session:
+        session.add(Subscription(flow_id="a", node="start", version=3, event="go", match={"Name": "orders"}))
+        session.add(Subscription(flow_id="b", node="first", version=1, event="go", match={}))
+        session.flush()
+        yield session
+
+
+def runs(session: Session) -> list[tuple[Any, ...]]:
+    return [(run.flow_id, run.version, run.trigger, run.status) for run in session.exec(select(RunRow)).all()]
+
+
+def test_an_event_and_its_runs_are_written_in_the_callers_transaction(session: Session) -> None:
+    event_id, ids = outbox.record(session, "go", {"Name": "orders"})
+
+    assert len(ids) == 2
+    assert runs(session) == [("a", 3, "start", "queued"), ("b", 1, "first", "queued")]
+    event = session.get_one(EventRow, event_id)
+    assert (event.name, event.payload, event.root_id, event.depth, event.path) == (
+        "go",
+        {"Name": "orders"},
+        event_id,
+        0,
+        [],
+    )
+
+
+def test_a_rollback_drops_event_and_runs(session: Session) -> None:
+    with session.begin_nested() as savepoint:
+        outbox.record(session, "go", {"Name": "orders"})
+        savepoint.rollback()
+
+    assert runs(session) == []
+
+
+def test_only_matching_triggers_start(session: Session) -> None:
+    outbox.record(session, "go", {"Name": "customers"})
+
+    assert runs(session) == [("b", 1, "first", "queued")]
+
+
+def test_an_id_seen_before_writes_nothing(session: Session) -> None:
+    first = outbox.record(session, "go", {"n": 1}, id="x")
+    second = outbox.record(session, "go", {"n": 1}, id="x")
+
+    assert first == second
+    with pytest.raises(Invalid):
+        outbox.record(session, "go", {"n": 2}, id="x")
+
+
+def test_a_loop_is_recorded_as_a_failed_run_that_never_starts(session: Session) -> None:
+    cause = NewEvent("go", {}, depth=3, path=("b",) * limits.SAME_FLOW_IN_PATH)
+
+    _, ids = outbox.record(session, "go", {}, causality=cause)
+
+    assert ids == []
+    (run,) = session.exec(select(RunRow)).all()
+    assert (run.status, run.error and run.error["code"]) == ("failed", "event.loop")
