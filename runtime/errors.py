@@ -72,3 +72,20 @@ class Unavailable(RuntimeFault):
     """The engine or the database cannot answer now; nothing was accepted; try again."""
 
     status = 503
+
+
+class ExpressionError(Exception):
+    """An expression that is not allowed or has no value. Names and types are told, values never.
+
+    *position* counts characters from the start of the text the expression stands in; *path* leads to that text in
+    the parameters.
+    """
+
+    def __init__(
+        self, code: str, message: str, position: int | None = None, path: tuple[str | int, ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.position = position
+        self.path = path

@@ -13,6 +13,9 @@ OUTPUT_BYTES = 1_000_000  # one step's output as JSON
 EXPRESSION_CHARS = 4_096
 EXPRESSION_NODES = 400
 EXPRESSION_DEPTH = 50
+EXPRESSION_ITEMS = 10_000  # a range, or a list made by repeating or batching
+EXPRESSION_TEXT = 1_000_000  # characters of a text that an expression makes
+EXPRESSION_WORK = 400_000  # steps of one evaluation: an item looked at, or 16 characters
 
 HTTP_RESPONSE_BYTES = 5_000_000  # after decompression
 HTTP_TIMEOUT_S = 120

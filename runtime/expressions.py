@@ -1,0 +1,228 @@
+"""The one door to expressions: ``{{ … }}`` in parameters, compiled once and evaluated against a Scope.
+
+A text that is exactly one expression keeps the type of its value; between other text, values are written as text.
+Nothing that a payload holds is ever read as an expression. See ``runtime.dialect`` for what is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from runtime import dialect, limits, results, scanner
+from runtime.dialect import Evaluate
+from runtime.errors import ExpressionError
+from runtime.scanner import ScanError, Source
+from runtime.scope import Scope
+
+__all__ = ["ExpressionError", "Found", "Scope", "Value", "compile_condition", "compile_value", "problems_of"]
+
+Json: TypeAlias = Any
+Path: TypeAlias = tuple[str | int, ...]
+CACHED_CHARS = 20_000  # a longer text is compiled each time
+_SIMPLE = frozenset({str, int, float, bool, type(None), dict, list})
+
+
+class Value(Protocol):
+    """A parameter, ready to be evaluated."""
+
+    @property
+    def is_constant(self) -> bool: ...
+
+    def evaluate(self, scope: Scope) -> Json:
+        """Return the value as plain JSON, not to be changed. Raises ExpressionError, with the path to the text."""
+
+
+class Found(NamedTuple):
+    """One problem of an expression: the way to its text, and the character in it."""
+
+    path: Path
+    code: str
+    message: str
+    position: int | None
+
+
+def compile_value(value: Json) -> Value:
+    """Return *value*, any JSON, with the expressions in all its texts compiled. Raises ExpressionError."""
+    if isinstance(value, str):
+        return _compile_text(value) if len(value) <= CACHED_CHARS else _compile_text.__wrapped__(value)
+    if isinstance(value, (dict, list)):
+        pairs = list(value.items() if isinstance(value, dict) else enumerate(value))
+        parts = [(key, _compile_at(key, entry)) for key, entry in pairs]
+        if all(part.is_constant for _key, part in parts):
+            return Constant(value)
+        if isinstance(value, dict):
+            return ObjectValue(tuple((str(key), part) for key, part in parts))
+        return ListValue(tuple(part for _key, part in parts))
+    return Constant(value)
+
+
+def compile_condition(text: str) -> Value:
+    """Return an expression that may stand without braces. Raises ExpressionError."""
+    if scanner.OPEN in text:
+        return compile_value(text.strip())
+    try:
+        source = scanner.bare(text)
+    except ScanError as error:
+        raise ExpressionError(error.code, error.message, error.position) from None
+    return Expression(dialect.compile_source(source), source.position)
+
+
+def problems_of(value: Json) -> list[Found]:
+    """Return everything that is wrong with the expressions in *value*; nothing is compiled or evaluated."""
+    return list(_problems_of(value, ()))
+
+
+def has_expression(value: Json) -> bool:
+    """Return whether any text in *value* has the beginning of an expression."""
+    if isinstance(value, str):
+        return scanner.OPEN in value
+    if isinstance(value, dict):
+        return any(map(has_expression, value.values()))
+    return isinstance(value, list) and any(map(has_expression, value))
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A value without expressions."""
+
+    value: Json
+    is_constant = True
+
+    def evaluate(self, scope: Scope) -> Json:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """One expression alone: its value keeps its type."""
+
+    run: Evaluate
+    position: int
+    is_constant = False
+
+    def evaluate(self, scope: Scope) -> Json:
+        try:
+            value = self.run(scope)
+            # A path leads into the scope, which is plain JSON already; what was worked out is checked and copied.
+            if type(value) is str or type(value) is bool or value is None:
+                return value
+            return results.plain(value)
+        except ExpressionError as error:
+            error.position = self.position if error.position is None else error.position
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Expressions between other text."""
+
+    parts: tuple[str | Expression, ...]
+    is_constant = False
+
+    def evaluate(self, scope: Scope) -> str:
+        texts = []
+        for part in self.parts:
+            if type(part) is str:
+                texts.append(part)
+                continue
+            assert isinstance(part, Expression)
+            try:
+                value = part.run(scope)
+                texts.append(value if type(value) is str else results.to_text(value))
+            except ExpressionError as error:
+                error.position = part.position if error.position is None else error.position
+                raise
+        text = "".join(texts)
+        if len(text) > limits.EXPRESSION_TEXT:
+            raise ExpressionError(
+                "expression.too_large", f"The text would have more than {limits.EXPRESSION_TEXT:,} characters."
+            )
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectValue:
+    """An object with expressions somewhere inside."""
+
+    entries: tuple[tuple[str, Value], ...]
+    is_constant = False
+
+    def evaluate(self, scope: Scope) -> dict[str, Json]:
+        found = {}
+        for key, part in self.entries:
+            try:
+                found[key] = part.evaluate(scope)
+            except ExpressionError as error:
+                error.path = (key, *error.path)
+                raise
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class ListValue:
+    """A list with expressions somewhere inside."""
+
+    entries: tuple[Value, ...]
+    is_constant = False
+
+    def evaluate(self, scope: Scope) -> list[Json]:
+        found = []
+        for index, part in enumerate(self.entries):
+            try:
+                found.append(part.evaluate(scope))
+            except ExpressionError as error:
+                error.path = (index, *error.path)
+                raise
+        return found
+
+
+def _compile_at(key: str | int, value: Json) -> Value:
+    try:
+        return compile_value(value)
+    except ExpressionError as error:
+        raise ExpressionError(error.code, error.message, error.position, (key, *error.path)) from None
+
+
+@lru_cache(maxsize=4096)
+def _compile_text(text: str) -> Value:
+    if scanner.OPEN not in text:
+        return Constant(text)
+    try:
+        pieces = scanner.split(text)
+    except ScanError as error:
+        raise ExpressionError(error.code, error.message, error.position) from None
+    parts = [piece if isinstance(piece, str) else _compile_source(piece) for piece in pieces]
+    if len(parts) == 1 and isinstance(parts[0], Expression):
+        return parts[0]
+    return Text(tuple(parts))
+
+
+def _compile_source(source: Source) -> Expression:
+    return Expression(dialect.compile_source(source), source.position)
+
+
+def _problems_of(value: Json, path: Path) -> Iterator[Found]:
+    if isinstance(value, str):
+        if scanner.OPEN in value:
+            yield from _problems_of_text(value, path)
+    elif isinstance(value, dict):
+        for key, entry in value.items():
+            yield from _problems_of(entry, (*path, key))
+    elif isinstance(value, list):
+        for index, entry in enumerate(value):
+            yield from _problems_of(entry, (*path, index))
+
+
+def _problems_of_text(text: str, path: Path) -> Iterator[Found]:
+    try:
+        pieces = scanner.split(text)
+    except ScanError as error:
+        yield Found(path, error.code, error.message, error.position)
+        return
+    for piece in pieces:
+        if isinstance(piece, Source):
+            for fault in dialect.faults_of(piece):
+                yield Found(path, fault.code, fault.message, fault.position)

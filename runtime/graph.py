@@ -1,0 +1,191 @@
+"""The graph of a flow: as networkx sees it, and as a frozen plan that the executor walks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import networkx
+
+from nodes.spec import ERROR, NodeType, Port
+from runtime.document import Document, Node, OnError, Retry
+from runtime.errors import Invalid, Problem
+from runtime.expressions import Value, compile_value
+
+Json: TypeAlias = Any
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEdge:
+    """A connection from the port ``port`` of ``source`` to ``target``."""
+
+    source: str
+    target: str
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanNode:
+    """One node, ready to run. ``params`` evaluates to the object that the node type's model takes."""
+
+    id: str
+    name: str
+    type: NodeType
+    params: Value
+    raw_params: Mapping[str, Json]
+    retry: Retry | None
+    on_error: OnError
+    ports: tuple[str, ...]
+    outgoing: Mapping[str, tuple[PlanEdge, ...]]  # every port of ``ports``, also those with no edge
+    incoming: tuple[PlanEdge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What takes part in a run that starts at ``trigger``; ``order`` is topological and begins with it.
+
+    ``incoming`` has only edges between nodes of the part: a node is decided when all of these are.
+    """
+
+    trigger: str
+    nodes: frozenset[str]
+    order: tuple[str, ...]
+    incoming: Mapping[str, tuple[PlanEdge, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowPlan:
+    """A flow as the executor walks it. ``parts`` holds what is reachable from each trigger."""
+
+    flow_id: str
+    name: str
+    nodes: Mapping[str, PlanNode]
+    order: tuple[str, ...]
+    triggers: tuple[str, ...]
+    parts: Mapping[str, Part]
+
+    def reachable(self, trigger: str) -> frozenset[str]:
+        """Return the ids of the nodes that take part in a run started at *trigger*, itself included."""
+        return self.parts[trigger].nodes
+
+
+def build(document: Document) -> networkx.MultiDiGraph[str]:
+    """Return the flow as a networkx graph, the same that ``networkx.node_link_graph`` makes of an export."""
+    graph: networkx.MultiDiGraph[str] = networkx.MultiDiGraph()
+    graph.graph.update(id=document.id, name=document.name, description=document.graph.description)
+    for node in document.nodes:
+        graph.add_node(node.id, type=node.type, name=node.name, params=node.params)
+    for edge in document.edges:
+        graph.add_edge(edge.source, edge.target, key=edge.key)
+    return graph
+
+
+def ports_of(node: Node, node_type: NodeType) -> tuple[Port, ...]:
+    """Return the output ports of a node; ``error`` is one of them only when ``on_error`` says so."""
+    ports = tuple(node_type.ports(node.params))
+    return (*ports, ERROR) if node.on_error == "port" and ERROR.name not in {port.name for port in ports} else ports
+
+
+def closing_edges(ids: Iterable[str], edges: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the edges, as (source, target), that close a cycle when the graph is read in the given order.
+
+    Without them the graph has no cycle; an empty list means that it never had one.
+    """
+    following: dict[str, list[str]] = {node_id: [] for node_id in ids}
+    for source, target in edges:
+        following[source].append(target)
+    state: dict[str, bool] = {}  # False: on the way down from here, True: finished
+    closing = []
+    for start in following:
+        if start in state:
+            continue
+        state[start] = False
+        stack = [(start, iter(following[start]))]
+        while stack:
+            at, rest = stack[-1]
+            for target in rest:
+                if target not in state:
+                    state[target] = False
+                    stack.append((target, iter(following[target])))
+                    break
+                if not state[target]:
+                    closing.append((at, target))
+            else:
+                state[at] = True
+                stack.pop()
+    return closing
+
+
+def reachable_from(starts: Collection[str], edges: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """Return the nodes that can be reached from *starts*, these included."""
+    following: dict[str, list[str]] = {}
+    for source, target in edges:
+        following.setdefault(source, []).append(target)
+    found = set(starts)
+    waiting = list(starts)
+    while waiting:
+        for target in following.get(waiting.pop(), ()):
+            if target not in found:
+                found.add(target)
+                waiting.append(target)
+    return frozenset(found)
+
+
+def plan(document: Document, types: Mapping[str, NodeType]) -> FlowPlan:
+    """Return the plan of a flow that has passed the checks.
+
+    Raises Invalid when a node type is unknown, an expression cannot be compiled or the graph has a cycle.
+    """
+    unknown = [node for node in document.nodes if node.type not in types]
+    if unknown:
+        raise Invalid(
+            *(Problem("node.type_unknown", f"{n.name}: there is no node type “{n.type}”.", n.id) for n in unknown)
+        )
+    graph = build(document)
+    if not networkx.is_directed_acyclic_graph(graph):
+        raise Invalid(Problem("graph.cycle", "The flow runs in a circle. Remove one of its edges."))
+    order = tuple(networkx.lexicographical_topological_sort(graph, key=_positions(document).__getitem__))
+    edges = [PlanEdge(edge.source, edge.target, edge.key) for edge in document.edges]
+    nodes = {node.id: _plan_node(node, types[node.type], edges) for node in document.nodes}
+    triggers = tuple(node_id for node_id in order if nodes[node_id].type.kind == "trigger")
+    return FlowPlan(
+        flow_id=document.id,
+        name=document.name,
+        nodes=nodes,
+        order=order,
+        triggers=triggers,
+        parts={trigger: _part(trigger, nodes, order, edges) for trigger in triggers},
+    )
+
+
+def _positions(document: Document) -> dict[str, int]:
+    return {node.id: position for position, node in enumerate(document.nodes)}
+
+
+def _plan_node(node: Node, node_type: NodeType, edges: list[PlanEdge]) -> PlanNode:
+    ports = tuple(port.name for port in ports_of(node, node_type))
+    return PlanNode(
+        id=node.id,
+        name=node.name,
+        type=node_type,
+        params=compile_value(node.params),
+        raw_params=node.params,
+        retry=node.retry,
+        on_error=node.on_error,
+        ports=ports,
+        outgoing={port: tuple(e for e in edges if e.source == node.id and e.port == port) for port in ports},
+        incoming=tuple(e for e in edges if e.target == node.id),
+    )
+
+
+def _part(trigger: str, nodes: Mapping[str, PlanNode], order: tuple[str, ...], edges: list[PlanEdge]) -> Part:
+    members = reachable_from([trigger], ((edge.source, edge.target) for edge in edges))
+    return Part(
+        trigger=trigger,
+        nodes=members,
+        order=tuple(node_id for node_id in order if node_id in members),
+        incoming={
+            node_id: tuple(edge for edge in nodes[node_id].incoming if edge.source in members) for node_id in members
+        },
+    )

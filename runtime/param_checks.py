@@ -1,0 +1,179 @@
+"""Checks a node's parameters against its type, and says what is wrong in the words of the form.
+
+What is constant is checked against the type's model; a text with an expression is checked for syntax and for what is
+allowed, because its value is known only in a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from nodes.spec import NodeType
+from runtime import wording
+from runtime.document import Node
+from runtime.errors import Problem
+from runtime.expressions import has_expression, problems_of
+
+Json: TypeAlias = Any
+Location: TypeAlias = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One parameter as the form shows it; ``name`` is what flows store."""
+
+    name: str
+    title: str
+    is_required: bool
+    is_literal: bool
+    widget: str
+
+
+def fields_of(model: type[BaseModel]) -> dict[str, Field]:
+    """Return the parameters of a node type by the names that flows store."""
+    return {field.name: field for field in (_field(key, info) for key, info in model.model_fields.items())}
+
+
+def check_params(node: Node, node_type: NodeType, tables: Collection[str] | None = None) -> list[Problem]:
+    """Return every problem of a node's parameters. *tables* are names and ids that exist; None: not known here."""
+    fields = fields_of(node_type.params)
+    empty = {name for name, field in fields.items() if field.is_required and _is_empty(node.params.get(name))}
+    problems = [_missing(node, fields[name]) for name in fields if name in empty]
+    problems += _model_problems(node, node_type, fields, empty)
+    problems += _expression_problems(node, node_type, fields)
+    if tables is not None and node_type.kind == "action":
+        problems += _table_problems(node, fields, tables)
+    return problems
+
+
+def _field(key: str, info: FieldInfo) -> Field:
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    return Field(
+        name=info.alias or key,
+        title=info.title or key,
+        is_required=info.is_required(),
+        is_literal=bool(extra.get("literal")),
+        widget=str(extra.get("widget", "")),
+    )
+
+
+def _is_empty(value: Json) -> bool:
+    return value is None or value == "" or value == []
+
+
+def _missing(node: Node, field: Field) -> Problem:
+    what_to_do = "Fill it in." if field.is_literal else "Fill it in, or connect a node that provides it."
+    return Problem("param.missing", f"{_shown(node)}: “{field.title}” is empty. {what_to_do}", node.id, field.name)
+
+
+def _model_problems(
+    node: Node, node_type: NodeType, fields: Mapping[str, Field], empty: Collection[str]
+) -> Iterator[Problem]:
+    given = {name: value for name, value in node.params.items() if name not in empty}
+    try:
+        node_type.params.model_validate(given)
+        return
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+    by_field: dict[str, list[ErrorDetails]] = {}
+    for detail in details:
+        by_field.setdefault(str(detail["loc"][0]) if detail["loc"] else "", []).append(detail)
+    for name, found in by_field.items():
+        if name not in empty and found[0]["type"] != "missing":
+            yield from _field_problems(node, name, fields.get(name), found)
+
+
+def _field_problems(node: Node, name: str, field: Field | None, details: list[ErrorDetails]) -> Iterator[Problem]:
+    if details[0]["type"] == "extra_forbidden" and len(details[0]["loc"]) == 1:
+        shown = wording.shown(name)
+        message = f"{_shown(node)}: “{shown}” is not a parameter of this node. Remove it."
+        yield Problem("param.unknown", message, node.id, name)
+        return
+    # A union answers with the errors of every member; those about a wrong kind of value say the least.
+    telling = [detail for detail in details if not detail["type"].endswith("_type")] or details[:1]
+    told = set()
+    for detail in telling:
+        location, value = _resolve(node.params, detail["loc"])
+        if has_expression(value) or location in told:
+            continue
+        told.add(location)
+        yield Problem("param.invalid", _invalid(node, field, location, value, detail), node.id, name or None)
+
+
+def _resolve(params: Json, location: Location) -> tuple[Location, Json]:
+    """Return the part of a location that leads into the parameters (a union adds its members' names) and the value."""
+    found: list[str | int] = []
+    value = params
+    for step in location:
+        if isinstance(value, dict) and step in value:
+            value = value[step]
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        else:
+            continue
+        found.append(step)
+    return tuple(found), value
+
+
+def _invalid(node: Node, field: Field | None, location: Location, value: Json, detail: ErrorDetails) -> str:
+    inner = wording.shown(wording.place(location[1:]))
+    title = field.title if field else "The parameters"
+    subject = f"{_shown(node)}: “{title}”" + (f" ({inner})" if inner else "")
+    if detail["type"] in ("value_error", "assertion_error"):
+        own = str((detail.get("ctx") or {}).get("error", "")).strip().rstrip(".")
+        return f"{subject}: {own}." if own else f"{subject} has a value that does not fit."
+    hint = ""
+    if field and field.widget == "expression" and isinstance(value, str):
+        hint = " An expression stands in double braces, such as {{ $param.name }}."
+    return f"{subject} {wording.ending(detail)}.{hint}"
+
+
+def _expression_problems(node: Node, node_type: NodeType, fields: Mapping[str, Field]) -> Iterator[Problem]:
+    if node_type.kind == "trigger":
+        yield from _filter_problems(node, node_type, fields)
+        return
+    for name, value in node.params.items():
+        field = fields.get(name)
+        title = field.title if field else wording.shown(name)
+        if field and field.is_literal:
+            if has_expression(value):
+                message = f"{_shown(node)}: “{title}” cannot be an expression. Write the value itself."
+                yield Problem("param.literal", message, node.id, name)
+            continue
+        for found in problems_of(value):
+            inner = wording.shown(wording.place(found.path))
+            where = f"“{title}”" + (f" ({inner})" if inner else "")
+            yield Problem(found.code, f"{_shown(node)}: {where}: {found.message}", node.id, name)
+
+
+def _filter_problems(node: Node, node_type: NodeType, fields: Mapping[str, Field]) -> Iterator[Problem]:
+    """A trigger has one expression at most: the condition that an event has to meet."""
+    try:
+        where = node_type.listen(node_type.params.model_validate(node.params)).where if node_type.listen else None
+    except ValidationError:
+        return  # told already
+    name = next((name for name, field in fields.items() if field.widget == "expression"), None)
+    for found in problems_of(where or ""):
+        title = fields[name].title if name else "The condition"
+        yield Problem(found.code, f"{_shown(node)}: “{title}”: {found.message}", node.id, name)
+
+
+def _table_problems(node: Node, fields: Mapping[str, Field], tables: Collection[str]) -> Iterator[Problem]:
+    for name, field in fields.items():
+        value = node.params.get(name)
+        if field.widget != "table" or not isinstance(value, str) or not value or has_expression(value):
+            continue
+        if value not in tables:
+            shown = wording.shown(value)
+            message = f"{_shown(node)}: “{field.title}”: there is no table “{shown}”. Choose another, or create it."
+            yield Problem("param.table_unknown", message, node.id, name)
+
+
+def _shown(node: Node) -> str:
+    return wording.shown(node.name)
