@@ -268,7 +268,7 @@ async def test_retries_wait_in_the_database_and_not_in_memory(rig) -> None:
 
     run = await rig.run(run_id, lambda run: run.status == "waiting")
     async with asyncio.timeout(5):
-        while (await rig.engine.status()).open_runs:
+        while (await rig.engine.status()).open_runs:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.01)
 
     assert timedelta(seconds=60) <= run.wake_at - rig.clock() <= timedelta(seconds=66)
