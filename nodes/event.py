@@ -37,11 +37,4 @@ class EventParams(Params):
     summary="{event}",
 )
 def event(params: EventParams) -> Listen:
-    return Listen(params.event, where=_in_braces(params.filter.strip()))
-
-
-def _in_braces(expression: str) -> str | None:
-    """Return *expression* as ``{{ … }}``, which a person may leave out; None when there is none."""
-    if not expression or expression.startswith("{{"):
-        return expression or None
-    return f"{{{{ {expression} }}}}"
+    return Listen(params.event, where=params.filter.strip() or None)

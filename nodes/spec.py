@@ -117,7 +117,7 @@ class Example:
 class Listen:
     """What a trigger waits for: events of one name whose payload has the values in *match*.
 
-    *where* is one expression over ``$param``, written ``{{ … }}``; an event for which it is not true starts nothing.
+    *where* is one expression over ``$param``, with or without braces; an event for which it is not true starts nothing.
     ``event`` is None for a trigger that only a person starts.
     """
 
