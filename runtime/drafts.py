@@ -74,7 +74,7 @@ class Drafts:
             if base_revision is not None and base_revision > flow.revision:
                 raise Conflict(flow_changed(flow.name))
             edited = edits.apply(flow.draft, operations, self._types)
-            if edited.applied and edited.document != flow.draft:
+            if edited.applied:
                 self._store(session, flow, edited.document)
                 self._remember(session, flow.id, edited.applied, edited.inverse, merge_key)
             return edited
@@ -129,7 +129,7 @@ class Drafts:
             if edit is not None:
                 edit.is_undone = is_undo
                 session.add(edit)
-            if edited.applied and edited.document != flow.draft:
+            if edited.applied:
                 self._store(session, flow, edited.document)
             return edited
 

@@ -6,11 +6,11 @@ import re
 import unicodedata
 from typing import Any
 
-import orjson
 from sqlmodel import Session, col, select
 
+from runtime import strictjson
 from runtime.drafts import flow_too_large
-from runtime.errors import Invalid, Problem, TooLarge
+from runtime.errors import BadRequest, Invalid, Problem, TooLarge
 from runtime.limits import DOCUMENT_BYTES
 from storage.tables import Flow
 
@@ -18,16 +18,16 @@ SLUG_CHARS = 60
 
 
 def decode(text: str | bytes) -> Any:
-    """Return the JSON value in *text*; Invalid says at which line and column it is broken."""
-    size = len(text) if isinstance(text, bytes) else len(text.encode(errors="surrogatepass"))
-    if size > DOCUMENT_BYTES:
+    """Return the JSON value in *text*. Raises TooLarge, BadRequest (not JSON, saying where) or Invalid."""
+    raw = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
+    value, fault = strictjson.read(raw, size=DOCUMENT_BYTES)
+    if fault is None:
+        return value
+    if fault.code == "too_large":
         raise TooLarge(flow_too_large())
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise Invalid(
-            Problem("json.invalid", f"This is not JSON: line {error.lineno}, column {error.colno}: {error.msg}.")
-        ) from error
+    if fault.code == "json_invalid":
+        raise BadRequest(Problem("json.invalid", f"The file {fault.message}."))
+    raise Invalid(Problem(f"document.{fault.code}", f"The file {fault.message}."))
 
 
 def slug(name: str) -> str:
@@ -45,13 +45,14 @@ def name_in(document: object) -> str:
 
 def has_id(document: object) -> bool:
     """Return whether a document says which flow it is."""
-    return isinstance(document, dict) and isinstance(document.get("graph"), dict) and "id" in document["graph"]
+    graph = document.get("graph") if isinstance(document, dict) else None
+    return isinstance(graph, dict) and graph.get("id", "") != ""
 
 
 def with_id(document: object, flow_id: str) -> object:
     """Return *document* with an id if it had none."""
     if isinstance(document, dict) and isinstance(document.get("graph"), dict) and not has_id(document):
-        return document | {"graph": {"id": flow_id} | document["graph"]}
+        return document | {"graph": document["graph"] | {"id": flow_id}}
     return document
 
 
@@ -62,10 +63,11 @@ def renamed(document: dict[str, Any], flow_id: str) -> dict[str, Any]:
 
 def free_id(session: Session, wanted: str) -> str:
     """Return *wanted*, with a number behind it when a flow has that id."""
-    taken = set(session.exec(select(Flow.id).where(col(Flow.id).startswith(wanted, autoescape=True))))
+    stem = wanted[:SLUG_CHARS]
+    taken = set(session.exec(select(Flow.id).where(col(Flow.id).startswith(stem, autoescape=True))))
     if wanted not in taken:
         return wanted
     number = 2
-    while f"{wanted}-{number}" in taken:
+    while f"{stem}-{number}" in taken:
         number += 1
-    return f"{wanted}-{number}"
+    return f"{stem}-{number}"

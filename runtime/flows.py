@@ -11,6 +11,7 @@ from sqlmodel import Session, col, delete, select
 
 from runtime.document import dump, dumps, new, parse
 from runtime.drafts import Drafts, flow_changed, flow_row, flow_too_large
+from runtime.edits import apply
 from runtime.errors import Conflict, Invalid, NotFound, Problem, TooLarge
 from runtime.flow_ids import decode, free_id, has_id, name_in, renamed, slug, with_id
 from runtime.flow_views import FlowChange, FlowSummary, FlowView, LastRun, PublishedVersion
@@ -91,11 +92,11 @@ class Flows(Drafts):
                 flow = flow_row(session, flow_id)
                 if if_match is not None and if_match != flow.revision:
                     raise Conflict(flow_changed(flow.name))
-                before, old = flow.revision, flow.draft
-                if sound != old:
-                    replace, back = ({"op": "replace", "document": each} for each in (sound, old))
-                    self._store(session, flow, sound)
-                    self._remember(session, flow_id, [replace], [back])
+                before = flow.revision
+                edited = apply(flow.draft, [{"op": "replace", "document": sound}], self._types)
+                if edited.applied:
+                    self._store(session, flow, edited.document)
+                    self._remember(session, flow_id, edited.applied, edited.inverse)
                 revision = flow.revision
             if revision != before:
                 self._tell(FlowChange(flow_id, revision, None, None))

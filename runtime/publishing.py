@@ -27,7 +27,7 @@ def subscribe(session: Session, flow: Flow, types: Mapping[str, NodeType]) -> No
     document = session.get_one(FlowVersion, (flow.id, flow.published_version)).document
     for node in document["nodes"]:
         declared = types[node["type"]]
-        if declared.listen is None or node.get("disabled"):
+        if declared.listen is None:
             continue
         listen = declared.listen(declared.params.model_validate(node.get("params", {})))
         if listen.event is not None:

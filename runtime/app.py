@@ -1,0 +1,148 @@
+"""Puts an installation together: every object is made here, once, and handed on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlmodel import Session
+
+from backend.datahub import Datahub
+from backend.events import Event, Record
+from backend.keys import Keys
+from backend.mailbox import Mailbox
+from backend.preferences import Preferences
+from backend.secrets import SecretBox, load_or_create_key
+from nodes import spec
+from runtime import outbox
+from runtime.engine_api import EngineApi
+from runtime.errors import Unavailable
+from runtime.flows import Flows
+from runtime.link import EngineLink
+from runtime.runs import Runs
+from runtime.service import Service
+from runtime.settings import Settings
+from storage.database import Database
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from runtime.engine import Engine
+
+
+def report(session: Session, event: Event) -> None:
+    """Write an event of the backend and the runs that it starts, in the session's transaction."""
+    outbox.record(session, event.name, event.payload())
+
+
+class Waker:
+    """Tells the engine, from any thread, that runs were committed; the engine also looks for itself every second."""
+
+    def __init__(self, engine: EngineApi) -> None:
+        self._engine = engine
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to pass calls on, in the running event loop."""
+        self._loop = asyncio.get_running_loop()
+
+    def stop(self) -> None:
+        self._loop = None
+
+    def __call__(self) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._begin)
+
+    def _begin(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._wake())
+
+    async def _wake(self) -> None:
+        with suppress(Unavailable):
+            await self._engine.wake()
+
+
+@dataclass(frozen=True)
+class App:
+    """An installation: *http* serves it, *service* is for pages and tests. ``http`` starts and stops it by itself."""
+
+    service: Service
+    http: FastAPI
+    engine: Engine | EngineLink
+    waker: Waker
+
+    async def start(self) -> None:
+        """Begin to work; without ``http``'s own start-up, call this first."""
+        if not isinstance(self.engine, EngineLink):
+            await self.engine.start()
+        self.waker.start()
+
+    async def stop(self) -> None:
+        """End; what is under way goes on at the next start."""
+        self.waker.stop()
+        await (self.engine.close() if isinstance(self.engine, EngineLink) else self.engine.stop())
+        self.service.database.dispose()
+
+
+def open_database(settings: Settings) -> Database:
+    """Return the database, with the schema of this version."""
+    database = Database(settings.url)
+    database.migrate()
+    return database
+
+
+def preferences_of(settings: Settings, database: Database) -> Preferences:
+    """Return the settings kept in the database, with the key that unlocks their secrets."""
+    secret, smtp_url = (each and each.get_secret_value() for each in (settings.secret_key, settings.smtp_url))
+    return Preferences(database, SecretBox(load_or_create_key(settings.data_dir, secret)), smtp_url)
+
+
+def build_service(
+    settings: Settings, database: Database, engine: EngineApi, *, record: Record = report, waker: Waker | None = None
+) -> Service:
+    """Return what all doors call, on an *engine* that is started by whoever made it."""
+    types = spec.load()
+    flows = Flows(database, types)
+    return Service(
+        settings=settings,
+        types=types,
+        database=database,
+        engine=engine,
+        flows=flows,
+        runs=Runs(database, flows, engine, types),
+        tables=Datahub(database, record, waker or Waker(engine)),
+        mailbox=Mailbox(database),
+        preferences=preferences_of(settings, database),
+        keys=Keys(database),
+    )
+
+
+def build_app(settings: Settings, *, embedded: bool = False, record: Record = report) -> App:
+    """Return an installation. *embedded* runs the engine in this process, else it is reached over its socket."""
+    from runtime.http.server import build_http  # here because the CLI needs no HTTP
+
+    database = open_database(settings)
+    engine = _engine(settings, database, embedded=embedded)
+    waker = Waker(engine)
+    service = build_service(settings, database, engine, record=record, waker=waker)
+
+    @asynccontextmanager
+    async def lifespan(_http: FastAPI) -> AsyncIterator[None]:
+        await app.start()
+        yield
+        await app.stop()
+
+    app = App(service, build_http(service, lifespan), engine, waker)
+    return app
+
+
+def _engine(settings: Settings, database: Database, *, embedded: bool) -> Engine | EngineLink:
+    if embedded:
+        from runtime.engine import Engine  # here because the web process never evaluates anything
+
+        return Engine(database, settings)
+    return EngineLink(settings.data_dir)

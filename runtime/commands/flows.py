@@ -1,0 +1,193 @@
+"""``pulsewire flow …``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runtime.commands.installation import ask_engine, opened, settings_from_environment
+from runtime.commands.terminal import JsonOption, fail, print_json, print_problems, print_table, read_text, told
+
+if TYPE_CHECKING:
+    from runtime.document import Document
+    from runtime.errors import Problem
+    from runtime.run_views import RunView
+
+app = typer.Typer(no_args_is_help=True, help="Flows: list, read, check, test, publish, and move them as files.")
+
+FlowId = Annotated[str, typer.Argument(metavar="ID", help="The flow's id.")]
+
+
+@app.command("list")
+def list_flows(search: str | None = None, as_json: JsonOption = False) -> None:
+    """List the flows, the one changed last first."""
+    with opened() as service:
+        flows = service.flows.list(search=search)
+    if as_json:
+        print_json([flow.as_json() for flow in flows])
+    else:
+        print_table(
+            ("ID", "NAME", "STATE", "NODES", "PROBLEMS"),
+            [(flow.id, flow.name, flow.state, flow.node_count, flow.problem_count) for flow in flows],
+        )
+
+
+@app.command("show")
+def show_flow(flow_id: FlowId, as_json: JsonOption = False) -> None:
+    """Show one flow and the problems of its draft."""
+    with opened() as service:
+        flow = service.flows.get(flow_id)
+    if as_json:
+        print_json(flow.as_json())
+        return
+    live = "not published" if flow.published_version is None else f"version {flow.published_version} is live"
+    changes = ", the draft has changes" if flow.has_unpublished_changes else ""
+    typer.echo(f"{flow.name} ({flow.id}): {flow.state}, {live}{changes}")
+    print_table(("NODE", "TYPE", "NAME"), [(node["id"], node["type"], node["name"]) for node in flow.draft["nodes"]])
+    print_problems(flow.problems)
+
+
+@app.command("export")
+def export_flow(
+    flow_id: FlowId, output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write.")] = None
+) -> None:
+    """Print the draft as a file that can be imported, or write it to one."""
+    with opened() as service:
+        text = service.flows.export(flow_id)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+
+
+@app.command("import")
+def import_flow(
+    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Exported flows; “-” is standard input.")],
+) -> None:
+    """Make a flow of each file and print its id. An id that is taken gets a number."""
+    with opened() as service:
+        for file in files:
+            typer.echo(service.flows.import_(read_text(file)).id)
+
+
+@app.command("check")
+def check_flows(
+    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Flow files; “-” is standard input.")],
+) -> None:
+    """Check flow files without an installation; status 1 when one has an error."""
+    has_error = False
+    for file in files:
+        _, problems = _read(file)
+        print_problems(problems, file)
+        has_error |= any(problem.severity == "error" for problem in problems)
+    if has_error:
+        raise typer.Exit(1)
+
+
+@app.command("test")
+def run_test(
+    flow: Annotated[str, typer.Argument(metavar="FILE|ID", help="A flow file, or the id of a flow.")],
+    payload: Annotated[str | None, typer.Option(help="File with the payload as JSON; “-” is standard input.")] = None,
+    sample: Annotated[str | None, typer.Option(help="Name of a sample of the flow.")] = None,
+    trigger: Annotated[str | None, typer.Option(help="Node to start at, when there are several triggers.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a flow without effects and show its steps; status 1 when the run fails.
+
+    A file is run on an empty database that is thrown away. A flow of the installation is run by its server.
+    """
+    from runtime.payloads import check_payload
+
+    with told():
+        given = None if payload is None else check_payload(read_text(payload))
+        if Path(flow).is_file() or flow == "-":
+            run = _test_file(flow, trigger, given, sample)
+        else:
+            with opened() as service:
+                run = ask_engine(service, lambda: service.runs.test(flow, trigger, given, sample))
+    print_json(run.as_json()) if as_json else print_run(run)
+    if run.status != "succeeded":
+        raise typer.Exit(1)
+
+
+@app.command("publish")
+def publish_flow(flow_id: FlowId) -> None:
+    """Make the draft the live version."""
+    with opened() as service:
+        flow = service.flows.publish(flow_id)
+    print_problems(flow.problems)
+    typer.echo(f"{flow.name}: version {flow.published_version} is live")
+
+
+@app.command("unpublish")
+def unpublish_flow(flow_id: FlowId) -> None:
+    """Take the live version away."""
+    with opened() as service:
+        typer.echo(f"{service.flows.unpublish(flow_id).name}: not published any more")
+
+
+@app.command("delete")
+def delete_flow(flow_id: FlowId, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
+    """Delete a flow; its runs stay."""
+    with opened() as service:
+        flow = service.flows.get(flow_id)
+        if not yes and not typer.confirm(f"Delete “{flow.name}”?"):
+            fail("Nothing was deleted.")
+        service.flows.delete(flow_id)
+
+
+def print_run(run: RunView) -> None:
+    """Print a run and its steps."""
+    typer.echo(f"Run {run.id} of {run.flow}: {run.status}")
+    rows: list[tuple[Any, ...]] = []
+    for step in run.steps:
+        took = (step.ended_at - step.started_at).total_seconds() if step.started_at and step.ended_at else None
+        rows.append(
+            (step.node, step.status, "" if took is None else f"{took * 1000:.1f} ms", (step.error or {}).get("message"))
+        )
+    print_table(("STEP", "STATUS", "TOOK", "ERROR"), rows)
+
+
+def _read(file: str) -> tuple[Document | None, list[Problem]]:
+    from nodes.spec import load
+    from runtime.document import parse_text
+    from runtime.validation import check
+
+    document, problems = parse_text(read_text(file))
+    return document, problems if document is None else [*problems, *check(document, load())]
+
+
+def _test_file(file: str, trigger: str | None, payload: dict[str, Any] | None, sample: str | None) -> RunView:
+    import asyncio
+    from tempfile import TemporaryDirectory
+
+    from nodes.spec import load
+    from runtime.app import build_service, open_database
+    from runtime.engine import Engine
+    from runtime.errors import Invalid
+    from runtime.trials import prepare
+
+    document, problems = _read(file)
+    if document is None:
+        raise Invalid(*problems)
+    request = prepare(
+        document, problems, load(), trigger, None if payload is None else dict(payload), sample, "simulate"
+    )
+
+    async def run(folder: str) -> RunView:
+        settings = settings_from_environment().model_copy(update={"data_dir": Path(folder), "database_url": None})
+        database = open_database(settings)
+        engine = Engine(database, settings)
+        await engine.start()
+        try:
+            run_id = await engine.start_test(request)
+            await engine.wait(run_id, 60)
+            return build_service(settings, database, engine).runs.get(run_id)
+        finally:
+            await engine.stop()
+            database.dispose()
+
+    with TemporaryDirectory(prefix="pulsewire-test-") as folder:
+        return asyncio.run(run(folder))

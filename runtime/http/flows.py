@@ -1,0 +1,128 @@
+"""``/api/flows``: flows as documents."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Header, Query
+from pydantic import BaseModel, ConfigDict
+from starlette.responses import Response
+
+from runtime.errors import Invalid, Problem
+from runtime.flow_views import FlowView
+from runtime.http import examples
+from runtime.http.answers import Json
+from runtime.http.bodies import ApiRoute
+from runtime.http.examples import answers, listed
+from runtime.payloads import check_value
+from runtime.service import Service
+
+FlowDocument = Annotated[Any, Body(examples=[examples.DOCUMENT], description="A flow document.")]
+
+
+class TestRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    trigger: str | None = None
+    payload: dict[str, Any] | None = None
+    sample: str | None = None
+    effects: Literal["simulate", "real"] = "simulate"
+
+
+def flow_routes(service: Service) -> APIRouter:
+    """Return the routes of flows."""
+    router = APIRouter(prefix="/api/flows", tags=["Flows"], route_class=ApiRoute)
+    flows = service.flows
+
+    @router.get("", summary="List flows", responses=answers(listed(examples.FLOW_LINE)))
+    def list_flows(
+        state: Literal["draft", "published", "paused"] | None = None,
+        search: Annotated[str | None, Query(max_length=200)] = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+        after: Annotated[int, Query(ge=0, description="The “next” of the answer before.")] = 0,
+    ) -> Response:
+        found = flows.list(state, search)
+        end = after + limit
+        items = [flow.as_json() for flow in found[after:end]]
+        return Json({"items": items, "next": end if end < len(found) else None})
+
+    @router.post("", status_code=201, summary="Create a flow", responses=answers(examples.FLOW, 201, refusals=(409,)))
+    def create_flow(document: FlowDocument) -> Response:
+        return _told(flows.create(document), 201)
+
+    @router.post("/import", status_code=201, summary="Import a flow", responses=answers(examples.FLOW, 201))
+    def import_flow(document: FlowDocument) -> Response:
+        if not isinstance(document, dict):
+            raise Invalid(Problem("document.not_an_object", "A flow document is a JSON object."))
+        return _told(flows.import_(document), 201)
+
+    @router.get("/{flow_id}", summary="Read a flow", responses=answers(examples.FLOW, refusals=(404,)))
+    def read_flow(flow_id: str) -> Response:
+        return _told(flows.get(flow_id))
+
+    @router.put("/{flow_id}", summary="Replace the draft", responses=answers(examples.FLOW, refusals=(404, 409)))
+    def save_flow(
+        flow_id: str,
+        document: FlowDocument,
+        if_match: Annotated[str | None, Header(description="The ETag of what was read.")] = None,
+    ) -> Response:
+        return _told(flows.save(flow_id, document, if_match=_revision(if_match)))
+
+    @router.delete(
+        "/{flow_id}", status_code=204, summary="Delete a flow", responses=answers(None, 204, refusals=(404,))
+    )
+    def delete_flow(flow_id: str) -> Response:
+        flows.delete(flow_id)
+        return Response(status_code=204)
+
+    @router.post("/{flow_id}/publish", summary="Publish", responses=answers(examples.FLOW, refusals=(404,)))
+    def publish_flow(flow_id: str) -> Response:
+        return _told(flows.publish(flow_id))
+
+    @router.post("/{flow_id}/unpublish", summary="Unpublish", responses=answers(examples.FLOW, refusals=(404,)))
+    def unpublish_flow(flow_id: str) -> Response:
+        return _told(flows.unpublish(flow_id))
+
+    @router.post("/{flow_id}/pause", summary="Pause", responses=answers(examples.FLOW, refusals=(404, 409)))
+    def pause_flow(flow_id: str) -> Response:
+        return _told(flows.pause(flow_id))
+
+    @router.post("/{flow_id}/resume", summary="Resume", responses=answers(examples.FLOW, refusals=(404, 409)))
+    def resume_flow(flow_id: str) -> Response:
+        return _told(flows.resume(flow_id))
+
+    @router.get("/{flow_id}/export", summary="Export a flow", responses=answers(examples.DOCUMENT, refusals=(404,)))
+    def export_flow(flow_id: str) -> Response:
+        headers = {"Content-Disposition": f'attachment; filename="{flow_id}.json"'}
+        return Response(flows.export(flow_id), media_type="application/json", headers=headers)
+
+    @router.post("/{flow_id}/test", summary="Test the draft", responses=answers(examples.RUN, refusals=(404, 503)))
+    async def run_test(
+        flow_id: str,
+        request: Annotated[TestRequest, Body(examples=[{"payload": examples.PAYLOAD, "effects": "simulate"}])],
+    ) -> Response:
+        payload = None if request.payload is None else check_value(request.payload)
+        run = await service.runs.test(flow_id, request.trigger, payload, request.sample, request.effects)
+        return Json(run.as_json())
+
+    return router
+
+
+def _told(flow: FlowView, status: int = 200) -> Json:
+    return Json(flow.as_json(), status, {"ETag": f'"{flow.revision}"'})
+
+
+def _revision(if_match: str | None) -> int | None:
+    """Return the revision that a request says it read; None where it does not mind."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    tag = if_match.strip().removeprefix("W/").strip('"')
+    if not tag.isdecimal():
+        raise Invalid(
+            Problem(
+                "header.invalid",
+                'If-Match takes the ETag that reading the flow answered, such as "4".',
+                param="If-Match",
+            )
+        )
+    return int(tag)

@@ -1,0 +1,69 @@
+"""What Prometheus reads, in its text format 0.0.4."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator
+from time import monotonic
+
+from sqlalchemy import func, text
+from sqlmodel import col, select
+
+from runtime.engine_api import EngineStatus
+from runtime.run_views import STATUSES
+from runtime.version import version
+from storage.database import Database
+from storage.tables import RunRow
+
+COUNTED_EVERY_S = 5  # counting is a walk over an index of all runs
+
+
+class Metrics:
+    """Counts what is in the database, at most once in a few seconds."""
+
+    def __init__(self, database: Database, *, now: Callable[[], float] = monotonic) -> None:
+        self._database = database
+        self._now = now
+        self._counted_at = float("-inf")
+        self._runs: dict[str, int] = {}
+        self._events = 0
+
+    def text(self, engine: EngineStatus | None) -> str:
+        """Return every metric; *engine* is None while it does not answer."""
+        self._count()
+        lines = [
+            *_metric("pulsewire_build_info", "gauge", "The version that runs.", self._build()),
+            *_metric("pulsewire_engine_up", "gauge", "1 while the engine answers.", [("", int(engine is not None))]),
+            *_metric("pulsewire_runs", "gauge", "Runs by status.", self._by_status()),
+            *_metric(
+                "pulsewire_events_accepted_total", "counter", "Events that were ever accepted.", [("", self._events)]
+            ),
+        ]
+        if engine is not None:
+            lines += _metric("pulsewire_queue_depth", "gauge", "Runs that have not ended.", [("", engine.open_runs)])
+            full = [("", int(engine.storage_full))]
+            lines += _metric("pulsewire_storage_full", "gauge", "1 while the disk has no room for steps.", full)
+        return "\n".join(lines) + "\n"
+
+    def _by_status(self) -> list[tuple[str, int]]:
+        return [(f'{{status="{status}"}}', self._runs.get(status, 0)) for status in STATUSES]
+
+    def _build(self) -> list[tuple[str, int]]:
+        return [(f'{{version="{version()}",python="{platform.python_version()}"}}', 1)]
+
+    def _count(self) -> None:
+        if self._now() - self._counted_at < COUNTED_EVERY_S:
+            return
+        with self._database.read() as session:
+            counted = session.exec(select(RunRow.status, func.count()).group_by(col(RunRow.status))).all()
+            newest = (
+                session.connection().execute(text("SELECT max(rowid) FROM event")).scalar()
+            )  # counts those deleted too
+        self._runs, self._events, self._counted_at = dict(counted), newest or 0, self._now()
+
+
+def _metric(name: str, kind: str, words: str, values: list[tuple[str, int]]) -> Iterator[str]:
+    yield f"# HELP {name} {words}"
+    yield f"# TYPE {name} {kind}"
+    for labels, value in values:
+        yield f"{name}{labels} {value}"

@@ -1,0 +1,43 @@
+"""The one door: editor, HTTP API and CLI call these, and nothing below them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from backend.keys import Keys
+from backend.mailbox import Mailbox
+from backend.preferences import Preferences
+
+from backend.datahub import Datahub
+from nodes.spec import NodeType
+from runtime.engine_api import Accepted, EngineApi
+from runtime.flows import Flows
+from runtime.outbox import NewEvent
+from runtime.runs import Runs
+from runtime.settings import Settings
+from storage.database import Database
+
+
+@dataclass(frozen=True)
+class Service:
+    """What an installation can do. Everything here is built once, in ``build_app``."""
+
+    settings: Settings
+    types: Mapping[str, NodeType]
+    database: Database
+    engine: EngineApi
+    flows: Flows
+    runs: Runs
+    tables: Datahub
+    mailbox: Mailbox
+    preferences: Preferences
+    keys: Keys
+
+    async def emit(self, events: list[NewEvent]) -> list[Accepted]:
+        """Accept events: they and the runs they start are committed when this returns.
+
+        An id that was seen before gives the runs of the first time; raises Invalid when it came with other content,
+        and Unavailable when nothing could be accepted.
+        """
+        return await self.engine.accept(events)

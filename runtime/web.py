@@ -1,0 +1,79 @@
+"""The web process: pages and API, on a socket that is already bound."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import uvicorn
+
+from backend.errors import BackendError
+from runtime.app import App, build_app
+from runtime.errors import Unavailable
+from runtime.settings import Settings
+from runtime.supervisor import REFUSED
+from storage.errors import StorageError
+
+GRACE_S = 5  # for requests under way; the pages' sockets are closed then
+KEEP_ALIVE_S = 30
+ENGINE_S = 30  # how long the first start waits for the engine before it says that it is ready
+ASK_EVERY_S = 0.05
+BACKLOG = 2_048
+
+
+class Server(uvicorn.Server):
+    """Says where it listens, once the engine takes events."""
+
+    def __init__(self, config: uvicorn.Config, app: App) -> None:
+        super().__init__(config)
+        self._app = app
+        self._announcing: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[Any] | None = None) -> None:
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()  # what is loaded now stays; no need to look at it again
+        self._announcing = asyncio.create_task(self._announce())
+
+    async def _announce(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ENGINE_S):
+                while not await self._is_ready():  # noqa: ASYNC110 - the engine is another process
+                    await asyncio.sleep(ASK_EVERY_S)
+                print(f"Pulsewire is ready: {self._app.service.settings.public_url}", flush=True)
+
+    async def _is_ready(self) -> bool:
+        try:
+            return (await self._app.engine.status()).ready
+        except Unavailable:
+            return False
+
+
+def serve_app(settings: Settings, listener: Any, add_pages: Callable[[App], None]) -> int:
+    """Serve until a signal; return the exit status."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app = build_app(settings)
+    except (StorageError, BackendError, OSError) as error:
+        print(f"pulsewire cannot start: {error}", file=sys.stderr)
+        return REFUSED
+    add_pages(app)
+    config = uvicorn.Config(
+        app.http,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_level="warning",
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    Server(config, app).run([listener])
+    return 0
