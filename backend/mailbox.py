@@ -1,0 +1,164 @@
+"""The built-in mailbox: keeps what would have left, so that mail works with nothing installed."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+from sqlmodel import col, select
+
+from backend.errors import Fault, NotFound
+from backend.transaction import writing
+from storage.database import Database
+from storage.tables import MailboxMessage
+
+PAGE = 200
+
+
+@dataclass(frozen=True)
+class MessageSummary:
+    """One line of the mailbox."""
+
+    id: int
+    message_id: str
+    sender: str
+    recipients: tuple[str, ...]
+    subject: str
+    run_id: int | None
+    is_read: bool
+    created_at: datetime
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the published shape; the time is ISO 8601 in UTC."""
+        return vars(self) | {
+            "recipients": [*self.recipients],
+            "created_at": self.created_at.isoformat().replace("+00:00", "Z"),
+        }
+
+
+@dataclass(frozen=True)
+class Attachment:
+    name: str
+    content_type: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Message(MessageSummary):
+    """A whole message; *source* is how it would have left, *text* and *html* are None where it has none."""
+
+    text: str | None
+    html: str | None
+    source: str
+    attachments: tuple[Attachment, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the published shape; attachments are described, not included."""
+        described = [
+            {"name": part.name, "content_type": part.content_type, "size_bytes": len(part.content)}
+            for part in self.attachments
+        ]
+        return super().as_json() | {"attachments": described}
+
+
+class Mailbox:
+    """Messages kept on this machine, newest first."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._database = database
+        self._clock = clock
+
+    def keep(
+        self,
+        source: bytes,
+        *,
+        message_id: str,
+        sender: str,
+        recipients: Sequence[str],
+        subject: str,
+        idempotency_key: str,
+        run_id: int | None = None,
+    ) -> None:
+        """Keep a message; one with the same *idempotency_key* is kept once. Raises StorageFull."""
+        statement = insert(MailboxMessage).values(
+            idempotency_key=idempotency_key,
+            message_id=message_id,
+            sender=sender,
+            recipients=[*recipients],
+            subject=subject,
+            source=source,
+            run_id=run_id,
+            is_read=False,
+            created_at=self._clock(),
+        )
+        with writing(self._database) as session:
+            session.connection().execute(statement.on_conflict_do_nothing(index_elements=["idempotency_key"]))
+
+    def list(self, limit: int = 50, before: int | None = None) -> builtins.list[MessageSummary]:
+        """Return at most *limit* messages older than the one with the id *before*."""
+        columns = [col(getattr(MailboxMessage, name)) for name in MessageSummary.__dataclass_fields__]
+        query = sa.select(*columns).order_by(col(MailboxMessage.id).desc()).limit(min(max(limit, 0), PAGE))
+        if before is not None:
+            query = query.where(col(MailboxMessage.id) < before)
+        with self._database.read() as session:
+            rows = session.connection().execute(query).mappings().all()
+        return [MessageSummary(**{**row, "recipients": tuple(row["recipients"])}) for row in rows]
+
+    def get(self, message_id: int) -> Message:
+        """Return one message, taken apart; raises NotFound."""
+        with self._database.read() as session:
+            row = session.get(MailboxMessage, message_id)
+        if row is None:
+            raise _missing()
+        parsed = message_from_bytes(row.source, _class=EmailMessage, policy=policy.default)
+        summary = {name: getattr(row, name) for name in MessageSummary.__dataclass_fields__}
+        return Message(
+            **{**summary, "recipients": tuple(row.recipients)},
+            text=_body(parsed, "plain"),
+            html=_body(parsed, "html"),
+            source=row.source.decode(errors="replace"),
+            attachments=tuple(
+                Attachment(part.get_filename() or "attachment", part.get_content_type(), _bytes(part))
+                for part in parsed.iter_attachments()
+            ),
+        )
+
+    def mark_read(self, message_id: int, is_read: bool = True) -> None:
+        """Note that a message was read, or not; raises NotFound."""
+        with writing(self._database) as session:
+            row = session.get(MailboxMessage, message_id)
+            if row is None:
+                raise _missing()
+            row.is_read = is_read
+            session.add(row)
+
+    def clear(self) -> int:
+        """Delete every message and return how many there were."""
+        with writing(self._database) as session:
+            return session.connection().execute(sa.delete(MailboxMessage)).rowcount
+
+    def unread_count(self) -> int:
+        query = select(sa.func.count()).select_from(MailboxMessage).where(col(MailboxMessage.is_read).is_(False))
+        with self._database.read() as session:
+            return session.exec(query).one()
+
+
+def _body(message: EmailMessage, kind: str) -> str | None:
+    part = message.get_body((kind,))
+    return None if part is None else str(part.get_content()).replace("\r\n", "\n")
+
+
+def _bytes(part: Any) -> bytes:
+    content = part.get_payload(decode=True)
+    return content if isinstance(content, bytes) else b""
+
+
+def _missing() -> NotFound:
+    return NotFound(Fault("message.not_found", "There is no such message. It may have been deleted."))
