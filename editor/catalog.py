@@ -1,0 +1,181 @@
+"""Node types as the editor shows them, and a flow's nodes as the canvas draws them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from nodes.spec import ERROR, NodeType, Port
+from runtime.errors import Problem
+
+Json: TypeAlias = Any
+Edge: TypeAlias = tuple[str, str, str]  # source, key, target
+
+COLORS = {  # categories in the palette's order, with names of tokens in static/app.css
+    "Triggers": "--pw-violet",
+    "Logic": "--pw-amber",
+    "Communication": "--pw-pink",
+    "Data": "--pw-teal",
+}
+OTHER_COLOR = "--pw-blue"
+UNKNOWN_COLOR = "--pw-faint"
+SUMMARY_CHARS = 80
+NODE_WIDTH, HEAD_HEIGHT, PORT_HEIGHT = 220, 64, 22  # NOTE: px, the same as in static/canvas/src/graph.js
+
+
+def color_of(node_type: NodeType | None) -> str:
+    """Return the token that colours a node type's icon."""
+    return COLORS.get(node_type.category, OTHER_COLOR) if node_type else UNKNOWN_COLOR
+
+
+def stem(node_type: NodeType) -> str:
+    """Return what ids of new nodes are made from: ``send_email``, ``table_emptied``."""
+    word = node_type.type if node_type.type.isidentifier() else node_type.title
+    return re.sub(r"[^a-z0-9]+", "_", word.lower()).strip("_") or "node"
+
+
+def in_order(types: Mapping[str, NodeType]) -> list[NodeType]:
+    """Return the node types as the palette lists them: triggers, then logic, then what acts."""
+    order = {category: place for place, category in enumerate(COLORS)}
+    return sorted(types.values(), key=lambda each: (order.get(each.category, len(order)), each.category))
+
+
+def short_hint(node_type: NodeType) -> str:
+    """Return what a node type does in a few words, without marks and without what is said of every trigger."""
+    hint = re.sub(r"[*`]", "", node_type.hint)
+    if node_type.kind == "trigger":
+        hint = re.sub(r"^Starts? when ", "", hint)
+    return hint[:1].upper() + hint[1:]
+
+
+def canvas_catalog(types: Mapping[str, NodeType]) -> dict[str, Json]:
+    """Return all that the canvas knows about node types."""
+    return {
+        node_type.type: {
+            "title": node_type.title,
+            "icon": node_type.icon,
+            "color": color_of(node_type),
+            "category": node_type.category,
+            "hint": short_hint(node_type),
+            "stem": stem(node_type),
+            "ports": _ports_json(node_type.ports({})),
+            "has_input": node_type.kind != "trigger",
+        }
+        for node_type in in_order(types)
+    }
+
+
+def ports_of(node: Mapping[str, Json], node_type: NodeType | None) -> tuple[Port, ...]:
+    """Return the output ports of a node of the document; ``error`` is one only when ``on_error`` says so."""
+    ports = node_type.ports(node.get("params") or {}) if node_type else (Port("out"),)
+    has_error = node.get("on_error") == "port" and ERROR.name not in {port.name for port in ports}
+    return (*ports, ERROR) if has_error else tuple(ports)
+
+
+def card_size(node: Mapping[str, Json], node_type: NodeType | None) -> tuple[int, int]:
+    """Return width and height in px of a node's card."""
+    count = len(ports_of(node, node_type))
+    return NODE_WIDTH, HEAD_HEIGHT + (12 + PORT_HEIGHT * count if count > 1 else 0)
+
+
+class _Readable(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        raise KeyError(key)
+
+
+def summary(node: Mapping[str, Json], node_type: NodeType | None) -> str:
+    """Return the grey line of a card, empty while the parameters it shows are."""
+    if node_type is None:
+        return f"Unknown type {node.get('type', '')}"[:SUMMARY_CHARS]
+    shown = _Readable({name: readable(value) for name, value in (node.get("params") or {}).items() if value != ""})
+    try:
+        text = node_type.summary.format_map(shown)
+    except (KeyError, IndexError, ValueError):
+        return ""
+    return " ".join(text.split())[:SUMMARY_CHARS]
+
+
+def readable(value: Json) -> str:
+    """Return a parameter's value on one line: text as it is, ``{{ }}`` without its braces, lists with commas."""
+    if isinstance(value, str):
+        whole = re.fullmatch(r"\s*\{\{((?:(?!\}\}).)*)\}\}\s*", value, re.DOTALL)
+        return whole[1].strip() if whole else value
+    if isinstance(value, list):
+        return ", ".join(readable(item) for item in value)
+    if isinstance(value, dict):
+        return ", ".join(value)
+    return json.dumps(value)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a canvas shows of a flow: records of nodes by id, and edges."""
+
+    nodes: dict[str, dict[str, Json]] = field(default_factory=dict)
+    edges: frozenset[Edge] = frozenset()
+
+    def as_json(self) -> dict[str, Json]:
+        """Return the whole picture, as the canvas loads it."""
+        return {"nodes": list(self.nodes.values()), "edges": [edge_json(edge) for edge in sorted(self.edges)]}
+
+    def changes_since(self, before: Picture, nodes: Iterable[str] = (), edges: Iterable[Edge] = ()) -> dict[str, Json]:
+        """Return what turns *before* into this picture, and how *nodes* and *edges* are in any case."""
+        doubtful_nodes, doubtful_edges = set(nodes), set(edges)
+        changed = {i for i, record in self.nodes.items() if before.nodes.get(i) != record or i in doubtful_nodes}
+        wired = (self.edges - before.edges) | (self.edges & doubtful_edges)
+        return {
+            "nodes": [record for node_id, record in self.nodes.items() if node_id in changed],
+            "gone": sorted((before.nodes.keys() | doubtful_nodes) - self.nodes.keys()),
+            "edges": [edge_json(edge) for edge in sorted(wired)],
+            "cut": [edge_json(edge) for edge in sorted((before.edges | doubtful_edges) - self.edges)],
+        }
+
+
+def picture(document: Mapping[str, Json], types: Mapping[str, NodeType], problems: Iterable[Problem] = ()) -> Picture:
+    """Return a document as the canvas draws it; of a node's problems it shows the first error."""
+    worst: dict[str, Problem] = {}
+    for problem in problems:
+        if problem.node and (
+            problem.node not in worst or worst[problem.node].severity == "warning" != problem.severity
+        ):
+            worst[problem.node] = problem
+    layout = document.get("layout") or {}
+    return Picture(
+        {
+            node["id"]: _record(node, types.get(node["type"]), layout, worst.get(node["id"]))
+            for node in document["nodes"]
+        },
+        frozenset(edge_identity(edge) for edge in document["edges"]),
+    )
+
+
+def edge_identity(edge: Mapping[str, Json]) -> Edge:
+    """Return what an edge is known by."""
+    return str(edge["source"]), str(edge.get("key", "out")), str(edge["target"])
+
+
+def edge_json(edge: Edge) -> dict[str, str]:
+    """Return an edge as the document writes it."""
+    return {"source": edge[0], "target": edge[2], "key": edge[1]}
+
+
+def _record(
+    node: Mapping[str, Json], node_type: NodeType | None, layout: Mapping[str, Json], problem: Problem | None
+) -> dict[str, Json]:
+    ports = ports_of(node, node_type)
+    return {
+        "id": node["id"],
+        "type": node["type"],
+        "name": node.get("name") or node["id"],
+        "at": list(layout.get(node["id"], (0, 0))),
+        "summary": summary(node, node_type),
+        "ports": None if node_type and ports == tuple(node_type.ports({})) else _ports_json(ports),
+        "problem": problem and {"message": problem.message, "severity": problem.severity},
+    }
+
+
+def _ports_json(ports: Iterable[Port]) -> list[dict[str, str]]:
+    return [{"name": port.name, "title": port.title} for port in ports]

@@ -1,0 +1,149 @@
+"""One open page's copy of a draft: edits go to the service in order, changes made elsewhere come in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+from uuid import uuid4
+
+from nicegui import run
+
+from editor.widgets import Refused
+from runtime.errors import NotFound, Problem
+from runtime.flow_views import EditResult, FlowChange, FlowView
+
+if TYPE_CHECKING:
+    from runtime.service import Service
+
+Json: TypeAlias = Any
+Operations: TypeAlias = list[dict[str, Json]]
+
+
+class Draft:
+    """What a page knows about a flow. *on_change* is called in the page's loop whenever ``view`` was replaced."""
+
+    def __init__(self, service: Service, view: FlowView, history: tuple[bool, bool]) -> None:
+        self.flow_id = view.id
+        self.view = view
+        self.can_undo, self.can_redo = history
+        self.origin = uuid4().hex
+        self.in_flight = 0  # edits of this page that the service has not answered
+        self.on_change: Callable[[], None] = _nothing
+        self.on_gone: Callable[[], None] = _nothing
+        self.on_refused: Callable[[list[Problem]], None] = _ignore
+        self._flows = service.flows
+        self._order = asyncio.Lock()
+        self._loop = asyncio.get_running_loop()
+        self._is_stale = False
+        self._stop: Callable[[], None] = _nothing
+
+    @property
+    def document(self) -> dict[str, Json]:
+        """The draft as last read; treat as read-only."""
+        return self.view.draft
+
+    def node(self, node_id: str | None) -> dict[str, Json] | None:
+        """Return a node of the draft."""
+        return next((node for node in self.document["nodes"] if node["id"] == node_id), None)
+
+    def problems_of(self, node_id: str) -> list[Problem]:
+        """Return what is wrong with one node."""
+        return [problem for problem in self.view.problems if problem.node == node_id]
+
+    def listen(self) -> None:
+        """Begin to follow changes that others make in this process."""
+        self._stop = self._flows.on_change(self._heard)
+
+    def close(self) -> None:
+        """Stop following."""
+        self._stop()
+
+    async def edit(self, operations: Operations, merge_key: str | None = None) -> None:
+        """Apply *operations* to the draft and read it again; what was refused is told to ``on_refused``."""
+        if operations:
+            await self._change(
+                lambda: self._flows.edit(self.flow_id, operations, merge_key=merge_key, origin=self.origin)
+            )
+
+    async def undo(self) -> None:
+        """Take back the newest change."""
+        await self._change(lambda: self._flows.undo(self.flow_id, self.origin))
+
+    async def redo(self) -> None:
+        """Apply again what was taken back last."""
+        await self._change(lambda: self._flows.redo(self.flow_id, self.origin))
+
+    async def act(self, action: Callable[[str], object]) -> bool:
+        """Call *action* with the flow's id in a thread and read the flow again; the refusal is raised."""
+        async with self._order:
+            await run.io_bound(action, self.flow_id)
+            await self._read()
+        return True
+
+    async def look(self) -> None:
+        """Read the draft again if another process changed it."""
+        try:
+            revision = await run.io_bound(self._flows.revision, self.flow_id)
+        except NotFound:
+            self.on_gone()
+            return
+        if revision != self.view.revision:
+            await self.refresh()
+
+    async def refresh(self) -> None:
+        """Read the draft again."""
+        async with self._order:
+            await self._read()
+
+    async def _change(self, call: Callable[[], EditResult]) -> None:
+        self.in_flight += 1
+        try:
+            async with self._order:
+                try:
+                    result = await run.io_bound(call)
+                finally:
+                    self.in_flight -= 1
+                await self._read()
+        except Refused as refusal:
+            self.on_refused(list(getattr(refusal, "problems", [])) or [Problem("edit.refused", str(refusal))])
+            return
+        if result is not None and result.refused:
+            self.on_refused([problem for _operation, problem in result.refused])
+
+    async def _read(self) -> None:
+        try:
+            found = await run.io_bound(self._load)
+        except NotFound:
+            self.on_gone()
+            return
+        if found is not None:
+            self.view, (self.can_undo, self.can_redo) = found
+            self.on_change()
+
+    def _load(self) -> tuple[FlowView, tuple[bool, bool]]:
+        return self._flows.get(self.flow_id), self._flows.history_state(self.flow_id)
+
+    def _heard(self, change: FlowChange) -> None:
+        if change.flow_id == self.flow_id and change.origin != self.origin:
+            self._loop.call_soon_threadsafe(self._poke)
+
+    def _poke(self) -> None:
+        if self._is_stale:
+            return  # one reading is on its way already
+        self._is_stale = True
+        task = self._loop.create_task(self._catch_up())
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def _catch_up(self) -> None:
+        self._is_stale = False
+        await self.refresh()
+
+
+def _nothing() -> None: ...
+
+
+def _ignore(_problems: list[Problem]) -> None: ...
+
+
+Action: TypeAlias = Callable[[], Awaitable[None]]

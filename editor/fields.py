@@ -1,0 +1,221 @@
+"""One field of the side panel: label, control, the switch to an expression, quick insert, and its problem."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from nicegui import ui
+
+from editor.controls import (
+    CodeControl,
+    ColumnsControl,
+    ConditionsControl,
+    Control,
+    ExpressionControl,
+    ListControl,
+    NumberControl,
+    PairsControl,
+    SelectControl,
+    SwitchControl,
+    TextControl,
+)
+from editor.frame import box, icon
+from editor.param_form import UNSET, ParamField, is_expression
+from editor.references import Reference
+
+Json: TypeAlias = Any
+SAVE_AFTER_S = 0.15
+
+
+class FormContext:
+    """What fields need from the page around them."""
+
+    def __init__(
+        self,
+        *,
+        save: Callable[[str, Json], None],
+        insert: Callable[[ui.element, str], None],
+        references: Callable[[], list[Reference]],
+        tables: Callable[[], Mapping[str, Mapping[str, str]]],
+        dress_code: Callable[[ui.codemirror], None],
+    ) -> None:
+        self.save = save
+        self.insert = insert
+        self.references = references
+        self.tables = tables  # table name -> column name -> type
+        self.dress_code = dress_code
+
+
+class FieldView:
+    """A field of a form. Its value is saved shortly after the last key."""
+
+    def __init__(self, field: ParamField, context: FormContext, params: Mapping[str, Json]) -> None:
+        self.field = field
+        self._context = context
+        self._params = dict(params)
+        self._value: Json = params.get(field.name, UNSET)
+        self._is_expression = self._is_written_as_expression(self._value)
+        self._timer: asyncio.TimerHandle | None = None
+        with box("fe-field") as self._box:
+            with box("fe-label"):
+                with box("fe-label-text"):
+                    ui.label(field.title)
+                    if field.is_required:
+                        with box("fe-required", "span").props('aria-label="required"'):
+                            ui.label("*")
+                self._tools()
+            self._place = box("fe-control")
+            self._problem = ui.label().classes("fe-problem").props("role=alert")
+            if field.description:
+                ui.label(field.description).classes("fe-hint")
+        self._problem.set_visibility(False)
+        self._draw()
+
+    def update(self, params: Mapping[str, Json]) -> None:
+        """Show what the document holds now, unless the person is ahead of it."""
+        table_before = self._params.get("table")
+        self._params = dict(params)
+        value = params.get(self.field.name, UNSET)
+        if self._timer is not None:
+            return
+        if value != self._value:
+            self._value = value
+            if self._is_written_as_expression(value) != self._is_expression:
+                self._is_expression = self._is_written_as_expression(value)
+                self._draw()
+            else:
+                self._control.show(value)
+        elif self.field.widget in ("columns", "conditions") and params.get("table") != table_before:
+            self._draw()
+
+    def set_problem(self, message: str | None, *, is_gap: bool = False) -> None:
+        """Show what is wrong with the field, below it; a field that is only still empty is shown calmly."""
+        text = self._control.fault or message
+        self._problem.set_text(text or "")
+        self._problem.set_visibility(bool(text))
+        tone = "" if not text else "fe-field--gap" if is_gap and not self._control.fault else "fe-field--bad"
+        self._box.classes(replace=f"fe-field {tone}".strip())
+
+    def flush(self) -> None:
+        """Save at once what waits to be saved."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._save()
+
+    def _is_written_as_expression(self, value: Json) -> bool:
+        return not self.field.is_textual and not self.field.is_literal and is_expression(value)
+
+    def _draw(self) -> None:
+        self._place.clear()
+        with self._place:
+            self._control = self._make()
+            self._control.build(self._value)
+        if isinstance(self._control.element, ui.codemirror):
+            self._context.dress_code(self._control.element)
+
+    def _make(self) -> Control:
+        field, changed = self.field, self._changed
+        if self._is_expression:
+            return ExpressionControl(replace(field, widget="expression", placeholder="$param.…"), changed)
+        match field.widget:
+            case "expression":
+                return ExpressionControl(replace(field, placeholder=field.placeholder.strip("{} ")), changed)
+            case "html" | "json":
+                return CodeControl(field, changed)
+            case "number":
+                return NumberControl(field, changed)
+            case "switch":
+                return SwitchControl(field, changed)
+            case "select":
+                return SelectControl(field, changed)
+            case "table":
+                return SelectControl(field, changed, list(self._context.tables()))
+            case "list":
+                return ListControl(field, changed)
+            case "pairs":
+                return PairsControl(field, changed)
+            case "columns":
+                return ColumnsControl(field, changed, self._columns())
+            case "conditions" if ConditionsControl.fits(self._value):
+                return ConditionsControl(field, changed, self._columns())
+            case "conditions":
+                return CodeControl(field, changed)
+            case _:
+                return TextControl(field, changed)
+
+    def _columns(self) -> Mapping[str, str]:
+        return self._context.tables().get(str(self._params.get("table", "")), {})
+
+    def _tools(self) -> None:
+        with box("fe-tools"):
+            if not self.field.is_literal and not self.field.is_textual:
+                with box("fe-fx", "button").props("type=button") as toggle:
+                    ui.label("fx")
+                    ui.tooltip("Write an expression").props("delay=400")
+                toggle.props["aria-label"] = f"{self.field.title}: expression"
+                toggle.props["aria-pressed"] = "true" if self._is_expression else "false"
+                toggle.on("click", self._toggle)
+                self._fx = toggle
+            if not self.field.is_literal:
+                self._insert_button()
+
+    def _insert_button(self) -> None:
+        with box("fe-insert", "button").props("type=button") as button:
+            icon("data_object")
+            ui.tooltip("Insert a value from the trigger or an earlier node").props("delay=400")
+            menu = ui.menu().props("anchor='bottom right' self='top right'").classes("fe-references")
+        button.props["aria-label"] = f"{self.field.title}: insert a value"
+
+        def fill() -> None:
+            menu.clear()
+            with menu:
+                self._references()
+
+        button.on("click", fill)
+
+    def _references(self) -> None:
+        references = self._context.references()
+        if not references:
+            ui.label("Connect this node to a trigger to see what it can use.").classes("fe-none")
+        group = None
+        for reference in references:
+            if reference.group != group:
+                group = reference.group
+                ui.label(group).classes("fe-ref-group")
+            with ui.menu_item(on_click=lambda path=reference.path: self._insert(path)).classes("fe-ref"):
+                ui.label(reference.path).classes("fe-ref-path")
+                if reference.sample:
+                    ui.label(reference.sample).classes("fe-ref-sample")
+
+    def _insert(self, path: str) -> None:
+        if not self.field.is_textual and not self._is_expression and self._control.element is None:
+            self._toggle()
+        element = self._control.element
+        if element is not None:
+            is_bare = isinstance(self._control, ExpressionControl)
+            self._context.insert(element, path if is_bare else f"{{{{ {path} }}}}")
+
+    def _toggle(self) -> None:
+        self._is_expression = not self._is_expression
+        self._fx.props["aria-pressed"] = "true" if self._is_expression else "false"
+        self._fx.update()
+        self._changed(UNSET)
+        self._draw()
+
+    def _changed(self, value: Json) -> None:
+        if self._control.fault:
+            self.set_problem(None)
+            return
+        if value == self._value:
+            return
+        self._value = value
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(SAVE_AFTER_S, self._save)
+
+    def _save(self) -> None:
+        self._timer = None
+        self._context.save(self.field.name, self._value)

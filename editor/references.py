@@ -1,0 +1,105 @@
+"""What an expression of a node can use: the payload's fields and the outputs of the nodes before it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from nodes.spec import NodeType
+
+Json: TypeAlias = Any
+SAMPLE_CHARS = 40
+DEPTH = 3
+MOST = 60
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A value by its path (``$param.Name``), where it comes from, and what it was in the sample."""
+
+    path: str
+    group: str
+    sample: str = ""
+
+
+def references(
+    document: Mapping[str, Json],
+    node_id: str,
+    types: Mapping[str, NodeType],
+    outputs: Mapping[str, Json],
+) -> list[Reference]:
+    """Return what *node_id* can use, the payload first, then the nearest nodes; *outputs* are of the last run."""
+    nodes = {node["id"]: node for node in document["nodes"]}
+    found: list[Reference] = []
+    seen: set[str] = set()
+    for earlier in _ancestors(document, node_id):
+        node = nodes[earlier]
+        node_type = types.get(node["type"])
+        if node_type is None:
+            continue
+        if node_type.kind == "trigger":
+            payload = _payload(document, earlier, node_type)
+            fields = _described("$param", node_type, payload, f"Payload of {node['name']}")
+        else:
+            base = f"$action.{earlier}" if earlier.isidentifier() else f"$action['{earlier}']"
+            fields = _described(base, node_type, outputs.get(earlier), f"Output of {node['name']}")
+        for reference in fields:
+            if reference.path not in seen:
+                seen.add(reference.path)
+                found.append(reference)
+    found.sort(key=lambda reference: not reference.path.startswith("$param"))
+    common = [Reference("$now", "Always there", "start of the run"), Reference("$run.id", "Always there")]
+    return [*found[:MOST], *common]
+
+
+def _ancestors(document: Mapping[str, Json], node_id: str) -> list[str]:
+    before: dict[str, list[str]] = {}
+    for edge in document["edges"]:
+        before.setdefault(edge["target"], []).append(edge["source"])
+    found: dict[str, None] = {}
+    waiting = [node_id]
+    while waiting:
+        for source in before.get(waiting.pop(0), ()):
+            if source not in found:
+                found[source] = None
+                waiting.append(source)
+    return list(found)
+
+
+def _payload(document: Mapping[str, Json], trigger: str, node_type: NodeType) -> Json:
+    for sample in document.get("samples") or ():
+        if sample["trigger"] == trigger:
+            return sample["payload"]
+    return dict(node_type.sample or {})
+
+
+def _described(base: str, node_type: NodeType, value: Json, group: str) -> Iterator[Reference]:
+    names = dict.fromkeys(node_type.output.model_fields)
+    known = value if isinstance(value, dict) else {}
+    for name in [*names, *(key for key in known if key not in names)]:
+        path = _member(base, name)
+        yield Reference(path, group, _short(known[name]) if name in known else "")
+        yield from _inside(path, known.get(name), group, DEPTH - 1)
+
+
+def _inside(base: str, value: Json, group: str, depth: int) -> Iterator[Reference]:
+    if not isinstance(value, dict) or depth == 0:
+        return
+    for name, item in value.items():
+        path = _member(base, name)
+        yield Reference(path, group, _short(item))
+        yield from _inside(path, item, group, depth - 1)
+
+
+def _member(base: str, name: str) -> str:
+    if re.fullmatch(r"[A-Za-z_]\w*", name):
+        return f"{base}.{name}"
+    return f"{base}[{json.dumps(name, ensure_ascii=False)}]"
+
+
+def _short(value: Json) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= SAMPLE_CHARS else f"{text[: SAMPLE_CHARS - 1]}…"

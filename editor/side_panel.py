@@ -1,0 +1,361 @@
+"""The panel of the selected node: its name, its parameters, what happens when it fails, its connections, its help."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
+
+from nicegui import background_tasks, ui
+from nicegui.element import Element
+
+from editor.catalog import ports_of
+from editor.draft import Draft
+from editor.fields import FieldView, FormContext
+from editor.frame import box, icon
+from editor.palette import node_icon
+from editor.param_form import UNSET, param_fields
+from editor.step_view import step_detail
+from editor.widgets import choice, icon_button
+from nodes.spec import NodeType
+from runtime.errors import Problem
+from runtime.graph import reachable_from
+from runtime.limits import ATTEMPTS, NAME_CHARS, RETRY_DELAY_S
+from runtime.run_views import StepView
+
+Json: TypeAlias = Any
+Edit: TypeAlias = Callable[[list[dict[str, Json]], str | None], Awaitable[None]]
+ON_ERROR = {"stop": "Stop the run", "continue": "Go on with an empty output", "port": "Go on at an Error port"}
+RETRY = (
+    ("attempts", "Attempts", 3, 1, ATTEMPTS),
+    ("delay_s", "Seconds between", 5, 0, RETRY_DELAY_S),
+    ("backoff", "Times longer each time", 2, 1, 10),
+)
+DOC_LINE = re.compile(r"^(Out|Units|Effect|Errors|Source)\s{2,}(.*)$")
+
+
+class NodePanel:
+    """The form of one node; rebuilt for another node, updated in place for changes from elsewhere."""
+
+    def __init__(
+        self,
+        draft: Draft,
+        types: Mapping[str, NodeType],
+        node_id: str,
+        context: FormContext,
+        *,
+        close: Callable[[], None],
+        visit: Callable[[str], None],
+        remove: Callable[[str], None],
+        step: StepView | None,
+        is_simulated: bool,
+        is_result_shown: bool,
+        prefer_result: Callable[[bool], None],
+    ) -> None:
+        self._draft = draft
+        self._types = types
+        self.node_id = node_id
+        self._context = context
+        self._close = close
+        self._visit = visit
+        self._remove = remove
+        self._prefer_result = prefer_result
+        self._fields: list[FieldView] = []
+        self._wires: dict[str, ui.select] = {}
+        node = draft.node(node_id)
+        assert node is not None
+        self._type = types.get(node["type"])
+        self._head(node)
+        self._result = box("fe-panel-body")
+        self._setup = box("fe-panel-body")
+        with self._setup:
+            self._form(node)
+        self.set_step(step, is_simulated=is_simulated)
+        self._show_tab(is_result_shown and step is not None)
+        self.update()
+
+    # -- from outside
+
+    def update(self) -> None:
+        """Show what the draft holds now."""
+        node = self._draft.node(self.node_id)
+        if node is None:
+            return
+        problems = self._draft.problems_of(self.node_id)
+        for view in self._fields:
+            if not self._draft.in_flight:
+                view.update(node.get("params") or {})
+            found = [problem for problem in problems if problem.param == view.field.name]
+            view.set_problem(_without_name(found[0].message, node["name"]) if found else None, is_gap=_is_gap(found))
+        names = {view.field.name for view in self._fields}
+        general = [_without_name(p.message, node["name"]) for p in problems if p.param not in names]
+        self._general.set_text("\n".join(general))
+        self._general.set_visibility(bool(general))
+        if not self._draft.in_flight and self._name.value != node["name"]:
+            self._name.set_value(node["name"])
+        self._update_wires(node)
+        self._update_failure(node)
+
+    def set_step(self, step: StepView | None, *, is_simulated: bool) -> None:
+        """Show how the node fared in the last run."""
+        self._tabs.set_visibility(step is not None)
+        self._result.clear()
+        if step is None:
+            self._show_tab(False)
+            return
+        with self._result:
+            step_detail(step, is_simulated=is_simulated)
+
+    def show_result(self) -> None:
+        """Turn to the result, if there is one."""
+        if self._tabs.visible:
+            self._show_tab(True)
+
+    def flush(self) -> None:
+        """Save what is still waiting."""
+        for view in self._fields:
+            view.flush()
+
+    # -- head
+
+    def _head(self, node: Mapping[str, Json]) -> None:
+        with box("fe-panel-head"):
+            node_icon(self._type)
+            with box("fe-panel-title"):
+                self._name = ui.input(value=node["name"], on_change=self._rename)
+                self._name.props(f"borderless dense debounce=250 maxlength={NAME_CHARS} aria-label='Name of the node'")
+                self._name.classes("fe-name-input")
+                with box("fe-panel-sub"):
+                    ui.label(self._kind(node))
+                    ui.label(self.node_id).classes("fe-id").props('title="The id that expressions use"')
+            icon_button("delete", "Delete the node", lambda: self._remove(self.node_id), is_small=True)
+            icon_button("close", "Close", self._close, is_small=True)
+        with box("fe-segments").props("role=tablist") as self._tabs:
+            self._tab_setup = self._tab("Set up", lambda: self._turn(False))
+            self._tab_result = self._tab("Result", lambda: self._turn(True))
+
+    def _kind(self, node: Mapping[str, Json]) -> str:
+        if self._type is None:
+            return str(node["type"])
+        return self._type.category if node["name"] == self._type.title else self._type.title
+
+    def _tab(self, title: str, show: Callable[[], None]) -> Element:
+        with box("", "button").props("type=button role=tab") as tab:
+            ui.label(title)
+        tab.on("click", show)
+        return tab
+
+    def _turn(self, is_result: bool) -> None:
+        self._prefer_result(is_result)
+        self._show_tab(is_result)
+
+    def _show_tab(self, is_result: bool) -> None:
+        self._result.set_visibility(is_result)
+        self._setup.set_visibility(not is_result)
+        for tab, is_on in ((self._tab_setup, not is_result), (self._tab_result, is_result)):
+            tab.props["aria-selected"] = "true" if is_on else "false"
+            tab.update()
+
+    def _rename(self, event: Any) -> None:
+        name = (event.value or "").strip()
+        node = self._draft.node(self.node_id)
+        if name and node and name != node["name"]:
+            self._edit([{"op": "patch_node", "id": self.node_id, "set": {"name": name}}], f"name {self.node_id}")
+
+    # -- parameters
+
+    def _form(self, node: Mapping[str, Json]) -> None:
+        self._general = ui.label().classes("fe-general").props("role=alert")
+        if self._type is None:
+            ui.label("This version does not know this type of node. Delete it, or install what brings it.").classes(
+                "pw-soft"
+            )
+            return
+        params = node.get("params") or {}
+        plain = [field for field in param_fields(self._type) if not field.is_advanced]
+        advanced = [field for field in param_fields(self._type) if field.is_advanced]
+        self._fields += [FieldView(field, self._context, params) for field in plain]
+        if not plain and not advanced:
+            ui.label("Nothing to set up here.").classes("pw-muted")
+        if advanced:
+            is_used = any(params.get(field.name, field.default) != field.default for field in advanced)
+            with self._section("More settings", is_open=is_used):
+                self._fields += [FieldView(field, self._context, params) for field in advanced]
+        self._failure = None
+        if self._type.kind != "trigger":
+            with self._section(
+                "When it fails", is_open=bool(node.get("retry")) or node.get("on_error", "stop") != "stop"
+            ):
+                self._build_failure(node)
+        if ports_of(node, self._type):
+            with self._section("Connections", is_open=True):
+                self._wire_box = box("fe-wires")
+        with self._section("Help"):
+            self._help()
+
+    def _section(self, title: str, *, is_open: bool = False) -> ui.expansion:
+        made = ui.expansion(title, value=is_open).props(
+            "dense dense-toggle switch-toggle-side expand-icon=sym_r_chevron_right expanded-icon=sym_r_expand_more"
+        )
+        return made.classes("fe-section")
+
+    def save(self, name: str, value: Json) -> None:
+        """Store a parameter."""
+        change: dict[str, Json] = {"unset": [name]} if value is UNSET else {"param": {name: value}}
+        self._edit([{"op": "patch_node", "id": self.node_id, **change}], f"param {self.node_id} {name}")
+
+    # -- failure
+
+    def _build_failure(self, node: Mapping[str, Json]) -> None:
+        with box("fe-field"):
+            ui.label("After the last attempt").classes("fe-label")
+            self._on_error = choice(ON_ERROR, value=node.get("on_error", "stop"), on_change=self._set_on_error)
+            self._on_error.props["aria-label"] = "After the last attempt"
+        with box("fe-field"):
+            self._again = ui.switch(
+                "Try again when the error may pass", value=bool(node.get("retry")), on_change=self._set_retry
+            )
+        with box("fe-retry") as self._retry_box:
+            self._retry: dict[str, ui.number] = {}
+            for key, title, default, least, most in RETRY:
+                with box("fe-field"):
+                    ui.label(title).classes("fe-label")
+                    made = ui.number(
+                        value=(node.get("retry") or {}).get(key, default),
+                        min=least,
+                        max=most,
+                        on_change=self._set_retry,
+                    )
+                    made.props(f'outlined dense hide-bottom-space debounce=250 aria-label="{title}"')
+                    self._retry[key] = made
+        self._retry_box.bind_visibility_from(self._again, "value")
+        self._failure = self._on_error
+
+    def _set_on_error(self, event: Any) -> None:
+        node = self._draft.node(self.node_id)
+        if node and event.value != node.get("on_error", "stop"):
+            self._edit([{"op": "patch_node", "id": self.node_id, "set": {"on_error": event.value}}], None)
+
+    def _set_retry(self, _event: Any) -> None:
+        node = self._draft.node(self.node_id)
+        retry = {key: _whole(number.value) for key, number in self._retry.items()} if self._again.value else None
+        if node is None or retry == node.get("retry") or (retry and None in retry.values()):
+            return
+        self._edit([{"op": "patch_node", "id": self.node_id, "set": {"retry": retry}}], f"retry {self.node_id}")
+
+    def _update_failure(self, node: Mapping[str, Json]) -> None:
+        if self._failure is None or self._draft.in_flight:
+            return
+        self._on_error.set_value(node.get("on_error", "stop"))
+        self._again.set_value(bool(node.get("retry")))
+        for key, number in self._retry.items():
+            if key in (node.get("retry") or {}):
+                number.set_value(node["retry"][key])
+
+    # -- connections
+
+    def _update_wires(self, node: Mapping[str, Json]) -> None:
+        if self._type is None or self._draft.in_flight:
+            return
+        document = self._draft.document
+        ports = {
+            port.name: port.title or ("Next" if port.name == "out" else port.name)
+            for port in ports_of(node, self._type)
+        }
+        pairs = [(edge["target"], edge["source"]) for edge in document["edges"]]
+        before = reachable_from([self.node_id], pairs)  # these would close a circle
+        targets = {
+            other["id"]: other["name"]
+            for other in document["nodes"]
+            if other["id"] not in before and not self._is_trigger(other)
+        }
+        if list(self._wires) != list(ports):
+            self._wires.clear()
+            self._wire_box.clear()
+            with self._wire_box:
+                for port, title in ports.items():
+                    self._wire(port, title)
+                self._came_from = box("fe-from")
+        for port, select in self._wires.items():
+            wired = [e["target"] for e in document["edges"] if e["source"] == self.node_id and e["key"] == port]
+            if select.options != targets or select.value != wired:
+                select.set_options(targets, value=wired)
+        self._came_from.clear()
+        sources = [e["source"] for e in document["edges"] if e["target"] == self.node_id]
+        with self._came_from:
+            if sources:
+                ui.label("Comes after").classes("fe-label")
+            for source in dict.fromkeys(sources):
+                earlier = self._draft.node(source)
+                with box("fe-jump", "button").props("type=button") as jump:
+                    icon("arrow_back")
+                    ui.label(earlier["name"] if earlier else source)
+                jump.on("click", lambda source=source: self._visit(source))
+
+    def _wire(self, port: str, title: str) -> None:
+        with box("fe-field"):
+            ui.label(title).classes("fe-label")
+            select = choice({}, value=[], multiple=True, on_change=lambda event: self._rewire(port, event.value or []))
+            select.props("use-chips use-input input-debounce=0 placeholder='Choose a node…'")
+            select.props["aria-label"] = f"Connect {title} to"
+            self._wires[port] = select
+
+    def _rewire(self, port: str, targets: list[str]) -> None:
+        wired = [e for e in self._draft.document["edges"] if e["source"] == self.node_id and e["key"] == port]
+        now = {edge["target"] for edge in wired}
+        operations = [{"op": "del_edge", "edge": edge} for edge in wired if edge["target"] not in targets]
+        new = [{"source": self.node_id, "target": target, "key": port} for target in targets if target not in now]
+        self._edit([*operations, *({"op": "add_edge", "edge": edge} for edge in new)], None)
+
+    def _is_trigger(self, node: Mapping[str, Json]) -> bool:
+        node_type = self._types.get(node["type"])
+        return node_type is not None and node_type.kind == "trigger"
+
+    # -- help
+
+    def _help(self) -> None:
+        assert self._type is not None
+        text, facts = _documentation(self._type.doc)
+        ui.label(text).classes("fe-doc")
+        with box("fs-facts"):
+            for title, words in facts:
+                ui.label(title).classes("fs-fact")
+                ui.label(words).classes("fs-value")
+        for example in self._type.examples[:2]:
+            ui.label(f"Example: {example.title}").classes("fe-label")
+            ui.label("\n".join(f"{key}: {value}" for key, value in example.params.items())).classes("fs-pre")
+
+    def _edit(self, operations: list[dict[str, Json]], merge_key: str | None) -> None:
+        background_tasks.create(self._draft.edit(operations, merge_key), name="edit a flow")
+
+
+def _documentation(doc: str) -> tuple[str, list[tuple[str, str]]]:
+    """Return a node's documentation as text and the facts below it, without those that say nothing."""
+    text: list[str] = []
+    facts: list[list[str]] = []
+    for line in doc.strip().splitlines():
+        if found := DOC_LINE.match(line):
+            facts.append([found[1], found[2]])
+        elif facts and line.strip():
+            facts[-1][1] += f" {line.strip()}"
+        elif not facts:
+            text.append(line)
+    said = [(name, words.replace("``", "")) for name, words in facts if words not in ("none", "none of its own")]
+    return " ".join(" ".join(text).split()).replace("``", ""), said
+
+
+def _is_gap(problems: list[Problem]) -> bool:
+    """Return whether all that is wrong is that nothing was filled in yet."""
+    return all(problem.code == "param.missing" for problem in problems)
+
+
+def _without_name(message: str, name: str) -> str:
+    """Return a problem without the node's name in front, which the panel already shows."""
+    for start in (f"**{name}**: ", f"{name}: "):
+        if message.startswith(start):
+            return message[len(start) :]
+    return message
+
+
+def _whole(value: float | None) -> float | None:
+    return int(value) if value is not None and float(value).is_integer() else value

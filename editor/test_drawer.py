@@ -1,0 +1,304 @@
+"""The drawer below the canvas: a sample payload, a run of the draft with it, and what each step did."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from nicegui import ui
+
+from editor.draft import Draft
+from editor.frame import box, icon
+from editor.palette import node_icon
+from editor.step_view import state_icon, step_detail, time_taken
+from editor.widgets import Refused, button, choice, confirm, dialog, field, icon_button, reasons, text_input, toast
+from nodes.spec import NodeType
+from runtime.limits import NAME_CHARS
+from runtime.payloads import check_payload
+from runtime.run_views import RunView, StepView
+
+if TYPE_CHECKING:
+    from runtime.service import Service
+
+Json: TypeAlias = Any
+EXAMPLE = ""  # the sample that the trigger's type brings
+
+
+class TestDrawer:
+    """*follow* shows a started run on the canvas; *visit* goes to a node."""
+
+    __test__ = False  # no test class, though its name begins like one
+
+    def __init__(
+        self,
+        service: Service,
+        draft: Draft,
+        types: Mapping[str, NodeType],
+        *,
+        follow: Callable[[int], object],
+        visit: Callable[[str], None],
+        hide: Callable[[], None],
+        dress_code: Callable[[ui.codemirror], None],
+    ) -> None:
+        self._service = service
+        self._draft = draft
+        self._types = types
+        self._follow = follow
+        self._visit = visit
+        self._triggers: dict[str, str] = {}
+        self._rows: dict[str, _Row] = {}
+        self._run_id: int | None = None
+        self._shown_payload = ""
+        with box("ft-side"):
+            with box("ft-head"):
+                ui.label("Test").classes("ft-title")
+                self._sample = choice({EXAMPLE: "Example"}, value=EXAMPLE, on_change=self._choose_sample).classes("ft-sample")
+                self._sample.props["aria-label"] = "Sample payload"
+                icon_button("bookmark_add", "Save as a sample of this flow", self._save_sample, is_small=True)
+            self._trigger = choice({}, on_change=self._choose_trigger).props("aria-label=Trigger")
+            self._payload = ui.codemirror("{}", language="JSON", line_wrapping=True, on_change=lambda _event: self._fault.set_visibility(False))
+            self._payload.classes("fe-code ft-payload").props["aria-label"] = "Payload"
+            dress_code(self._payload)
+            self._fault = ui.label().classes("fe-problem").props("role=alert")
+            with box("ft-actions"):
+                self._real = ui.switch("Real effects").props("dense")
+                with self._real:
+                    ui.tooltip("Off: emails, requests and row changes are only shown. On: they happen.").props("delay=300")
+                ui.space()
+                self._run = button("Run", self.run, kind="primary", icon="play_arrow")
+                self._run.props('title="Run (Ctrl+Enter)"')
+        with box("ft-log"):
+            with box("ft-head"):
+                self._title = ui.label("Run log").classes("ft-title")
+                self._note = box("ft-note")
+                ui.space()
+                icon_button("expand_more", "Hide the test panel", hide, is_small=True)
+            self._log = box("ft-steps")
+        self._fault.set_visibility(False)
+        self._empty()
+        self.update()
+
+    # -- the payload
+
+    def update(self) -> None:
+        """Show the triggers and samples that the draft has now."""
+        triggers = {
+            node["id"]: node["name"]
+            for node in self._draft.document["nodes"]
+            if node["type"] in self._types and self._types[node["type"]].kind == "trigger"
+        }
+        if triggers != self._triggers:
+            self._triggers = triggers
+            chosen = self._trigger.value if self._trigger.value in triggers else next(iter(triggers), None)
+            self._trigger.set_options(triggers, value=chosen)
+            self._trigger.set_visibility(len(triggers) > 1)
+        self._update_samples()
+
+    def _update_samples(self) -> None:
+        names = {name: name for name in self._samples()}
+        options = {EXAMPLE: "Example", **names}
+        if self._sample.options != options:
+            self._sample.set_options(options, value=self._sample.value if self._sample.value in options else EXAMPLE)
+        self._sample.set_visibility(len(options) > 1)
+        self._fill()
+
+    def _samples(self) -> dict[str, Json]:
+        samples = self._draft.document.get("samples") or []
+        return {sample["name"]: sample["payload"] for sample in samples if sample["trigger"] == self._trigger.value}
+
+    def _choose_trigger(self, _event: Any) -> None:
+        self._update_samples()
+
+    def _choose_sample(self, _event: Any) -> None:
+        self._fill(is_forced=True)
+
+    def _fill(self, *, is_forced: bool = False) -> None:
+        """Put the chosen sample into the editor, unless a person has changed what stands there."""
+        if not is_forced and (self._payload.value or "").strip() not in ("", "{}", self._shown_payload.strip()):
+            return
+        node = self._draft.node(self._trigger.value)
+        node_type = self._types.get(node["type"]) if node else None
+        payload = self._samples().get(self._sample.value, dict(node_type.sample or {}) if node_type else {})
+        self._shown_payload = json.dumps(payload, ensure_ascii=False, indent=2)
+        if self._payload.value != self._shown_payload:
+            self._payload.set_value(self._shown_payload)
+
+    def _read(self) -> dict[str, Json] | None:
+        try:
+            return check_payload((self._payload.value or "").encode())
+        except Refused as refusal:
+            self._fault.set_text(" ".join(reasons(refusal)))
+            self._fault.set_visibility(True)
+            return None
+
+    async def _save_sample(self) -> None:
+        payload = self._read()
+        if payload is None or self._trigger.value is None:
+            return
+        with dialog("Save as a sample", width=400) as (window, foot):
+            with field("Name", hint="It is kept in the flow and exported with it."):
+                name = text_input(self._sample.value or "").props(f"autofocus maxlength={NAME_CHARS}")
+            name.on("keydown.enter", lambda: window.submit(name.value))
+            with foot:
+                button("Cancel", window.close, kind="ghost")
+                button("Save sample", lambda: window.submit(name.value), kind="primary")
+        wanted = str(await window or "").strip()
+        if not wanted:
+            return
+        others = [sample for sample in self._draft.document.get("samples") or [] if sample["name"] != wanted]
+        new = {"name": wanted, "trigger": self._trigger.value, "payload": payload}
+        self._shown_payload = self._payload.value or ""
+        await self._draft.edit([{"op": "set_samples", "samples": [*others, new]}])
+        self._update_samples()
+        self._sample.set_value(wanted)
+        toast(f"“{wanted}” is now a sample of this flow.")
+
+    # -- the run
+
+    async def run(self) -> None:
+        """Run the draft with the payload in the editor."""
+        payload = self._read()
+        if payload is None:
+            return
+        effects = "real" if self._real.value else "simulate"
+        if effects == "real" and not await confirm(
+            "Run with real effects?",
+            "Emails are sent, requests are made and rows are changed, as if the event had happened.",
+            action="Run for real",
+        ):
+            return
+        self._run.props("loading")
+        try:
+            run_id = await self._service.runs.start_test(
+                self._draft.flow_id, trigger=self._trigger.value, payload=payload, effects=effects
+            )
+        except Refused as refusal:
+            self._refused(refusal)
+        else:
+            self._run_id = run_id
+            self._begin()
+            self._follow(run_id)
+        finally:
+            self._run.props(remove="loading")
+
+    def show(self, view: RunView) -> None:
+        """Show how far a run has come."""
+        if view.id != self._run_id:
+            return
+        for step in view.steps:
+            row = self._rows.get(step.node)
+            if row is None:
+                with self._log:
+                    row = self._rows[step.node] = _Row(self._named(step.node), self._visit)
+            row.show(step, is_simulated=view.is_simulated)
+        if view.has_ended:
+            self._end(view)
+
+    def _named(self, node_id: str) -> tuple[str, str, NodeType | None]:
+        node = self._draft.node(node_id) or {"name": node_id, "type": ""}
+        return node_id, node["name"], self._types.get(node["type"])
+
+    def _begin(self) -> None:
+        self._log.clear()
+        self._rows.clear()
+        self._note.clear()
+        self._title.set_text("Running…")
+
+    def _end(self, view: RunView) -> None:
+        self._title.set_text({"succeeded": "Succeeded", "failed": "Failed"}.get(view.status, view.status.capitalize()))
+        self._note.clear()
+        with self._note:
+            if view.is_simulated:
+                with box("pw-chip pw-chip--accent"):
+                    icon("science")
+                    ui.label("Simulated: nothing was sent or changed")
+            else:
+                with box("pw-chip pw-chip--warn"):
+                    icon("bolt")
+                    ui.label("Ran with real effects")
+
+    def _refused(self, refusal: Exception) -> None:
+        self._log.clear()
+        self._rows.clear()
+        self._note.clear()
+        self._title.set_text("Not run")
+        with self._log:
+            for problem in getattr(refusal, "problems", []):
+                with box("ft-problem", "button").props("type=button") as line:
+                    icon("error")
+                    ui.label(problem.message.replace("**", ""))
+                if problem.node:
+                    line.on("click", lambda node=problem.node: self._visit(node))
+
+    def _empty(self) -> None:
+        with self._log, box("ft-empty"):
+            icon("play_circle")
+            ui.label("Run the flow with this payload. Nothing is sent or changed unless you switch on real effects.")
+
+
+class _Row:
+    """A step in the log; a click opens its detail."""
+
+    def __init__(self, named: tuple[str, str, NodeType | None], visit: Callable[[str], None]) -> None:
+        self._node, name, node_type = named
+        self._visit = visit
+        self._shown: StepView | None = None
+        self._is_simulated = False
+        with box("ft-step") as self._box:
+            with box("ft-row", "button").props('type=button aria-expanded="false"') as self._line:
+                self._state = box("ft-state", "span")
+                node_icon(node_type)
+                ui.label(name).classes("ft-name pw-clip")
+                self._what = ui.label().classes("ft-what pw-clip")
+                self._time = ui.label().classes("ft-time pw-num")
+                icon("expand_more").classes("ft-arrow")
+            self._detail = box("ft-detail")
+        self._detail.set_visibility(False)
+        self._line.on("click", self._toggle)
+
+    def show(self, step: StepView, *, is_simulated: bool) -> None:
+        if step == self._shown:
+            return
+        self._shown, self._is_simulated = step, is_simulated
+        self._box.classes(replace=f"ft-step ft-step--{step.status}")
+        self._state.clear()
+        with self._state:
+            state_icon(step.status)
+        self._time.set_text(time_taken(step))
+        self._what.set_text(_in_short(step, is_simulated=is_simulated))
+        if self._detail.visible:
+            self._fill()
+        elif step.status == "failed" or (step.effect or {}).get("kind") == "email":
+            self._toggle(is_quiet=True)
+            self._line.run_method("scrollIntoView", {"block": "start", "behavior": "smooth"})
+
+    def _toggle(self, *, is_quiet: bool = False) -> None:
+        is_open = not self._detail.visible
+        self._detail.set_visibility(is_open)
+        self._line.props["aria-expanded"] = "true" if is_open else "false"
+        self._line.update()
+        if is_open:
+            self._fill()
+            if is_quiet is False:
+                self._visit(self._node)
+
+    def _fill(self) -> None:
+        self._detail.clear()
+        if self._shown is not None:
+            with self._detail:
+                step_detail(self._shown, is_simulated=self._is_simulated)
+
+
+def _in_short(step: StepView, *, is_simulated: bool) -> str:
+    if step.error:
+        return str(step.error.get("message", ""))
+    if step.effect:
+        kind = step.effect.get("kind")
+        if kind == "email":
+            verb = "would send" if is_simulated else "sent"
+            return f"{verb} “{step.effect.get('subject', '')}”"
+        return {"http": "request", "rows": "rows", "event": "event"}.get(str(kind), "") + (" · simulated" if is_simulated else "")
+    if step.status == "skipped":
+        return "skipped"
+    return f"→ {step.port}" if step.port and step.port != "out" else ""
