@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import metadata
 from uuid import uuid4
 
 from sqlalchemy import and_, or_, update
@@ -23,6 +22,7 @@ from runtime.executor import Ended, Executor
 from runtime.outbox import NewEvent
 from runtime.plans import Plans
 from runtime.settings import Settings
+from runtime.version import version
 from storage.database import Database
 from storage.errors import StorageError
 from storage.journal import QueueFull, SqliteJournal
@@ -194,7 +194,7 @@ class Engine:
             workers=1,
             storage_full=self._journal.is_full,
             started_at=self._started_at.isoformat(),
-            version=_version(),
+            version=version(),
         )
 
     def _begin(self, stored: list[StoredEvent] | EventIdReused) -> list[Accepted] | Invalid:
@@ -309,10 +309,3 @@ def _forget_old_tests(session: Session, flow_id: str) -> None:
 
 def _unavailable(code: str, message: str) -> Unavailable:
     return Unavailable(Problem(code, message))
-
-
-def _version() -> str:
-    try:
-        return metadata.version("pulsewire")
-    except metadata.PackageNotFoundError:  # run from a clone that was not installed
-        return "0"

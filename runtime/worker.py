@@ -30,7 +30,8 @@ log = logging.getLogger("pulsewire")
 
 def main() -> int:
     """Run the engine until a signal; return the exit status."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    log.setLevel(logging.INFO)
     settings = Settings()
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
