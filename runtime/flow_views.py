@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from runtime.errors import Problem
+from runtime.run_views import moment
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class FlowView:
             "problems": [problem.as_json() for problem in self.problems],
             "revision": self.revision,
             "has_unpublished_changes": self.has_unpublished_changes,
-            "updated_at": self.updated_at.isoformat(),
+            "updated_at": moment(self.updated_at),
         }
 
 
@@ -71,11 +72,11 @@ class FlowSummary:
             "state": self.state,
             "node_count": self.node_count,
             "trigger_types": list(self.trigger_types),
-            "updated_at": self.updated_at.isoformat(),
+            "updated_at": moment(self.updated_at),
             "published_version": self.published_version,
             "has_unpublished_changes": self.has_unpublished_changes,
             "problem_count": self.problem_count,
-            "last_run": last and {"id": last.id, "status": last.status, "created_at": last.created_at.isoformat()},
+            "last_run": last and {"id": last.id, "status": last.status, "created_at": moment(last.created_at)},
         }
 
 

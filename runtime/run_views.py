@@ -10,8 +10,9 @@ STATUSES = ("queued", "running", "waiting", "succeeded", "failed", "cancelled")
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
 
-def _moment(value: datetime | None) -> str | None:
-    return None if value is None else value.isoformat()
+def moment(value: datetime | None) -> str | None:
+    """Return a UTC time as ISO 8601."""
+    return None if value is None else value.isoformat().replace("+00:00", "Z")
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class StepView:
             "status": self.status,
             "attempt": self.attempt,
             "port": self.port,
-            "started_at": _moment(self.started_at),
-            "ended_at": _moment(self.ended_at),
+            "started_at": moment(self.started_at),
+            "ended_at": moment(self.ended_at),
             "input": self.input,
             "output": self.output,
             "error": self.error,
@@ -87,9 +88,9 @@ class RunSummary:
             "is_simulated": self.is_simulated,
             "retry_of": self.parent_run,
             "error": self.error,
-            "created_at": _moment(self.created_at),
-            "started_at": _moment(self.started_at),
-            "ended_at": _moment(self.ended_at),
+            "created_at": moment(self.created_at),
+            "started_at": moment(self.started_at),
+            "ended_at": moment(self.ended_at),
         }
 
 

@@ -14,6 +14,7 @@ from starlette.types import Receive
 
 from runtime import strictjson
 from runtime.errors import BadRequest, Invalid, Problem, TooLarge
+from runtime.http.answers import refusal_of
 from runtime.limits import DOCUMENT_BYTES, PAYLOAD_DEPTH
 
 BODY_BYTES = DOCUMENT_BYTES + 10_000  # a flow document and what a request puts around it
@@ -29,11 +30,14 @@ class ApiRoute(APIRoute):
         has_body = self.body_field is not None
 
         async def handle_with_key(request: Request) -> Response:
-            await request.app.state.access.require(request.headers.get("authorization"))
-            if has_body:
-                request = JsonRequest(request.scope, request.receive)
-                await request.load()
-            return await handle(request)
+            try:
+                await request.app.state.access.require(request.headers.get("authorization"))
+                if has_body:
+                    request = JsonRequest(request.scope, request.receive)
+                    await request.load()
+                return await handle(request)
+            except Exception as error:  # answered here, inside the guard that sets the headers
+                return refusal_of(error)
 
         return handle_with_key
 

@@ -6,7 +6,7 @@ from typing import Any
 
 FLOW_ID = "warn-on-emptied-table"
 TABLE_ID = "f76c1f3e-6f0f-4b7f-9a5c-0d4f6a9b2c11"
-MOMENT = "2026-01-31T09:30:00+00:00"
+MOMENT = "2026-01-31T09:30:00Z"
 
 DOCUMENT: dict[str, Any] = {
     "format": "pulsewire.flow/1",

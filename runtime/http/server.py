@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -46,8 +47,8 @@ def build_http(service: Service, lifespan: Lifespan) -> FastAPI:
     app.state.access = access = Access(service.keys)
     app.router.routes.append(Route(events.PATH, events.AcceptEvents(service, access), methods=["POST"]))
     for routes in (flow_routes, run_routes, table_routes, settings_routes, system_routes):
-        app.include_router(routes(service))
-    app.include_router(reference_routes(app))
+        app.router.routes.extend(routes(service).routes)  # side by side: including would nest them
+    app.router.routes.extend(reference_routes(app).routes)
     app.router.routes.append(Route("/api/{rest:path}", _nowhere, methods=METHODS))
     for error in (RuntimeFault, BackendError, StorageError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(error, on_error)
@@ -60,8 +61,8 @@ async def _nowhere(request: Request) -> Response:
     await request.app.state.access.require(request.headers.get("authorization"))
     allowed: set[str] = set()
     for route in request.app.router.routes:
-        if route.matches(request.scope)[0] is Match.PARTIAL:
-            allowed |= route.methods or set()
+        if isinstance(route, Route | APIRoute) and route.matches(request.scope)[0] is Match.PARTIAL:
+            allowed |= set(route.methods or ())
     if allowed:
         return refusal_of(HTTPException(405, headers={"Allow": ", ".join(sorted(allowed))}))
     return refusal_of(HTTPException(404))
