@@ -8,8 +8,18 @@ from nicegui import app as pages
 from nicegui import run, ui
 from starlette.staticfiles import StaticFiles
 
-from editor import error_pages, flow_page, flows_page, mailbox_page, run_page, runs_page, settings_page, theme
-from editor import table_page, tables_page
+from editor import (
+    error_pages,
+    flow_page,
+    flows_page,
+    mailbox_page,
+    run_page,
+    runs_page,
+    settings_page,
+    table_page,
+    tables_page,
+    theme,
+)
 
 if TYPE_CHECKING:
     from runtime.app import App

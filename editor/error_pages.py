@@ -34,21 +34,23 @@ def register() -> None:
 
 def not_found(thing: str, advice: str, *, back: str = "/", back_title: str = "All flows", active: str = "") -> None:
     """Draw a whole page that says that *thing* does not exist."""
-    with frame("Not found", active=active, heading=False):
-        with empty_state("search_off", f"There is no such {thing}", advice):
-            link_button(back_title, back, icon="arrow_back")
+    title = f"There is no such {thing}"
+    with frame("Not found", active=active, heading=False), empty_state("search_off", title, advice):
+        link_button(back_title, back, icon="arrow_back")
 
 
 def failed(exception: Exception) -> None:
     """Draw a whole page that says that showing it failed."""
     log.error("page failed", exc_info=exception)
-    with frame("Something went wrong", active="", heading=False):
-        with empty_state(
+    with (
+        frame("Something went wrong", active="", heading=False),
+        empty_state(
             "error",
             "This page could not be shown",
             "Nothing was changed. Load it again; if it stays like this, the server's log says why.",
-        ):
-            ui.button("Load again", color=None, on_click=ui.navigate.reload).props("unelevated").classes(
-                "pw-btn pw-btn--primary"
-            )
-            link_button("All flows", "/")
+        ),
+    ):
+        ui.button("Load again", color=None, on_click=ui.navigate.reload).props("unelevated").classes(
+            "pw-btn pw-btn--primary"
+        )
+        link_button("All flows", "/")

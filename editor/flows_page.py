@@ -20,6 +20,7 @@ from editor.widgets import (
     empty_state,
     icon_button,
     menu_item,
+    segments,
     tell,
     toast,
 )
@@ -66,9 +67,7 @@ class FlowList:
             search.classes("pw-search")
             with search.add_slot("prepend"):
                 icon("search")
-            ui.toggle(STATES, value="all", on_change=lambda event: self._filter(state=event.value)).props(
-                "unelevated no-caps toggle-color=plain"
-            ).classes("pw-segments")
+            segments(STATES, "all", lambda event: self._filter(state=event.value))
         self._list = box("pw-list-place")
         self._flows = await run.io_bound(self._service.flows.list)
         self._draw()
@@ -118,7 +117,7 @@ class FlowList:
             "account_tree",
             "Draw your first flow",
             "A flow starts at an event — a table was emptied, a row was added, a call came in — and then acts: "
-            "it decides, sends an email, writes rows, calls a service. You draw it, test it with a sample, and publish.",
+            "it decides, sends an email, writes rows, calls a service. You draw it, test it with a sample, publish it.",
         ):
             button("New flow", lambda: new_flow(self._service), kind="primary", icon="add")
             button("Start from an example", self._create_example, icon="lightbulb")

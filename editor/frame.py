@@ -84,7 +84,9 @@ def _navigation(active: str, counts: list[ui.label]) -> None:
                 _count(key, counts)
         with box("pw-nav-end"):
             _theme_switch("pw-link", is_named=True)
-            with box("pw-link pw-fold", "button").props('type=button aria-label="Fold or unfold the navigation"') as fold:
+            with box("pw-link pw-fold", "button").props(
+                'type=button aria-label="Fold or unfold the navigation"'
+            ) as fold:
                 icon("left_panel_close")
                 ui.label("Fold").classes("pw-link-text")
             fold.on("click", js_handler="() => window.pulsewireNav.toggle()")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -160,7 +161,8 @@ def row_form(service: Service, table: Table, row: dict[str, Any] | None, done: C
             with box("pw-facts"):
                 for name in ("id", "created_at", "updated_at"):
                     ui.label(name)
-                    ui.label(str(row[name])).classes("pw-mono")
+                    value = str(row[name])
+                    ui.label(value if name == "id" else words.exact(datetime.fromisoformat(value))).classes("pw-mono")
         problems = box("pw-place")
 
         async def save() -> None:

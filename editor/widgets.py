@@ -37,7 +37,7 @@ STATE_TONES = {
 STATE_ICONS = {
     "queued": "schedule",
     "running": "progress_activity",
-    "waiting": "hourglass_top",
+    "waiting": "hourglass_empty",
     "succeeded": "check_circle",
     "failed": "error",
     "cancelled": "block",
@@ -138,6 +138,12 @@ def choice(options: Any, value: Any = None, **more: Any) -> ui.select:
     return made.props(
         "outlined dense hide-bottom-space options-dense dropdown-icon=sym_r_expand_more menu-self='top left'"
     )
+
+
+def segments(options: Any, value: Any, on_change: Handler) -> ui.toggle:
+    """Return a row of words of which one is chosen."""
+    made = ui.toggle(options, value=value, on_change=on_change).classes("pw-segments")
+    return made.props("unelevated no-caps toggle-color=plain toggle-text-color=plain")
 
 
 @contextmanager

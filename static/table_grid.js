@@ -31,7 +31,7 @@ export default {
     <div class="pw-grid" :class="{ 'pw-grid--cards': isNarrow }">
       <div ref="scroller" class="pw-grid-scroller" :tabindex="editing ? -1 : 0" role="grid" :aria-label="label"
            :aria-rowcount="total === null ? -1 : total + 1" :aria-colcount="shown.length + 1" aria-multiselectable="true"
-           :aria-activedescendant="activeId" @scroll.passive="scrolled" @keydown="keydown" @paste="paste" @copy="copy" @focus="focused">
+           :aria-activedescendant="activeId" @scroll.passive="scrolled" @keydown="keydown" @paste="paste" @copy="copy">
         <div v-if="!isNarrow" class="pw-grid-head" role="row" aria-rowindex="1" :style="{ width: width + 'px' }">
           <div class="pw-grid-gutter" role="columnheader" aria-label="Selection">
             <input type="checkbox" class="pw-check" tabindex="-1" aria-label="Select the loaded rows" :checked="isAllSelected" :indeterminate.prop="!isAllSelected && selected.size > 0" @change="selectAll" />
@@ -344,7 +344,6 @@ export default {
     },
 
     // ---- moving and selecting
-    focused() { if (this.total) this.moveTo(this.active.row, this.active.col); },
     moveTo(row, col) {
       if (!this.total) return;
       this.active = { row: Math.max(0, Math.min(row, this.total - 1)), col: Math.max(0, Math.min(col, this.shown.length - 1)) };
