@@ -161,7 +161,7 @@ class Datahub(RowAccess):
     def _change_columns(self, session: Session, row: DataTable, columns: Sequence[Column]) -> None:
         old, new = columns_of(row), _made(columns)
         come_from = origins(old, columns)
-        if set(old) != set(new):
+        if set(old) != set(new) or _renames(columns):
             rows, row.physical = self._rows_of(row), self._new_physical()
             change_columns(session.connection(), rows, RowSet(row.physical, new), come_from)
         row.columns = [column.as_json() for column in new]
@@ -193,8 +193,12 @@ def _is_same(row: DataTable, name: str | None, description: str | None, columns:
     return (
         name in (None, row.name)
         and description in (None, row.description)
-        and (columns is None or _made(columns) == columns_of(row))
+        and (columns is None or (_made(columns) == columns_of(row) and not _renames(columns)))
     )
+
+
+def _renames(columns: Sequence[Column]) -> bool:
+    return any(isinstance(column, ColumnChange) and column.was not in (None, column.name) for column in columns)
 
 
 def _refuse(*faults: Fault) -> None:
