@@ -91,7 +91,10 @@ class Engine:
 
     async def stop(self, grace_s: float = 30) -> None:
         """Begin nothing new, let steps under way end within *grace_s*; the rest goes on at the next start."""
+        if not self._is_ready:
+            return
         self._is_ready = False
+        self._executor.is_stopping = True
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)

@@ -64,12 +64,14 @@ class Executor:
         self.clock = clock
         self.emitted = emitted
         self.outside = asyncio.Semaphore(limits.STEPS_AT_ONCE)
+        self.is_stopping = False  # steps under way end, none is started
 
     async def run(self, state: RunState, walkable: Walkable) -> Ended | None:
         """Take a claimed run as far as it goes; None when it is no longer this engine's."""
         execution = _Execution(self, state, walkable.plan)
         try:
-            where = None if state.steps else walkable.filters.get(state.trigger)
+            is_first = not state.steps and not state.is_retry
+            where = walkable.filters.get(state.trigger) if is_first else None
             if where is not None and (ended := await execution.filtered(where)) is not None:
                 return ended
             return await execution.go()
@@ -137,13 +139,16 @@ class _Execution:
             return Ended("removed")
         return await self._end()
 
-    async def go(self) -> Ended:
+    async def go(self) -> Ended | None:
+        """Walk until nothing can go on; None when the engine stops before that."""
         try:
             while True:
                 await self._start_ready()
                 self._start_due()
                 if self._tasks:
                     await self._wait()
+                elif self._walk.ready and self._shared.is_stopping:
+                    return None
                 elif not self._walk.ready:
                     return await self._end()
         finally:
@@ -152,7 +157,7 @@ class _Execution:
 
     async def _start_ready(self) -> None:
         done_inline = 0
-        while self._walk.ready and self._error is None:
+        while self._walk.ready and self._error is None and not self._shared.is_stopping:
             node = self._plan.nodes[self._walk.ready.popleft()]
             waited = self._take_up(node)
             if waited is None:
@@ -174,7 +179,7 @@ class _Execution:
             self._walk.ready.append(node_id)
 
     async def _wait(self) -> None:
-        if self._walk.ready:
+        if self._walk.ready and not self._shared.is_stopping:
             return
         timeout = None
         if self._due and self._error is None:

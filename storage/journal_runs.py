@@ -44,13 +44,14 @@ class RunState:
     path: tuple[str, ...]
     is_test: bool
     is_simulated: bool
+    is_retry: bool
     started_us: int
     steps: list[StepState] = field(default_factory=list)
 
 
 RUNS = (
     "SELECT run.id, epoch, flow_id, version, document, trigger, coalesce(run.payload, event.payload, '{}'), event_id, "
-    "root_id, coalesce(depth, 0), coalesce(path, '[]'), is_test, is_simulated, started_at "
+    "root_id, coalesce(depth, 0), coalesce(path, '[]'), is_test, is_simulated, run.parent_run, started_at "
     "FROM run LEFT JOIN event ON event.id = run.event_id WHERE run.status = 'running' AND run.id"
 )
 STEPS = (
@@ -65,7 +66,7 @@ def load_runs(cursor: sqlite3.Cursor, run_ids: Collection[int]) -> list[RunState
         (run_id, epoch, flow_id, version, document, trigger, payload, event_id, root_id, depth, path) = row[:11]
         states[run_id] = RunState(
             *(run_id, epoch, flow_id, version, _json(document), trigger, orjson.loads(payload), event_id, root_id),
-            *(depth, tuple(orjson.loads(path)), bool(row[11]), bool(row[12]), row[13]),
+            *(depth, tuple(orjson.loads(path)), bool(row[11]), bool(row[12]), row[13] is not None, row[14]),
         )
     for run_id, node, iteration, attempt, status, port, output, error, effect, started in read_many(
         cursor, STEPS, list(states)
@@ -82,7 +83,7 @@ def started(event: StoredEvent, run: StoredRun) -> RunState:
     assert run.started_us is not None
     return RunState(
         *(run.id, run.epoch, seed.flow_id, seed.version, None, seed.trigger, cause.payload, cause.id, cause.root_id),
-        *(cause.depth, cause.path, False, False, run.started_us),
+        *(cause.depth, cause.path, False, False, False, run.started_us),
     )
 
 

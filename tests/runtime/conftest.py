@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 from pydantic import Field
 from sqlmodel import Session, select
 
@@ -126,6 +128,8 @@ class Rig:
 
     def __init__(self, directory: Path) -> None:
         self.database = Database(f"sqlite:///{directory}/pulsewire.db")
+        self._connections: list[sqlite3.Connection] = []
+        sqlalchemy.event.listen(self.database.engine, "connect", lambda raw, _: self._connections.append(raw))
         self.database.migrate()
         self.settings = Settings(data_dir=directory)
         self.calls = Calls()
@@ -144,6 +148,12 @@ class Rig:
         self.calls.arrived.clear()
         self.engine = self._new_engine()
         await self.engine.start()
+
+    def limit_pages(self, pages: int | None = None) -> None:
+        """Let the database grow no further than *pages*, or than it is now; like a disk that is full."""
+        for connection in self._connections:
+            limit = pages or connection.execute("PRAGMA page_count").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count={limit}").fetchone()
 
     def table(self, name: str, *columns: str) -> None:
         self.tables.create(name, [Column(column, "text") for column in columns])

@@ -272,3 +272,54 @@ async def test_retries_wait_in_the_database_and_not_in_memory(rig) -> None:
             await asyncio.sleep(0.01)
 
     assert timedelta(seconds=60) <= run.wake_at - rig.clock() <= timedelta(seconds=66)
+
+
+async def test_a_full_disk_refuses_events_loses_nothing_and_work_goes_on_when_there_is_room(rig) -> None:
+    rig.flow([call("send"), echo("after", "{{ $param.text }}")], ["start>send", "send>after"])
+    rig.calls.hold("send")
+    run_id = await rig.emit({"text": "x" * 100_000})
+    await rig.calls.arrived["send"].wait()
+
+    rig.limit_pages()
+    rig.calls.release("send")
+    with pytest.raises(Unavailable) as refused:
+        await rig.engine.accept([NewEvent("other", {"text": "x" * 100_000})])
+    was_full, was_open = (await rig.engine.status()).storage_full, rig.read(run_id).status
+    rig.limit_pages(1_000_000)
+
+    assert refused.value.problems[0].code == "storage.unavailable"
+    assert (was_full, was_open) == (True, "running")
+    assert (await rig.run(run_id)).status == "succeeded"
+    assert not (await rig.engine.status()).storage_full
+
+
+async def test_a_stop_lets_the_step_under_way_end_and_starts_no_other(rig) -> None:
+    rig.flow([call("send"), call("next")], ["start>send", "send>next"])
+    rig.calls.hold("send")
+    run_id = await rig.emit()
+    await rig.calls.arrived["send"].wait()
+
+    stopping = asyncio.create_task(rig.engine.stop(grace_s=10))
+    await asyncio.sleep(0)
+    rig.calls.release("send")
+    await stopping
+    steps = rig.steps(run_id)
+    rig.engine = rig._new_engine()
+    await rig.engine.start()
+
+    assert (steps["send"].status, "next" in steps) == ("succeeded", False)
+    assert (await rig.run(run_id)).status == "succeeded"
+    assert [text for text, _key in rig.calls.seen] == ["send", "next"]
+
+
+async def test_a_retry_that_a_person_asked_for_is_not_filtered(rig) -> None:
+    rig.flow([start(filter="$param.n > 5"), echo("one")], ["start>one"])
+    with rig.database.write() as session:
+        run = RunRow(flow_id="f", version=1, trigger="start", payload={"n": 1}, parent_run=1)
+        session.add(run)
+        session.flush()
+        run_id = run.id
+
+    await rig.engine.wake()
+
+    assert (await rig.run(run_id)).status == "succeeded"
