@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from runtime.service import Service
 
 REFRESH_S = 4.0
+DEMO = (
+    ("violet", "delete_sweep", "Table emptied", "Somebody cleared it"),
+    ("amber", "alt_route", "Orders?", "Is it the one I mean?"),
+    ("pink", "mail", "Send email", "to ops@example.com"),
+)
 STATES = {"all": "All", "published": "Published", "paused": "Paused", "draft": "Drafts"}
 
 
@@ -113,15 +118,22 @@ class FlowList:
                     self._row(flow)
 
     def _welcome(self) -> None:
+        with box("pw-demo").props("aria-hidden=true"):
+            for kind, symbol, title, text in DEMO:
+                with box("pw-demo-node"):
+                    with box(f"pw-tile pw-tile--{kind}"):
+                        icon(symbol)
+                    with box():
+                        ui.label(title).classes("pw-row-title")
+                        ui.label(text).classes("pw-row-sub")
         with empty_state(
-            "account_tree",
+            None,
             "Draw your first flow",
-            "A flow starts at an event — a table was emptied, a row was added, a call came in — and then acts: "
+            "A flow starts at an event — a table was created or emptied, a program reported something — and then acts: "
             "it decides, sends an email, writes rows, calls a service. You draw it, test it with a sample, publish it.",
         ):
             button("New flow", lambda: new_flow(self._service), kind="primary", icon="add")
             button("Start from an example", self._create_example, icon="lightbulb")
-            button("Import", lambda: import_flow(self._service), kind="ghost", icon="upload")
 
     async def _create_example(self) -> None:
         try:

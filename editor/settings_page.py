@@ -101,8 +101,8 @@ class MailSettings:
                     self._tls = choice(TLS, shown["tls"], on_change=self._suggest_port)
                 with field("Port"):
                     self._port = text_input(str(shown["port"])).props("inputmode=numeric")
-                with field("From", hint="The sender of every email, such as “Shop <shop@example.com>”."):
-                    self._sender = text_input(shown["sender"], placeholder="Pulsewire <pulsewire@example.com>")
+                with field("From", hint="The sender of every email."):
+                    self._sender = text_input(shown["sender"], placeholder="Shop <shop@example.com>")
                 with field("User name", is_optional=True):
                     self._username = text_input(shown["username"] or "")
                 has_password = bool(smtp and smtp["has_password"])

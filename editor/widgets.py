@@ -101,11 +101,12 @@ def card(classes: str = "") -> Iterator[Element]:
 
 
 @contextmanager
-def empty_state(symbol: str, title: str, text: str) -> Iterator[Element]:
+def empty_state(symbol: str | None, title: str, text: str) -> Iterator[Element]:
     """Draw what is shown where there is nothing yet; the block adds the buttons that change that."""
     with box("pw-empty"):
-        with box("pw-empty-icon"):
-            icon(symbol)
+        if symbol:
+            with box("pw-empty-icon"):
+                icon(symbol)
         ui.label(title).classes("pw-empty-title")
         ui.label(text).classes("pw-empty-text")
         with box("pw-empty-actions") as actions:
