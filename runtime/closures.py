@@ -11,40 +11,26 @@ from typing import Any, TypeAlias
 
 from jinja2 import nodes
 
-from runtime import access, budget, operators
+from runtime import access, operators
 from runtime.scope import Scope
 
 Json: TypeAlias = Any
 Evaluate: TypeAlias = Callable[[Scope], Json]
 
 
-def of(tree: nodes.Expr) -> Evaluate | None:
-    """Return what evaluates *tree*, or None when it has parts that need the long way."""
-    if isinstance(tree, nodes.Filter) and tree.name == "(path)":
-        return _path(tree)
-    inner = _inner(tree)
-    if inner is None:
-        return None
-
-    def evaluate(scope: Scope) -> Json:
-        budget.refill()
-        return inner(scope)
-
-    return evaluate
-
-
-def _inner(node: nodes.Node | None) -> Evaluate | None:
+def of(node: nodes.Node | None) -> Evaluate | None:
+    """Return what evaluates *node*, or None when it has parts that need the long way."""
     if isinstance(node, nodes.Const):
         constant = node.value
         return lambda _scope: constant
     if isinstance(node, nodes.Filter):
         return _path(node) if node.name == "(path)" else _comparison(node) if node.name == "(compare)" else None
     if isinstance(node, nodes.Not):
-        return _not(_inner(node.node))
+        return _not(of(node.node))
     if isinstance(node, (nodes.And, nodes.Or)):
-        return _both(_inner(node.left), _inner(node.right), is_and=isinstance(node, nodes.And))
+        return _both(of(node.left), of(node.right), is_and=isinstance(node, nodes.And))
     if isinstance(node, nodes.CondExpr):
-        return _choice(_inner(node.test), _inner(node.expr1), _inner(node.expr2))
+        return _choice(of(node.test), of(node.expr1), of(node.expr2))
     return None
 
 
@@ -69,9 +55,9 @@ def _path(node: nodes.Filter) -> Evaluate:
 
 
 def _comparison(node: nodes.Filter) -> Evaluate | None:
-    left = _inner(node.node)
+    left = of(node.node)
     signs, *rest = node.args
-    others = [_inner(other) for other in rest]
+    others = [of(other) for other in rest]
     assert isinstance(signs, nodes.Const)
     if left is None or None in others:
         return None

@@ -11,28 +11,53 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from runtime import dialect, limits, results, scanner
+from runtime import budget, dialect, limits, results, scanner
 from runtime.dialect import Evaluate
 from runtime.errors import ExpressionError
 from runtime.scanner import ScanError, Source
 from runtime.scope import Scope
 
-__all__ = ["ExpressionError", "Found", "Scope", "Value", "compile_condition", "compile_value", "problems_of"]
+__all__ = [
+    "ExpressionError",
+    "Found",
+    "Scope",
+    "Value",
+    "compile_condition",
+    "compile_value",
+    "has_expression",
+    "problems_of",
+    "problems_of_condition",
+]
 
 Json: TypeAlias = Any
 Path: TypeAlias = tuple[str | int, ...]
 CACHED_CHARS = 20_000  # a longer text is compiled each time
-_SIMPLE = frozenset({str, int, float, bool, type(None), dict, list})
 
 
-class Value(Protocol):
-    """A parameter, ready to be evaluated."""
-
+class _Part(Protocol):
     @property
     def is_constant(self) -> bool: ...
 
+    def read(self, scope: Scope) -> Json: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A parameter, ready to be evaluated."""
+
+    part: _Part
+
+    @property
+    def is_constant(self) -> bool:
+        return self.part.is_constant
+
     def evaluate(self, scope: Scope) -> Json:
-        """Return the value as plain JSON, not to be changed. Raises ExpressionError, with the path to the text."""
+        """Return the value as plain JSON, not to be changed.
+
+        Raises ExpressionError with the path to the text, also when all expressions together take too much work.
+        """
+        budget.refill()
+        return self.part.read(scope)
 
 
 class Found(NamedTuple):
@@ -46,28 +71,21 @@ class Found(NamedTuple):
 
 def compile_value(value: Json) -> Value:
     """Return *value*, any JSON, with the expressions in all its texts compiled. Raises ExpressionError."""
-    if isinstance(value, str):
-        return _compile_text(value) if len(value) <= CACHED_CHARS else _compile_text.__wrapped__(value)
-    if isinstance(value, (dict, list)):
-        pairs = list(value.items() if isinstance(value, dict) else enumerate(value))
-        parts = [(key, _compile_at(key, entry)) for key, entry in pairs]
-        if all(part.is_constant for _key, part in parts):
-            return Constant(value)
-        if isinstance(value, dict):
-            return ObjectValue(tuple((str(key), part) for key, part in parts))
-        return ListValue(tuple(part for _key, part in parts))
-    return Constant(value)
+    return Value(_compile(value))
 
 
 def compile_condition(text: str) -> Value:
-    """Return an expression that may stand without braces. Raises ExpressionError."""
-    if scanner.OPEN in text:
-        return compile_value(text.strip())
+    """Return one expression, which may stand without braces. Raises ExpressionError."""
+    return Value(_compile_source(_condition(text)))
+
+
+def problems_of_condition(text: str) -> list[Found]:
+    """Return everything that is wrong with one expression, which may stand without braces."""
     try:
-        source = scanner.bare(text)
-    except ScanError as error:
-        raise ExpressionError(error.code, error.message, error.position) from None
-    return Expression(dialect.compile_source(source), source.position)
+        source = _condition(text)
+    except ExpressionError as error:
+        return [Found((), error.code, error.message, error.position)]
+    return [Found((), fault.code, fault.message, fault.position) for fault in dialect.faults_of(source)]
 
 
 def problems_of(value: Json) -> list[Found]:
@@ -91,7 +109,7 @@ class Constant:
     value: Json
     is_constant = True
 
-    def evaluate(self, scope: Scope) -> Json:
+    def read(self, scope: Scope) -> Json:
         return self.value
 
 
@@ -103,10 +121,9 @@ class Expression:
     position: int
     is_constant = False
 
-    def evaluate(self, scope: Scope) -> Json:
+    def read(self, scope: Scope) -> Json:
         try:
             value = self.run(scope)
-            # A path leads into the scope, which is plain JSON already; what was worked out is checked and copied.
             if type(value) is str or type(value) is bool or value is None:
                 return value
             return results.plain(value)
@@ -122,8 +139,9 @@ class Text:
     parts: tuple[str | Expression, ...]
     is_constant = False
 
-    def evaluate(self, scope: Scope) -> str:
+    def read(self, scope: Scope) -> str:
         texts = []
+        room = limits.EXPRESSION_TEXT
         for part in self.parts:
             if type(part) is str:
                 texts.append(part)
@@ -131,30 +149,29 @@ class Text:
             assert isinstance(part, Expression)
             try:
                 value = part.run(scope)
-                texts.append(value if type(value) is str else results.to_text(value))
+                text = value if type(value) is str else results.to_text(value)
+                room -= len(text)
+                if room < 0:
+                    raise budget.too_large(f"a text of more than {limits.EXPRESSION_TEXT:,} characters")
+                texts.append(text)
             except ExpressionError as error:
                 error.position = part.position if error.position is None else error.position
                 raise
-        text = "".join(texts)
-        if len(text) > limits.EXPRESSION_TEXT:
-            raise ExpressionError(
-                "expression.too_large", f"The text would have more than {limits.EXPRESSION_TEXT:,} characters."
-            )
-        return text
+        return "".join(texts)
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectValue:
     """An object with expressions somewhere inside."""
 
-    entries: tuple[tuple[str, Value], ...]
+    entries: tuple[tuple[str, _Part], ...]
     is_constant = False
 
-    def evaluate(self, scope: Scope) -> dict[str, Json]:
+    def read(self, scope: Scope) -> dict[str, Json]:
         found = {}
         for key, part in self.entries:
             try:
-                found[key] = part.evaluate(scope)
+                found[key] = part.read(scope)
             except ExpressionError as error:
                 error.path = (key, *error.path)
                 raise
@@ -165,29 +182,55 @@ class ObjectValue:
 class ListValue:
     """A list with expressions somewhere inside."""
 
-    entries: tuple[Value, ...]
+    entries: tuple[_Part, ...]
     is_constant = False
 
-    def evaluate(self, scope: Scope) -> list[Json]:
+    def read(self, scope: Scope) -> list[Json]:
         found = []
         for index, part in enumerate(self.entries):
             try:
-                found.append(part.evaluate(scope))
+                found.append(part.read(scope))
             except ExpressionError as error:
                 error.path = (index, *error.path)
                 raise
         return found
 
 
-def _compile_at(key: str | int, value: Json) -> Value:
+def _compile(value: Json) -> _Part:
+    if isinstance(value, str):
+        return _compile_text(value) if len(value) <= CACHED_CHARS else _compile_text.__wrapped__(value)
+    if isinstance(value, (dict, list)):
+        pairs = list(value.items() if isinstance(value, dict) else enumerate(value))
+        parts = [(key, _compile_at(key, entry)) for key, entry in pairs]
+        if all(part.is_constant for _key, part in parts):
+            return Constant(value)
+        if isinstance(value, dict):
+            return ObjectValue(tuple((str(key), part) for key, part in parts))
+        return ListValue(tuple(part for _key, part in parts))
+    return Constant(value)
+
+
+def _compile_at(key: str | int, value: Json) -> _Part:
     try:
-        return compile_value(value)
+        return _compile(value)
     except ExpressionError as error:
         raise ExpressionError(error.code, error.message, error.position, (key, *error.path)) from None
 
 
-@lru_cache(maxsize=4096)
-def _compile_text(text: str) -> Value:
+def _condition(text: str) -> Source:
+    try:
+        if not text.lstrip().startswith(scanner.OPEN):
+            return scanner.bare(text)
+        pieces = scanner.split(text.strip())
+    except ScanError as error:
+        raise ExpressionError(error.code, error.message, error.position) from None
+    if len(pieces) == 1 and isinstance(pieces[0], Source):
+        return pieces[0]
+    raise ExpressionError("expression.syntax", "A condition is one expression: put all of it between “{{” and “}}”.", 0)
+
+
+@lru_cache(maxsize=2048)
+def _compile_text(text: str) -> _Part:
     if scanner.OPEN not in text:
         return Constant(text)
     try:

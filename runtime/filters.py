@@ -82,7 +82,7 @@ _TESTS: dict[str, Function] = {
     "integer": lambda value: type(value) is int,
     "iterable": lambda value: isinstance(value, (str, list, Mapping)),
     "le": _comparing("lteq"),
-    "lower": lambda value: str(value).islower(),
+    "lower": lambda value: str.islower(value),
     "lt": _comparing("lt"),
     "mapping": lambda value: isinstance(value, Mapping),
     "ne": _comparing("ne"),
@@ -92,7 +92,7 @@ _TESTS: dict[str, Function] = {
     "sequence": lambda value: isinstance(value, (str, list, Mapping)),
     "string": lambda value: type(value) is str,
     "true": lambda value: value is True,
-    "upper": lambda value: str(value).isupper(),
+    "upper": lambda value: str.isupper(value),
 }
 _ALSO = {"d": "default", "e": "escape", "count": "length", "fromjson": "parse_json"}
 _TESTS_ALSO = {

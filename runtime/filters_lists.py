@@ -10,6 +10,7 @@ from runtime.access import Missing, present
 from runtime.errors import ExpressionError
 
 Json: TypeAlias = Any
+FIELD_CHARS = 200  # of the way to a field, such as user.mail
 
 
 def entries_of(value: Json) -> list[Json]:
@@ -24,7 +25,7 @@ def entries_of(value: Json) -> list[Json]:
 
 def field_of(entry: Json, field: Json, default: Json = None) -> Json:
     """Return what ``user.mail`` or ``0.name`` leads to within an entry; *default* where it leads nowhere."""
-    steps = [int(step) if step.isdecimal() and len(step) < 10 else step for step in str(field).split(".")]
+    steps = [int(step) if step.isdecimal() and len(step) < 10 else step for step in _written(field).split(".")]
     budget.spend(len(steps))
     for step in steps:
         found = access.item(entry, step)
@@ -147,7 +148,7 @@ def slice_(value: Json, slices: int, fill_with: Json = None) -> list[list[Json]]
 def sort(value: Json, reverse: bool = False, case_sensitive: bool = False, attribute: Json = None) -> list[Json]:
     """Return the list in order; *attribute* names fields, separated by commas."""
     entries = entries_of(value)
-    fields = str(attribute).split(",") if attribute is not None else None
+    fields = _written(attribute).split(",") if attribute is not None else None
 
     def key(entry: Json) -> Any:
         if fields is None:
@@ -176,7 +177,7 @@ def unique(value: Json, case_sensitive: bool = False, attribute: Json = None) ->
         if type(looked_at) in (list, dict):
             key: Any = ("json", results.to_json(looked_at))
         else:
-            key = looked_at.lower() if type(looked_at) is str and not case_sensitive else looked_at
+            key = looked_at if looked_at is None else _sort_key(looked_at, case_sensitive)
         seen.setdefault(key, entry)
     return list(seen.values())
 
@@ -205,6 +206,12 @@ def _sort_key(value: Json, case_sensitive: Json) -> Any:
     if not isinstance(value, (int, float)):
         raise TypeError
     return value
+
+
+def _written(field: Json) -> str:
+    if type(field) not in (str, int) or len(str(field)) > FIELD_CHARS:
+        raise TypeError
+    return str(field)
 
 
 def _need_object(value: Json) -> None:

@@ -14,6 +14,7 @@ from runtime.methods import kind_of
 from runtime.strictjson import INTEGER_BITS
 
 Json: TypeAlias = Any
+LONG = 4096  # characters that are compared in one step of work
 _NUMBERS = (int, float)  # true and false count as 1 and 0
 _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
@@ -91,6 +92,8 @@ def equal(left: Json, right: Json) -> bool:
     """Return ``left == right``; containers are compared at a cost, because they may hold one another many times."""
     kind = type(left)
     if kind is not type(right) or kind not in (list, dict):
+        if kind is str and len(left) > LONG:
+            budget.spend(len(left) // LONG)
         return bool(left == right)
     budget.spend(1 + len(left))
     if len(left) != len(right):
@@ -108,7 +111,7 @@ def contains(holder: Json, value: Json) -> bool:
         budget.spend(1 + len(holder) // 16)
         return value in holder
     if type(holder) is list:
-        budget.spend(1 + len(holder) // 16)
+        budget.spend(1 + len(holder) // 16 + (len(holder) * len(value) // LONG if type(value) is str else 0))
         return any(equal(entry, value) for entry in holder) if type(value) in (list, dict) else value in holder
     if isinstance(holder, Mapping):
         return type(value) is str and value in holder

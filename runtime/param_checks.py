@@ -18,7 +18,7 @@ from nodes.spec import NodeType
 from runtime import wording
 from runtime.document import Node
 from runtime.errors import Problem
-from runtime.expressions import has_expression, problems_of
+from runtime.expressions import has_expression, problems_of, problems_of_condition
 
 Json: TypeAlias = Any
 Location: TypeAlias = tuple[str | int, ...]
@@ -111,13 +111,10 @@ def _resolve(params: Json, location: Location) -> tuple[Location, Json]:
     found: list[str | int] = []
     value = params
     for step in location:
-        if isinstance(value, dict) and step in value:
+        is_entry = isinstance(value, list) and isinstance(step, int) and step < len(value)
+        if is_entry or (isinstance(value, dict) and step in value):
             value = value[step]
-        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
-            value = value[step]
-        else:
-            continue
-        found.append(step)
+            found.append(step)
     return tuple(found), value
 
 
@@ -158,8 +155,10 @@ def _filter_problems(node: Node, node_type: NodeType, fields: Mapping[str, Field
         where = node_type.listen(node_type.params.model_validate(node.params)).where if node_type.listen else None
     except ValidationError:
         return  # told already
+    if where is None:
+        return
     name = next((name for name, field in fields.items() if field.widget == "expression"), None)
-    for found in problems_of(where or ""):
+    for found in problems_of_condition(where):
         title = fields[name].title if name else "The condition"
         yield Problem(found.code, f"{_shown(node)}: “{title}”: {found.message}", node.id, name)
 

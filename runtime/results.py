@@ -38,7 +38,10 @@ def to_text(value: Json) -> str:
 def to_json(value: Json, indent: int | None = None) -> str:
     """Return *value* as JSON text."""
     separators = None if indent else (",", ":")
-    text = json.dumps(plain(value), ensure_ascii=False, indent=indent, separators=separators, allow_nan=False)
+    left = [_SIZE]
+    copy = _plain(present(value), left)
+    budget.spend((_SIZE - left[0]) // 16)
+    text = json.dumps(copy, ensure_ascii=False, indent=indent, separators=separators, allow_nan=False)
     budget.check_text(len(text))
     return text
 

@@ -1,0 +1,223 @@
+"""What expressions may be made of. Everything is refused that is not named here; nothing is evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from jinja2 import nodes
+
+from runtime import filters, limits, methods, operators
+from runtime.errors import ExpressionError
+from runtime.scanner import Source
+from runtime.scope import ROOTS
+
+LITERAL_WORDS = {"null": None}
+_WITH_TEST = {"select": 0, "reject": 0, "selectattr": 1, "rejectattr": 1}  # filter -> which setting names a test
+_PLAIN = (
+    nodes.And, nodes.Or, nodes.Not, nodes.CondExpr, nodes.Compare, nodes.Operand, nodes.Concat, nodes.List,
+    nodes.Tuple, nodes.Dict, nodes.Pair, nodes.Slice, nodes.Keyword, nodes.Neg, nodes.Pos, nodes.Add, nodes.Sub,
+    nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Pow,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that the dialect does not allow, and where in the text."""
+
+    code: str
+    message: str
+    position: int
+
+    def error(self) -> ExpressionError:
+        return ExpressionError(self.code, self.message, self.position)
+
+
+def token_faults(source: Source) -> Iterator[Fault]:
+    """Return what is wrong before the text is parsed: names, length."""
+    if not source.tokens:
+        yield Fault("expression.empty", "There is nothing between “{{” and “}}”.", source.position)
+    if source.length > limits.EXPRESSION_CHARS:
+        message = f"An expression may have {limits.EXPRESSION_CHARS:,} characters."
+        yield Fault("expression.too_long", message, source.position)
+    before = ""
+    for token in source.tokens:
+        if token.kind == "root":
+            if token.text[1:] not in ROOTS:
+                yield Fault("expression.name_unknown", _unknown_root(token.text), token.position)
+            elif before in (".", "|"):
+                yield Fault("expression.syntax", f"“{token.text}” is not expected here.", token.position)
+        before = token.text
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _unknown_root(name: str) -> str:
+    close = get_close_matches(name[1:], ROOTS, 1)
+    return f"There is no “{name}”; " + (f"did you mean “${close[0]}”?" if close else f"there are: {_roots()}.")
+
+
+def _roots() -> str:
+    return ", ".join(f"${name}" for name in ROOTS)
+
+
+def tree_faults(tree: nodes.Node, source: Source) -> Iterator[Fault]:
+    """Return every part of a parsed expression that is not allowed."""
+    if _is_too_complex(tree):
+        yield too_complex(source)
+        return
+    checker = _Checker(source)
+    stack: list[nodes.Node] = [tree]
+    while stack:
+        node = stack.pop()
+        yield from checker.faults(node)
+        stack += reversed(list(node.iter_child_nodes()))
+
+
+def _is_too_complex(tree: nodes.Node) -> bool:
+    level: list[nodes.Node] = [tree]
+    count = depth = 0
+    while level:
+        count += len(level)
+        depth += 1
+        if count > limits.EXPRESSION_NODES or depth > limits.EXPRESSION_DEPTH:
+            return True
+        level = [child for node in level for child in node.iter_child_nodes()]
+    return False
+
+
+class _Checker:
+    """Looks at one node of the tree at a time; what is not named here is refused."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def faults(self, node: nodes.Node) -> Iterator[Fault]:
+        if isinstance(node, nodes.Name):
+            yield from self._name(node)
+        elif isinstance(node, nodes.Const):
+            yield from self._constant(node)
+        elif isinstance(node, nodes.Getattr):
+            yield from self._key(node, node.attr)
+        elif isinstance(node, nodes.Getitem):
+            yield from self._key(node, node.arg.value if isinstance(node.arg, nodes.Const) else None)
+        elif isinstance(node, nodes.Filter):
+            yield from self._applied(node, "filter", filters.FILTERS)
+        elif isinstance(node, nodes.Test):
+            yield from self._applied(node, "test", filters.TESTS)
+        elif isinstance(node, nodes.Call):
+            yield from self._call(node)
+        elif type(node) not in _PLAIN:
+            yield self._refused(node)
+
+    def _at(self, node: nodes.Node) -> int:
+        tokens = self.source.tokens
+        return tokens[min(node.lineno, len(tokens)) - 1].position
+
+    def _refused(self, node: nodes.Node) -> Fault:
+        error = methods.refused()
+        return Fault(error.code, error.message, self._at(node))
+
+    def _name(self, node: nodes.Name) -> Iterator[Fault]:
+        token = self.source.tokens[node.lineno - 1]
+        if token.kind == "root" or node.name in LITERAL_WORDS or node.name == "range":
+            return
+        if node.name in ROOTS:
+            message = f"Write “${node.name}” instead of “{node.name}”."
+        else:
+            message = f"“{shown(node.name)}” is not known here. Text needs quotes; names are: {_roots()}."
+        yield Fault("expression.name_unknown", message, token.position)
+
+    def _constant(self, node: nodes.Const) -> Iterator[Fault]:
+        if isinstance(node.value, (int, float)):
+            try:
+                operators.in_range(node.value)
+            except ExpressionError as error:
+                yield Fault(error.code, error.message, self._at(node))
+        elif isinstance(node.value, str) and not _is_encodable(node.value):
+            yield Fault("expression.syntax", "A text holds half of a character (a lone surrogate).", self._at(node))
+
+    def _key(self, node: nodes.Getattr | nodes.Getitem, key: object) -> Iterator[Fault]:
+        if isinstance(key, str) and key.startswith("__"):
+            base: nodes.Node = node
+            while isinstance(base, (nodes.Getattr, nodes.Getitem)):
+                base = base.node
+            if not (isinstance(base, nodes.Name) and self.source.tokens[base.lineno - 1].kind == "root"):
+                yield self._refused(node)
+
+    def _applied(self, node: nodes.Filter | nodes.Test, what: str, known: dict[str, Any]) -> Iterator[Fault]:
+        if node.name not in known:
+            close = get_close_matches(node.name, known, 1)
+            hint = f" Did you mean “{close[0]}”?" if close else ""
+            yield Fault(f"expression.{what}_unknown", f"There is no {what} “{shown(node.name)}”.{hint}", self._at(node))
+            return
+        if node.node is None or node.dyn_args is not None or node.dyn_kwargs is not None:
+            yield self._refused(node)
+            return
+        settings = [str(getattr(pair, "key", "")) for pair in node.kwargs]
+        if len(set(settings)) < len(settings) or not filters.accepts(
+            what, node.name, len(node.args), frozenset(settings)
+        ):
+            yield Fault(
+                "expression.arguments", f"The {what} “{node.name}” does not take these settings.", self._at(node)
+            )
+        elif what == "filter":
+            yield from self._inner_name(node)
+
+    def _inner_name(self, node: nodes.Filter | nodes.Test) -> Iterator[Fault]:
+        """``map('upper')`` and ``select('gt', 3)`` name a filter or test: it must be known before anything runs."""
+        if node.name == "map":
+            place, what, known = 0, "filter", filters.FILTERS
+        elif node.name in _WITH_TEST:
+            place, what, known = _WITH_TEST[node.name], "test", filters.TESTS
+        else:
+            return
+        if len(node.args) <= place:
+            if node.name == "map" and not any(getattr(pair, "key", "") == "attribute" for pair in node.kwargs):
+                yield Fault("expression.arguments", "“map” needs a filter's name or attribute='…'.", self._at(node))
+            return
+        named = node.args[place]
+        if not isinstance(named, nodes.Const) or not isinstance(named.value, str):
+            yield Fault("expression.arguments", f"“{node.name}” needs the name of a {what}, in quotes.", self._at(node))
+        elif named.value not in known:
+            yield Fault(f"expression.{what}_unknown", f"There is no {what} “{shown(named.value)}”.", self._at(named))
+        elif not filters.accepts(what, named.value, len(node.args) - place - 1, frozenset()):
+            message = f"The {what} “{named.value}” does not take these settings."
+            yield Fault("expression.arguments", message, self._at(named))
+
+    def _call(self, node: nodes.Call) -> Iterator[Fault]:
+        if node.dyn_args is not None or node.dyn_kwargs is not None:
+            yield self._refused(node)
+        elif isinstance(node.node, nodes.Name) and node.node.name == "range":
+            if not 1 <= len(node.args) <= 3 or node.kwargs:
+                yield Fault("expression.arguments", "“range” takes one to three whole numbers.", self._at(node))
+        elif not isinstance(node.node, nodes.Getattr):
+            yield Fault("expression.call", "Only methods and “range” can be called.", self._at(node))
+        elif node.node.attr not in methods.METHOD_NAMES:
+            if node.node.attr.startswith("_"):
+                yield self._refused(node)
+            else:
+                message = f"There is no method “{shown(node.node.attr)}”. Perhaps there is a filter, written “| name”."
+                yield Fault("expression.call", message, self._at(node))
+
+
+def too_complex(source: Source) -> Fault:
+    """Return the refusal of an expression that has too many parts or levels."""
+    message = (
+        f"The expression is too complicated: at most {limits.EXPRESSION_NODES} parts and"
+        f" {limits.EXPRESSION_DEPTH} levels are allowed. Split it over several nodes."
+    )
+    return Fault("expression.too_complex", message, source.position)
+
+
+def shown(text: str) -> str:
+    """Return a piece of the expression cut to a length that fits into a sentence."""
+    return text if len(text) <= 30 else text[:29] + "…"
