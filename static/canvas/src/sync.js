@@ -49,6 +49,7 @@ export function createSync({ flowId, emit, apply }) {
 
   function loaded() {
     isLoaded.value = true
+    watchConnection()
     replay()
     state.pending.forEach(post)
   }
@@ -58,9 +59,11 @@ export function createSync({ flowId, emit, apply }) {
     keep()
   }
 
-  function watchConnection() {
+  let unwatch = null
+
+  function watchConnection() { // called when the first message has come, because only then is the socket there
     const socket = window.socket
-    if (!socket) return () => {}
+    if (unwatch || !socket) return
     const up = () => {
       isOnline.value = true
       clearTimeout(resend)
@@ -69,17 +72,20 @@ export function createSync({ flowId, emit, apply }) {
     const down = () => { isOnline.value = false }
     socket.on('connect', up)
     socket.on('disconnect', down)
-    return () => {
+    unwatch = () => {
       clearTimeout(resend)
       socket.off('connect', up)
       socket.off('disconnect', down)
     }
   }
 
+  const close = () => unwatch?.()
+
   const saveState = computed(() => {
     if (!isOnline.value) return 'offline'
+    if (!isLoaded.value) return 'opening'
     return waiting.value || isBusy.value ? 'saving' : 'saved'
   })
 
-  return { tab: state.tab, commit, send, replay, loaded, acknowledge, watchConnection, isLoaded, isBusy, saveState }
+  return { tab: state.tab, commit, send, replay, loaded, acknowledge, close, isLoaded, isBusy, saveState }
 }
