@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nicegui import events, run, ui
+from nicegui import events, ui
 
 from editor.frame import box, icon
 from editor.widgets import Refused, button, dialog, field, problem_list, reasons, text_input
@@ -31,7 +32,7 @@ def new_flow(service: Service) -> None:
         async def create() -> None:
             wanted = (name.value or "").strip()
             try:
-                flow = await run.io_bound(service.flows.create, name=wanted or "Untitled flow")
+                flow = await to_thread(service.flows.create, name=wanted or "Untitled flow")
             except Refused as refusal:
                 name.error = " ".join(reasons(refusal))
             else:
@@ -59,7 +60,7 @@ def import_flow(service: Service) -> None:
         async def take(source: str | bytes) -> None:
             problems.clear()
             try:
-                flow = await run.io_bound(service.flows.import_, source)
+                flow = await to_thread(service.flows.import_, source)
             except Refused as refusal:
                 with problems:
                     ui.label("Nothing was imported.").classes("pw-label")

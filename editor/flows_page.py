@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nicegui import run, ui
+from nicegui import ui
 
 from editor import words
 from editor.flow_dialogs import example, import_flow, new_flow
@@ -74,13 +75,13 @@ class FlowList:
                 icon("search")
             segments(STATES, "all", lambda event: self._filter(state=event.value))
         self._list = box("pw-list-place")
-        self._flows = await run.io_bound(self._service.flows.list)
+        self._flows = await to_thread(self._service.flows.list)
         self._draw()
         ui.timer(REFRESH_S, self.refresh, immediate=False)
 
     async def refresh(self) -> None:
         """Read the flows again; drawing waits while a menu is open, so that it does not close under the hand."""
-        flows = await run.io_bound(self._service.flows.list)
+        flows = await to_thread(self._service.flows.list)
         if flows != self._flows and not self._open_menus:
             self._flows = flows
             self._draw()
@@ -137,7 +138,7 @@ class FlowList:
 
     async def _create_example(self) -> None:
         try:
-            flow = await run.io_bound(self._service.flows.import_, example())
+            flow = await to_thread(self._service.flows.import_, example())
         except Refused as refusal:
             tell(refusal)
         else:
@@ -197,12 +198,12 @@ class FlowList:
         if is_live:
             act = flows.resume if flow.state == "paused" else flows.publish
         try:
-            await run.io_bound(act, flow.id)
+            await to_thread(act, flow.id)
         except Refused as refusal:
             tell(refusal)
         else:
             toast(f"“{flow.name}” is live" if is_live else f"“{flow.name}” is paused")
-        self._flows = await run.io_bound(flows.list)
+        self._flows = await to_thread(flows.list)
         self._draw()
 
     def _menu(self, flow: FlowSummary) -> None:
@@ -221,7 +222,7 @@ class FlowList:
 
     async def _duplicate(self, flow: FlowSummary) -> None:
         try:
-            copy = await run.io_bound(self._service.flows.duplicate, flow.id)
+            copy = await to_thread(self._service.flows.duplicate, flow.id)
         except Refused as refusal:
             tell(refusal)
         else:
@@ -231,7 +232,7 @@ class FlowList:
 
     async def _export(self, flow: FlowSummary) -> None:
         try:
-            text = await run.io_bound(self._service.flows.export, flow.id)
+            text = await to_thread(self._service.flows.export, flow.id)
         except Refused as refusal:
             tell(refusal)
         else:
@@ -243,7 +244,7 @@ class FlowList:
         if not await confirm(f"Delete “{flow.name}”?", text, action="Delete flow"):
             return
         try:
-            await run.io_bound(self._service.flows.delete, flow.id)
+            await to_thread(self._service.flows.delete, flow.id)
         except Refused as refusal:
             tell(refusal)
         else:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Literal
 
 from nicegui import app as pages
-from nicegui import run, ui
+from nicegui import ui
 from nicegui.element import Element
 
 from editor import theme
@@ -23,6 +25,7 @@ PLACES = (
 )
 THEMES = (("auto", "contrast", "Follow the system"), ("light", "light_mode", "Light"), ("dark", "dark_mode", "Dark"))
 UNREAD_EVERY_S = 10.0
+QUIET_S = 30.0
 
 
 def icon(name: str) -> ui.icon:
@@ -54,6 +57,7 @@ def frame(
     fill the width, ``full`` gives it the whole height too, with neither heading nor padding.
     """
     theme.dress()
+    ui.on_exception(_Unexpected())
     ui.page_title(f"{title} · Pulsewire" if title else "Pulsewire")
     counts: list[ui.label] = []
     ui.link("Skip to content", "#content").classes(replace="pw-skip")
@@ -133,13 +137,32 @@ def _tabs(active: str, counts: list[ui.label]) -> None:
                 _count(key, counts)
 
 
+class _Unexpected:
+    """Tells the person that something failed that nobody foresaw; a page that keeps failing says so now and then."""
+
+    def __init__(self) -> None:
+        self._quiet_until = 0.0
+
+    def __call__(self, _exception: Exception) -> None:
+        now = monotonic()
+        if now >= self._quiet_until:
+            self._quiet_until = now + QUIET_S
+            ui.notify(
+                "That did not work. Try again; if it stays like this, the server's log says why.",
+                icon="sym_r_error",
+                classes="pw-toast pw-toast--fail",
+                timeout=8000,
+                close_button="Close",
+            )
+
+
 def _watch_unread(counts: list[ui.label]) -> None:
     service = getattr(pages.state, "pulsewire", None)
     if service is None:
         return
 
     async def refresh() -> None:
-        unread = await run.io_bound(service.mailbox.unread_count)
+        unread = await to_thread(service.mailbox.unread_count)
         for label in counts:
             label.set_text(str(min(unread, 99)) if unread else "")
 

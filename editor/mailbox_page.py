@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from typing import TYPE_CHECKING
 
 from fastapi import Response
 from nicegui import app as pages
-from nicegui import run, ui
+from nicegui import ui
 
 from backend.errors import BackendError, NotFound
 from backend.mailbox import Message, MessageSummary
@@ -71,7 +72,7 @@ class MailboxPage:
                 self._list = box("pw-mail-list", "ul")
             self._detail = box("pw-mail-detail", "section")
         await self._show_banner()
-        self._messages = await run.io_bound(self._service.mailbox.list, self._limit)
+        self._messages = await to_thread(self._service.mailbox.list, self._limit)
         self._draw_list()
         if message is not None:
             await self._read(message)
@@ -83,7 +84,7 @@ class MailboxPage:
         with self._banner, box("pw-note"):
             icon("info")
             try:
-                smtp = await run.io_bound(self._service.preferences.smtp_view)
+                smtp = await to_thread(self._service.preferences.smtp_view)
             except BackendError as refusal:
                 ui.label(" ".join(fault.message for fault in refusal.faults))
                 return
@@ -95,7 +96,7 @@ class MailboxPage:
                     ui.label(f"Mail now leaves through {smtp['host']}. Here is what was kept before.")
 
     async def _look(self) -> None:
-        messages = await run.io_bound(self._service.mailbox.list, self._limit)
+        messages = await to_thread(self._service.mailbox.list, self._limit)
         if messages != self._messages:
             self._messages = messages
             self._draw_list()
@@ -143,15 +144,15 @@ class MailboxPage:
     async def _read(self, message_id: int) -> None:
         mailbox = self._service.mailbox
         try:
-            message = await run.io_bound(mailbox.get, message_id)
+            message = await to_thread(mailbox.get, message_id)
             if not message.is_read:
-                await run.io_bound(mailbox.mark_read, message_id)
+                await to_thread(mailbox.mark_read, message_id)
         except BackendError as refusal:
             tell(refusal)
             self._draw_nothing_open()
             return
         self._open = message_id
-        self._messages = await run.io_bound(mailbox.list, self._limit)
+        self._messages = await to_thread(mailbox.list, self._limit)
         self._draw_list()
         self._page.classes("is-open")
         self._detail.clear()
@@ -209,7 +210,7 @@ class MailboxPage:
         text = "Every message in it is deleted for good."
         if not await confirm("Clear the mailbox?", text, action="Clear mailbox"):
             return
-        count = await run.io_bound(self._service.mailbox.clear)
+        count = await to_thread(self._service.mailbox.clear)
         toast(f"{words.count(count, 'message')} deleted")
         self._open = None
         await self._look()

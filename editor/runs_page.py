@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from nicegui import run, ui
+from nicegui import ui
 
 from editor import words
 from editor.frame import box, frame, icon
@@ -52,7 +53,7 @@ class RunList:
 
     async def build(self) -> None:
         """Draw the page's content and keep it current."""
-        flows = {flow.id: flow.name for flow in await run.io_bound(self._service.flows.list)}
+        flows = {flow.id: flow.name for flow in await to_thread(self._service.flows.list)}
         if self._flow and self._flow not in flows:
             flows[self._flow] = self._flow
         with box("pw-toolbar"):
@@ -76,7 +77,7 @@ class RunList:
         await self._read()
 
     async def _page(self, after: int | None = None) -> tuple[list[RunSummary], int | None]:
-        page = await run.io_bound(
+        page = await to_thread(
             self._service.runs.list,
             flow=self._flow,
             status=self._status,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nicegui import run, ui
+from nicegui import ui
 
 from backend.errors import BackendError
 from backend.keys import ApiKeyInfo
@@ -89,7 +90,7 @@ class MailSettings:
         await self._draw()
 
     async def _draw(self) -> None:
-        smtp = await run.io_bound(self._service.preferences.smtp_view)
+        smtp = await to_thread(self._service.preferences.smtp_view)
         self._place.clear()
         with self._place:
             self._status(smtp)
@@ -146,7 +147,7 @@ class MailSettings:
             password=self._password.value or None,
         )
         try:
-            await run.io_bound(self._service.preferences.set_smtp, entered)
+            await to_thread(self._service.preferences.set_smtp, entered)
         except BackendError as refusal:
             self._show_faults(refusal)
         else:
@@ -203,7 +204,7 @@ class MailSettings:
     async def _remove(self) -> None:
         text = "Its password is forgotten. Until another is set, email is kept in the mailbox."
         if await confirm("Remove the mail server?", text, action="Remove"):
-            await run.io_bound(self._service.preferences.clear_smtp)
+            await to_thread(self._service.preferences.clear_smtp)
             toast("Mail server removed")
             await self._draw()
 
@@ -220,7 +221,7 @@ class KeySettings:
         await self._draw()
 
     async def _draw(self) -> None:
-        keys = await run.io_bound(self._service.keys.list)
+        keys = await to_thread(self._service.keys.list)
         self._place.clear()
         with self._place:
             if keys:
@@ -246,7 +247,7 @@ class KeySettings:
         text = "Programs that use it are refused from now on. This cannot be undone."
         if await confirm(f"Revoke “{key.name}”?", text, action="Revoke key"):
             try:
-                await run.io_bound(self._service.keys.delete, key.id)
+                await to_thread(self._service.keys.delete, key.id)
             except BackendError as refusal:
                 tell(refusal)
             else:
@@ -260,7 +261,7 @@ class KeySettings:
 
             async def create() -> None:
                 try:
-                    _, text = await run.io_bound(self._service.keys.create, name.value or "")
+                    _, text = await to_thread(self._service.keys.create, name.value or "")
                 except BackendError as refusal:
                     name.error = " ".join(reasons(refusal))
                 else:
@@ -299,7 +300,7 @@ def _text_of(label: ui.label) -> str:
 
 async def _about(service: Service, version: str) -> None:
     folder = service.settings.data_dir
-    used = await run.io_bound(_folder_size, folder)
+    used = await to_thread(_folder_size, folder)
     with box("pw-about"):
         for name, value in (
             ("Version", version),

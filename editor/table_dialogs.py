@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-from nicegui import events, run, ui
+from nicegui import events, ui
 
 from backend.datahub import Column, Table
 from backend.datahub_schema import NAME_CHARS
@@ -37,7 +38,7 @@ def create_table(service: Service) -> None:
 
         async def create() -> None:
             try:
-                table = await run.io_bound(
+                table = await to_thread(
                     service.tables.create, name.value or "", columns.columns(), description.value or ""
                 )
             except BackendError as refusal:
@@ -60,7 +61,7 @@ def describe_table(service: Service, table: Table, done: Done) -> None:
 
         async def save() -> None:
             try:
-                changed = await run.io_bound(
+                changed = await to_thread(
                     service.tables.update, table.id, name=name.value or "", description=description.value or ""
                 )
             except BackendError as refusal:
@@ -88,7 +89,7 @@ def change_columns(service: Service, table: Table, done: Done) -> None:
         async def save() -> None:
             apply.props("loading")
             try:
-                changed = await run.io_bound(service.tables.update, table.id, columns=columns.changes())
+                changed = await to_thread(service.tables.update, table.id, columns=columns.changes())
             except BackendError as refusal:
                 _place_faults(refusal, None, columns, problems)
             else:
@@ -126,7 +127,7 @@ def import_csv(service: Service, table: Table, done: Callable[[], Awaitable[None
             problems.clear()
             try:
                 content = await event.file.read()
-                added = await run.io_bound(_import, service, table.id, content)
+                added = await to_thread(_import, service, table.id, content)
             except UnicodeDecodeError:
                 _say(problems, ["The file is not in UTF-8. Save it as “CSV UTF-8” and try again."])
             except Refused as refusal:
@@ -172,9 +173,9 @@ def row_form(service: Service, table: Table, row: dict[str, Any] | None, done: C
                 return
             try:
                 if row is None:
-                    await run.io_bound(service.tables.insert, table.id, [values])
+                    await to_thread(service.tables.insert, table.id, [values])
                 elif values:
-                    await run.io_bound(service.tables.update_row, table.id, row["id"], values)
+                    await to_thread(service.tables.update_row, table.id, row["id"], values)
             except BackendError as refusal:
                 _place_row_faults(refusal, controls, problems)
             else:
@@ -184,7 +185,7 @@ def row_form(service: Service, table: Table, row: dict[str, Any] | None, done: C
         async def delete() -> None:
             assert row is not None
             try:
-                await run.io_bound(service.tables.delete_rows_by_id, table.id, [row["id"]])
+                await to_thread(service.tables.delete_rows_by_id, table.id, [row["id"]])
             except Refused as refusal:
                 tell(refusal)
             else:
@@ -201,21 +202,21 @@ def row_form(service: Service, table: Table, row: dict[str, Any] | None, done: C
 
 
 def _control(column: Column, value: Any) -> Any:
+    text = cells.as_text(column.type, value)
     if column.type == "boolean":
         options = {True: "Yes", False: "No"} if column.required else {None: "–", True: "Yes", False: "No"}
-        made = choice(options, value if value in options else None)
+        made: Any = choice(options, value if value in options else None)
     elif column.type in ("text", "json"):
-        made = ui.textarea(value=cells.as_text(column.type, value)).props(
+        made = ui.textarea(value=text[:FORM_CHARS]).props(
             "outlined dense autogrow hide-bottom-space input-style='max-height: 220px; overflow: auto'"
         )
         made.classes("pw-code-area" if column.type == "json" else "")
-        if len(made.value) > FORM_CHARS:
-            made.props("readonly").value = f"{made.value[:FORM_CHARS]}…"
+        if len(text) > FORM_CHARS:
+            made.props("readonly")
     else:
-        made = text_input(cells.as_text(column.type, value))
+        made = text_input(text, placeholder=TYPES[column.type])
         made.props["type"] = {"date": "date", "datetime": "datetime-local"}.get(column.type, "text")
         made.props["step"] = 1 if column.type == "datetime" else None
-        made.props["placeholder"] = TYPES[column.type]
     made.props["aria-label"] = column.name
     return made
 
@@ -231,10 +232,15 @@ def _read(table: Table, controls: dict[str, Any], row: dict[str, Any] | None) ->
         except ValueError as error:
             control.error, wrong = str(error), True
             continue
-        before = None if row is None else row[column.name]
-        if row is None or cells.as_text(column.type, before) != (control.value if control.value is not None else ""):
+        if row is None or _is_changed(column, row[column.name], control.value):
             values[column.name] = value
     return values, wrong
+
+
+def _is_changed(column: Column, before: Any, entered: Any) -> bool:
+    return bool(
+        before != entered if column.type == "boolean" else cells.as_text(column.type, before) != (entered or "")
+    )
 
 
 def _clear_errors(controls: dict[str, Any]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nicegui import events, run
+from nicegui import events
 from nicegui.element import Element
 
 from backend.datahub import Table
@@ -83,7 +84,7 @@ class TableGrid(Element, component="../static/table_grid.js"):
             self._on_clear_search()
             return
         try:
-            page = await run.io_bound(
+            page = await to_thread(
                 self._service.tables.rows,
                 self._table_id,
                 limit=min(int(asked["limit"]), MAX_LIMIT),
@@ -103,7 +104,7 @@ class TableGrid(Element, component="../static/table_grid.js"):
         answer = {"seq": asked["seq"], "id": asked["id"], "column": asked["column"]}
         try:
             value = typed(self._types.get(asked["column"], "text"), asked["value"])
-            row = await run.io_bound(
+            row = await to_thread(
                 self._service.tables.update_row, self._table_id, asked["id"], {asked["column"]: value}
             )
             answer["row"] = for_browser(row)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from nicegui import run, ui
+from nicegui import ui
 
 from backend.datahub import Table
 from editor import words
@@ -30,14 +31,14 @@ def table_menu(
         await changed(None)
 
     async def clear() -> None:
-        now = await run.io_bound(service.tables.count, table.id)
+        now = await to_thread(service.tables.count, table.id)
         text = (
             f"All {words.count(now, 'row')} will be deleted for good; the table and its columns stay. "
             "Flows that start at “Table emptied” will run."
         )
         if await confirm(f"Clear “{table.name}”?", text, action="Clear table"):
             try:
-                count = await run.io_bound(service.tables.clear, table.id)
+                count = await to_thread(service.tables.clear, table.id)
             except Refused as refusal:
                 tell(refusal)
             else:
@@ -51,7 +52,7 @@ def table_menu(
         )
         if await confirm(f"Delete table “{table.name}”?", text, action="Delete table", typed=table.name):
             try:
-                await run.io_bound(service.tables.delete, table.id)
+                await to_thread(service.tables.delete, table.id)
             except Refused as refusal:
                 tell(refusal)
             else:

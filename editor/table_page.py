@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from asyncio import to_thread
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 from nicegui import app as pages
-from nicegui import run, ui
+from nicegui import ui
 
 from backend.datahub import Table
 from backend.errors import NotFound
@@ -34,7 +35,7 @@ def register(app: App) -> None:
     @ui.page("/tables/{table_id}")
     async def table_page(table_id: str) -> None:
         try:
-            table = await run.io_bound(app.service.tables.get, table_id)
+            table = await to_thread(app.service.tables.get, table_id)
         except NotFound:
             ui.context.client.status_code = 404
             not_found("table", "It may have been deleted.", back="/tables", back_title="All tables", active="tables")
@@ -124,7 +125,7 @@ class TablePage:
     async def _look(self) -> None:
         """Notice what others and flows did: rows are read again quietly, changed settings taken over."""
         try:
-            table = await run.io_bound(self._service.tables.get, self._table.id)
+            table = await to_thread(self._service.tables.get, self._table.id)
         except NotFound:
             toast(f"“{self._table.name}” was deleted", "warn")
             ui.navigate.to("/tables")
@@ -150,7 +151,7 @@ class TablePage:
         ):
             return
         try:
-            deleted = await run.io_bound(self._service.tables.delete_rows_by_id, self._table.id, self._selected)
+            deleted = await to_thread(self._service.tables.delete_rows_by_id, self._table.id, self._selected)
         except Refused as refusal:
             tell(refusal)
         else:
@@ -168,7 +169,7 @@ class TablePage:
             self._grid.refresh()
 
         try:
-            row = await run.io_bound(self._service.tables.row, self._table.id, row_id)
+            row = await to_thread(self._service.tables.row, self._table.id, row_id)
         except Refused as refusal:
             tell(refusal)
         else:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from typing import TYPE_CHECKING
 
-from nicegui import run, ui
+from nicegui import ui
 
 from backend.datahub import Table
 from editor import words
@@ -44,13 +45,13 @@ class TableList:
     async def build(self) -> None:
         """Draw the page's content and keep it current."""
         self._place = box("pw-list-place")
-        self._tables = await run.io_bound(self._service.tables.list)
+        self._tables = await to_thread(self._service.tables.list)
         self._draw()
         ui.timer(REFRESH_S, self.refresh, immediate=False)
 
     async def refresh(self) -> None:
         """Read the tables again, unless a menu is open."""
-        tables = await run.io_bound(self._service.tables.list)
+        tables = await to_thread(self._service.tables.list)
         if tables != self._tables and not self._open_menus:
             self._tables = tables
             self._draw()

@@ -12,6 +12,7 @@ from nicegui.element import Element
 from backend.errors import BackendError
 from editor.frame import box, icon
 from runtime.errors import RuntimeFault
+from runtime.service import StorageError
 
 Kind = Literal["plain", "primary", "danger", "ghost"]
 Tone = Literal["ok", "fail", "warn", "info"]
@@ -42,7 +43,7 @@ STATE_ICONS = {
     "failed": "error",
     "cancelled": "block",
 }
-Refused = (RuntimeFault, BackendError)
+Refused = (RuntimeFault, BackendError, StorageError)
 
 
 def button(title: str, on_click: Handler | None = None, *, kind: Kind = "plain", icon: str | None = None) -> ui.button:

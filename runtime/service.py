@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from backend.datahub import Datahub
 from backend.keys import Keys
 from backend.mailbox import Mailbox
 from backend.preferences import Preferences
-
-from backend.datahub import Datahub
 from nodes.spec import NodeType
 from runtime.engine_api import Accepted, EngineApi
 from runtime.flows import Flows
@@ -17,6 +16,7 @@ from runtime.outbox import NewEvent
 from runtime.runs import Runs
 from runtime.settings import Settings
 from storage.database import Database
+from storage.errors import StorageError as StorageError  # for the doors, which tell people what it says
 
 
 @dataclass(frozen=True)
