@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from runtime import budget, dialect, limits, results, scanner
+from runtime.allowlist import Fault
 from runtime.dialect import Evaluate
 from runtime.errors import ExpressionError
 from runtime.scanner import ScanError, Source
@@ -24,6 +25,7 @@ __all__ = [
     "Value",
     "compile_condition",
     "compile_value",
+    "count_of",
     "has_expression",
     "problems_of",
     "problems_of_condition",
@@ -100,6 +102,15 @@ def has_expression(value: Json) -> bool:
     if isinstance(value, dict):
         return any(map(has_expression, value.values()))
     return isinstance(value, list) and any(map(has_expression, value))
+
+
+def count_of(value: Json) -> int:
+    """Return how many expressions begin in *value*."""
+    if isinstance(value, str):
+        return value.count(scanner.OPEN)
+    if isinstance(value, dict):
+        return sum(map(count_of, value.values()))
+    return sum(map(count_of, value)) if isinstance(value, list) else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,12 +271,15 @@ def _problems_of(value: Json, path: Path) -> Iterator[Found]:
 
 
 def _problems_of_text(text: str, path: Path) -> Iterator[Found]:
+    faults = _faults_of_text(text) if len(text) <= CACHED_CHARS else _faults_of_text.__wrapped__(text)
+    for fault in faults:
+        yield Found(path, fault.code, fault.message, fault.position)
+
+
+@lru_cache(maxsize=2048)
+def _faults_of_text(text: str) -> tuple[Fault, ...]:
     try:
         pieces = scanner.split(text)
     except ScanError as error:
-        yield Found(path, error.code, error.message, error.position)
-        return
-    for piece in pieces:
-        if isinstance(piece, Source):
-            for fault in dialect.faults_of(piece):
-                yield Found(path, fault.code, fault.message, fault.position)
+        return (Fault(error.code, error.message, error.position),)
+    return tuple(fault for piece in pieces if isinstance(piece, Source) for fault in dialect.faults_of(piece))

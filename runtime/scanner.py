@@ -57,8 +57,12 @@ class ScanError(Exception):
 def split(text: str) -> list[str | Source]:
     """Return the text cut into plain pieces and expressions, without empty pieces. Raises ScanError."""
     parts: list[str | Source] = []
-    at = 0
+    at = count = 0
     while (opened := text.find(OPEN, at)) >= 0:
+        count += 1
+        if count > limits.EXPRESSIONS_IN_TEXT:
+            message = f"A text may have {limits.EXPRESSIONS_IN_TEXT} expressions."
+            raise ScanError("expression.too_many", message, opened)
         if opened > at:
             parts.append(text[at:opened])
         tokens, closed = _scan(text, opened + len(OPEN), is_bare=False)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from nodes.spec import ERROR, NodeType
-from runtime import wording
+from runtime import limits, wording
 from runtime.document import Document, Node, reference_problems
 from runtime.errors import Problem
+from runtime.expressions import count_of
 from runtime.graph import closing_edges, ports_of, reachable_from
 from runtime.param_checks import check_params
 
@@ -26,6 +27,9 @@ def check(document: Document, types: Types, *, tables: Collection[str] | None = 
     problems += _cycles(document, types)
     problems += _triggers(document, types)
     problems += _edges(document, types)
+    if sum(count_of(node.params) for node in document.nodes) > limits.EXPRESSIONS_IN_FLOW:
+        message = f"The flow has more than {limits.EXPRESSIONS_IN_FLOW:,} expressions. Split it into several flows."
+        return [*problems, Problem("expression.too_many", message)]
     for node in document.nodes:
         if (node_type := types.get(node.type)) is None:
             problems.append(_unknown_type(node))

@@ -155,6 +155,12 @@ def test_the_filter_of_a_trigger_is_checked_with_and_without_braces() -> None:
     assert check([{"id": "t", "type": "event", "params": {"event": "a.b", "filter": "$param.total > 1"}}]) == []
 
 
+@pytest.mark.timeout(10)
+def test_very_many_expressions_are_refused_without_reading_them() -> None:
+    assert codes(of_node("set_fields", {"fields": {"a": "{{ 1 }}" * 501}})) == [("expression.too_many", "n", "fields")]
+    assert codes(of_node("set_fields", {"fields": {"a": "{{ 1 }}" * 500_000}})) == [("expression.too_many", None, None)]
+
+
 def test_a_removed_case_leaves_its_edge_with_a_problem() -> None:
     nodes = [
         {"id": "t", "type": "manual"},
