@@ -97,7 +97,8 @@ def open_database(settings: Settings) -> Database:
 
 def preferences_of(settings: Settings, database: Database) -> Preferences:
     """Return the settings kept in the database, with the key that unlocks their secrets."""
-    secret, smtp_url = (each and each.get_secret_value() for each in (settings.secret_key, settings.smtp_url))
+    secret = settings.secret_key.get_secret_value() if settings.secret_key else None
+    smtp_url = settings.smtp_url.get_secret_value() if settings.smtp_url else None
     return Preferences(database, SecretBox(load_or_create_key(settings.data_dir, secret)), smtp_url)
 
 

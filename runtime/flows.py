@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -182,7 +183,7 @@ class Flows(Drafts):
         copy = draft | {"graph": draft["graph"] | {"name": f"{draft['graph']['name']} (copy)"}}
         return self._add(lambda free: renamed(copy, free), f"{flow_id}-copy")
 
-    def versions(self, flow_id: str) -> list[PublishedVersion]:
+    def versions(self, flow_id: str) -> builtins.list[PublishedVersion]:
         """Return what was published, newest first."""
         with self._database.read() as session:
             live = flow_row(session, flow_id).published_version

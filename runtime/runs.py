@@ -17,9 +17,9 @@ from runtime.drafts import utcnow
 from runtime.engine_api import EngineApi, TestRequest
 from runtime.errors import Conflict, Invalid, NotFound, Problem, Unavailable
 from runtime.flows import Flows
-from runtime.graph import build
+from runtime.graph import build, reachable_from
 from runtime.run_views import STATUSES, Page, RunSummary, RunView, StepView
-from runtime.trials import prepare
+from runtime.trials import Effects, prepare
 from storage.database import Database
 from storage.tables import EventRow, Flow, FlowVersion, RunRow, StepRow
 
@@ -82,7 +82,7 @@ class Runs:
         place = {node: index for index, node in enumerate(_order(document))}
         steps = sorted(steps, key=lambda step: (place.get(step.node, len(place)), step.iteration))
         return RunView(
-            **_summary(run, flow and flow.name, event and event.name),
+            **_summary(run, flow.name if flow else None, event.name if event else None),
             payload=run.payload if run.payload is not None else (event.payload if event else {}),
             steps=tuple(_step(step) for step in steps),
             document=document,
@@ -111,7 +111,7 @@ class Runs:
         trigger: str | None = None,
         payload: dict[str, Any] | None = None,
         sample: str | None = None,
-        effects: str = "simulate",
+        effects: Effects = "simulate",
         wait_s: float = TEST_WAIT_S,
     ) -> RunView:
         """Run a draft, given by id or as a document, and return the finished run."""
@@ -125,7 +125,7 @@ class Runs:
         trigger: str | None = None,
         payload: dict[str, Any] | None = None,
         sample: str | None = None,
-        effects: str = "simulate",
+        effects: Effects = "simulate",
     ) -> int:
         """Start to run a draft and return the run's id; Invalid when what would run has errors."""
         request = await asyncio.to_thread(self._prepare, flow, trigger, payload, sample, effects)
@@ -137,7 +137,7 @@ class Runs:
         trigger: str | None,
         payload: dict[str, Any] | None,
         sample: str | None,
-        effects: str,
+        effects: Effects,
     ) -> TestRequest:
         document = self._flows.get(flow).draft if isinstance(flow, str) else flow
         parsed, problems = parse(document)
@@ -171,10 +171,10 @@ class Runs:
 
     def _keep_before(self, session: Session, old: RunRow, node: str, new_id: int) -> None:
         parsed, _ = parse(_document(session, old))
-        graph = networkx.MultiDiGraph() if parsed is None else build(parsed)
-        if node not in graph or node not in networkx.descendants(graph, old.trigger) | {old.trigger}:
+        edges = [(edge.source, edge.target) for edge in parsed.edges] if parsed else []
+        if node not in reachable_from([old.trigger], edges):
             raise Invalid(Problem("run.node_unknown", f"Run {old.id} has no step “{node[:80]}”.", param="from"))
-        again = networkx.descendants(graph, node) | {node}
+        again = reachable_from([node], edges)
         for step in session.exec(select(StepRow).where(StepRow.run_id == old.id)).all():
             if step.node not in again and step.status in KEPT_ON_RETRY:
                 session.add(StepRow(**(step.model_dump() | {"run_id": new_id})))
@@ -191,7 +191,7 @@ def _document(session: Session, run: RunRow) -> dict[str, Any] | None:
     if run.document is not None or run.version is None:
         return run.document
     version = session.get(FlowVersion, (run.flow_id, run.version))
-    return version and version.document
+    return version.document if version else None
 
 
 def _order(document: dict[str, Any] | None) -> list[str]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import networkx
+from typing import Any, Literal, TypeAlias
 
 from nodes.spec import NodeType
 from runtime.document import Document, Sample, dump
 from runtime.engine_api import TestRequest
 from runtime.errors import Invalid, Problem
-from runtime.graph import build
+from runtime.graph import reachable_from
+
+Effects: TypeAlias = Literal["simulate", "real"]
 
 
 def prepare(
@@ -21,21 +21,18 @@ def prepare(
     trigger: str | None,
     payload: dict[str, Any] | None,
     sample: str | None,
-    effects: str,
+    effects: Effects,
 ) -> TestRequest:
     """Return the request to run *document*; Invalid when what the trigger reaches has errors.
 
     Without *payload* it is that of the sample called *sample*, else the first sample of the trigger, else the
     example that the trigger's type brings.
     """
-    if effects not in ("simulate", "real"):
-        raise Invalid(Problem("test.effects_invalid", "“effects” is “simulate” or “real”.", param="effects"))
     chosen = _sample(document, sample)
     start = trigger or (chosen and chosen.trigger) or _only_trigger(document, types)
     if start not in _triggers(document, types):
         raise Invalid(Problem("test.trigger_unknown", f"“{start[:80]}” is no trigger of this flow.", param="trigger"))
-    graph = build(document)
-    takes_part = networkx.descendants(graph, start) | {start} if start in graph else {start}
+    takes_part = reachable_from([start], ((edge.source, edge.target) for edge in document.edges))
     errors = [each for each in problems if each.severity == "error" and (each.node is None or each.node in takes_part)]
     if errors:
         raise Invalid(*errors)

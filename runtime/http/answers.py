@@ -83,8 +83,8 @@ def _of_fault(fault: backend.Fault) -> Problem:
 
 
 def _of_validation(error: ErrorDetails) -> Problem:
-    source, *rest = error["loc"]
-    place = wording.shown(wording.place(tuple(rest)) or source)
+    source = str(error["loc"][0])
+    place = wording.shown(wording.place(error["loc"][1:]) or source)
     where = {"body": "", "query": "The query parameter ", "path": "The part of the address "}.get(source, "")
     if error["type"] == "missing":
         return Problem(f"{source}.missing", f"{where}“{place}” is missing.", param=place)

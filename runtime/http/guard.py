@@ -59,7 +59,7 @@ class Guard:
             elif name == b"sec-fetch-site":
                 is_cross_site = value == b"cross-site"
             elif name in DROPPED:
-                scope = scope | {"headers": [pair for pair in scope["headers"] if pair[0] not in DROPPED]}
+                scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] not in DROPPED]}
         problem = None
         if not self._has_any_host and _without_port(host) not in self._hosts:
             problem = FOREIGN_HOST

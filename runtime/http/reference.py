@@ -81,7 +81,7 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     found.setdefault("components", {})["securitySchemes"] = SECURITY
     for route in _api_routes(app):
         if isinstance(route, ApiRoute):
-            for method in route.methods:
+            for method in route.methods or ():
                 found["paths"][route.path_format][method.lower()]["security"] = [{"apiKey": []}]
     return found
 

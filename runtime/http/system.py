@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from runtime.document import json_schema
 from runtime.engine_api import EngineStatus
@@ -38,7 +38,12 @@ def system_routes(service: Service) -> APIRouter:
         ]
         return refusal(503, problems) if problems else Json({"status": "ready"})
 
-    @router.get("/metrics", summary="Metrics for Prometheus", responses=_said("pulsewire_engine_up 1", "text/plain"))
+    @router.get(
+        "/metrics",
+        summary="Metrics for Prometheus",
+        response_class=PlainTextResponse,
+        responses=_said("pulsewire_engine_up 1", "text/plain"),
+    )
     async def read_metrics() -> Response:
         content = await asyncio.to_thread(metrics.text, await _status(service))
         return Response(content, media_type="text/plain; version=0.0.4")

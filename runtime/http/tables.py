@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Body, Query
 from pydantic import BaseModel, ConfigDict
@@ -20,8 +19,13 @@ from runtime.http.bodies import ApiRoute
 from runtime.http.examples import answers, listed
 from runtime.service import Service
 
+Row: TypeAlias = dict[str, Any]
 CSV_BYTES = 50_000_000
 ROWS_AT_ONCE = 1_000
+
+
+class Csv(StreamingResponse):
+    media_type = "text/csv"
 
 
 class NewTable(BaseModel):
@@ -40,6 +44,7 @@ class TableChange(BaseModel):
     columns: list[Any] | None = None
 
 
+CSV = "number,note\r\n1001,paid\r\n"
 NEW_TABLE = {"name": "orders", "columns": examples.TABLE["columns"]}
 COLUMNS = [{"name": "order_number", "was": "number", "type": "integer"}, {"name": "paid", "type": "boolean"}]
 
@@ -137,21 +142,19 @@ def table_routes(service: Service) -> APIRouter:
     @router.get(
         "/{table}/export.csv",
         summary="Export rows as CSV",
-        responses=answers(None, refusals=(404,))
-        | {200: {"content": {"text/csv": {"example": "number,note\r\n1001,paid\r\n"}}}},
+        response_class=Csv,
+        responses=answers(None, refusals=(404,)) | {200: {"content": {"text/csv": {"example": CSV}}}},
     )
     def export_rows(table: str) -> Response:
         name = slug(tables.get(table).name)
         headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-        return StreamingResponse(tables.export_csv(table), media_type="text/csv; charset=utf-8", headers=headers)
+        return Csv(tables.export_csv(table), headers=headers)
 
     @router.post(
         "/{table}/import.csv",
         summary="Import rows from CSV",
         responses=answers({"added": 120}, refusals=(404, 413)),
-        openapi_extra={
-            "requestBody": {"content": {"text/csv": {"example": "number,note\r\n1001,paid\r\n"}}, "required": True}
-        },
+        openapi_extra={"requestBody": {"content": {"text/csv": {"example": CSV}}, "required": True}},
     )
     async def import_rows(table: str, request: Request) -> Response:
         raw = await bodies.read(request.receive, request.headers, CSV_BYTES)
@@ -169,19 +172,19 @@ def _filter(text: str) -> Any:
         ) from error
 
 
-def _rows_in(body: Any, columns: set[str]) -> dict[str, Any] | list[Mapping[str, Any]]:
+def _rows_in(body: Any, columns: set[str]) -> Row | list[Row]:
     """Return the row or rows of a body, also when they are wrapped as ``values`` or ``rows``."""
     if isinstance(body, dict) and len(body) == 1:
         ((key, inner),) = body.items()
         is_wrapped = (key == "rows" and isinstance(inner, list)) or (key == "values" and isinstance(inner, dict))
         if is_wrapped and key not in columns:
             body = inner
-    rows = body if isinstance(body, list) else [body]
+    rows: list[Row] = body if isinstance(body, list) else [body]
     if len(rows) > ROWS_AT_ONCE:
         raise Invalid(Problem("row.too_many", f"At most {ROWS_AT_ONCE:,} rows are added at once. Use CSV for more."))
     if not rows or not all(isinstance(row, dict) for row in rows):
         raise Invalid(Problem("row.invalid", "A row is a JSON object of column names and values."))
-    return body
+    return rows if isinstance(body, list) else rows[0]
 
 
 def _text(raw: bytes) -> str:

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from runtime.service import Service
+
+Make = Callable[..., dict[str, Any]]
+
+
+def codes(response: httpx.Response) -> list[str]:
+    return [problem["code"] for problem in response.json()["problems"]]
+
+
+async def test_flow_has_the_published_shape(client: httpx.AsyncClient, document: Make):
+    created = await client.post("/api/flows", json=document())
+
+    assert created.status_code == 201
+    body = created.json()
+    assert {key: body[key] for key in ("id", "name", "state", "published_version", "problems")} == {
+        "id": "greet",
+        "name": "Greet",
+        "state": "draft",
+        "published_version": None,
+        "problems": [],
+    }
+    assert body["draft"] == document()
+    assert (await client.get("/api/flows/greet")).json() == body
+
+
+async def test_journey_of_a_flow(client: httpx.AsyncClient, service: Service, document: Make):
+    await client.post("/api/flows", json=document())
+    assert (await client.post("/api/flows/greet/publish")).json()["published_version"] == 1
+
+    event = await client.post("/api/events", json={"name": "shop.order_paid", "payload": {"total": 120}})
+    await service.engine.wait(event.json()["runs"][0], 10)
+    run = (await client.get("/api/runs", params={"flow": "greet", "status": "succeeded"})).json()["items"][0]
+    steps = (await client.get(f"/api/runs/{run['id']}")).json()["steps"]
+    await client.post("/api/flows/greet/unpublish")
+    ignored = await client.post("/api/events", json={"name": "shop.order_paid", "payload": {"total": 120}})
+    exported = (await client.get("/api/flows/greet/export")).json()
+    deleted = await client.delete("/api/flows/greet")
+    imported = await client.post("/api/flows/import", json=exported)
+
+    assert [(step["node"], step["status"]) for step in steps] == [
+        ("start", "succeeded"),
+        ("large", "succeeded"),
+        ("greet", "succeeded"),
+    ]
+    assert steps[2]["output"] == {"text": "Thanks for 120"}
+    assert ignored.json()["runs"] == []
+    assert (deleted.status_code, imported.status_code) == (204, 201)
+    assert imported.json()["draft"] == document()
+
+
+async def test_second_of_two_savers_is_told(client: httpx.AsyncClient, document: Make):
+    await client.post("/api/flows", json=document())
+    tag = (await client.get("/api/flows/greet")).headers["ETag"]
+    theirs, mine = document(), document()
+    theirs["graph"]["name"], mine["graph"]["name"] = "Theirs", "Mine"
+
+    first = await client.put("/api/flows/greet", json=theirs, headers={"If-Match": tag})
+    second = await client.put("/api/flows/greet", json=mine, headers={"If-Match": tag})
+    third = await client.put("/api/flows/greet", json=mine, headers={"If-Match": first.headers["ETag"]})
+
+    assert (first.status_code, second.status_code, third.status_code) == (200, 409, 200)
+    assert codes(second) == ["flow.changed"]
+    assert third.json()["name"] == "Mine"
+
+
+async def test_unreadable_if_match_is_refused(client: httpx.AsyncClient, document: Make):
+    await client.post("/api/flows", json=document())
+
+    response = await client.put("/api/flows/greet", json=document(), headers={"If-Match": "yesterday"})
+
+    assert (response.status_code, codes(response)) == (422, ["header.invalid"])
+
+
+async def test_draft_with_problems_is_saved_and_not_published(client: httpx.AsyncClient, document: Make):
+    unfinished = document()
+    unfinished["nodes"][1]["params"] = {}
+    await client.post("/api/flows", json=document())
+
+    saved = await client.put("/api/flows/greet", json=unfinished)
+    published = await client.post("/api/flows/greet/publish")
+
+    assert (saved.status_code, published.status_code) == (200, 422)
+    assert saved.json()["problems"] == published.json()["problems"]
+    assert saved.json()["problems"][0] | {"message": ""} == {
+        "code": "param.missing",
+        "message": "",
+        "node": "large",
+        "param": "if",
+    }
+
+
+async def test_hostile_import_is_told_and_leaves_nothing(client: httpx.AsyncClient, document: Make):
+    nodes = [{"id": f"n{number}", "type": "event", "name": "N", "params": {}} for number in range(10_000)]
+    broken = [
+        document(nodes=nodes, edges=[], samples=[], layout={}),
+        document(nodes=[{"id": "__proto__", "type": "event", "name": "N"}], edges=[], samples=[], layout={}),
+        document(format="pulsewire.flow/0"),
+        document(extra={"credential": "x"}),
+        [],
+        None,
+        "flow",
+    ]
+
+    for bad in broken:
+        response = await client.post("/api/flows/import", json=bad)
+        assert (response.status_code, bool(response.json()["problems"])) == (422, True), bad
+
+    assert (await client.get("/api/flows")).json() == {"items": [], "next": None}
+
+
+async def test_list_is_paged(client: httpx.AsyncClient, document: Make):
+    for number in range(3):
+        await client.post("/api/flows", json=document(f"flow-{number}"))
+
+    first = (await client.get("/api/flows", params={"limit": 2})).json()
+    second = (await client.get("/api/flows", params={"limit": 2, "after": first["next"]})).json()
+
+    assert [flow["id"] for flow in first["items"] + second["items"]] == ["flow-2", "flow-1", "flow-0"]
+    assert second["next"] is None
+
+
+async def test_test_simulates_what_it_is_given(client: httpx.AsyncClient, document: Make):
+    await client.post("/api/flows", json=document())
+
+    by_sample = (await client.post("/api/flows/greet/test", json={"sample": "large"})).json()
+    by_payload = (await client.post("/api/flows/greet/test", json={"payload": {"total": 1}})).json()
+
+    assert (by_sample["status"], by_sample["version"], by_sample["is_simulated"]) == ("succeeded", None, True)
+    assert [step["status"] for step in by_payload["steps"]] == ["succeeded", "succeeded", "skipped"]
+    assert (await client.get("/api/runs")).json()["items"] == []
+    assert len((await client.get("/api/runs", params={"test": True})).json()["items"]) == 2
+
+
+async def test_test_says_what_it_cannot_run(client: httpx.AsyncClient, document: Make):
+    await client.post("/api/flows", json=document())
+    asked = {
+        "sample.not_found": {"sample": "none"},
+        "test.trigger_unknown": {"trigger": "greet"},
+        "body.invalid": {"effects": "maybe"},
+        "body.unknown_field": {"payloads": {}},
+        "payload.too_large": {"payload": {"text": "x" * 1_000_000}},
+    }
+
+    found = {code: codes(await client.post("/api/flows/greet/test", json=body)) for code, body in asked.items()}
+
+    assert found == {code: [code] for code in asked}
+
+
+async def test_names_come_back_as_they_were(client: httpx.AsyncClient, document: Make):
+    for number, name in enumerate(
+        ["<script>alert(1)</script>", "‮evil", "🦊", "../../etc", "__proto__", "'; DROP TABLE flow"]
+    ):
+        shaped = document(f"flow-{number}")
+        shaped["graph"]["name"] = name
+        answer = await client.post("/api/flows", json=shaped)
+        assert (answer.status_code, answer.json()["name"]) == (201, name)
+
+    too_long = document("long")
+    too_long["graph"]["name"] = "x" * 10_000
+    assert (await client.post("/api/flows", json=too_long)).status_code == 422
