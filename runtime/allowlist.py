@@ -99,6 +99,7 @@ class _Checker:
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.called: list[nodes.Node] = []  # a call is looked at before the name that it calls
 
     def faults(self, node: nodes.Node) -> Iterator[Fault]:
         if isinstance(node, nodes.Name):
@@ -128,7 +129,10 @@ class _Checker:
 
     def _name(self, node: nodes.Name) -> Iterator[Fault]:
         token = self.source.tokens[node.lineno - 1]
-        if token.kind == "root" or node.name in LITERAL_WORDS or node.name == "range":
+        if token.kind == "root" or node.name in LITERAL_WORDS or any(node is called for called in self.called):
+            return
+        if node.name == "range":
+            yield Fault("expression.call", "“range” is a function; write “range(…)”.", token.position)
             return
         if node.name in ROOTS:
             message = f"Write “${node.name}” instead of “{node.name}”."
@@ -197,6 +201,7 @@ class _Checker:
         if node.dyn_args is not None or node.dyn_kwargs is not None:
             yield self._refused(node)
         elif isinstance(node.node, nodes.Name) and node.node.name == "range":
+            self.called.append(node.node)
             if not 1 <= len(node.args) <= 3 or node.kwargs:
                 yield Fault("expression.arguments", "“range” takes one to three whole numbers.", self._at(node))
         elif not isinstance(node.node, nodes.Getattr):

@@ -9,7 +9,7 @@ What is only paths, constants, comparisons, ``and``/``or``/``not`` and inline ``
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 from jinja2 import TemplateError, nodes
 from jinja2.parser import Parser
@@ -74,8 +74,9 @@ def _read(source: Source) -> tuple[nodes.Expr | None, list[Fault]]:
     """Return the tree and every fault; the tree is None when the text cannot be read at all."""
     if faults := list(token_faults(source)):
         return None, faults
-    parser = Parser(environment(), "\n".join(_for_jinja(token) for token in source.tokens), state="variable")
+    text = "\n".join(_for_jinja(token) for token in source.tokens)
     try:
+        parser = Parser(environment(), text, state="variable")  # reads the first token at once
         tree = parser.parse_expression()
         if not parser.stream.eos:
             return None, [_unexpected(source, parser.stream.current.lineno)]
@@ -112,8 +113,6 @@ class _Rewriter:
     def rewrite(self, node: nodes.Expr) -> nodes.Expr:
         if isinstance(node, nodes.Name):
             if self.source.tokens[node.lineno - 1].kind != "root":
-                if node.name == "range":
-                    _no_function()
                 return nodes.Const(LITERAL_WORDS[node.name], lineno=node.lineno)
             return _own("(path)", node, nodes.Const(f"${node.name}"), nodes.Const(()))
         if isinstance(node, (nodes.Getattr, nodes.Getitem)):
@@ -160,7 +159,7 @@ class _Rewriter:
         while isinstance(at, (nodes.Getattr, nodes.Getitem)) and (step := _constant_step(at)) is not None:
             steps.append(step)
             at = at.node
-        if steps and isinstance(at, nodes.Name):
+        if steps and isinstance(at, nodes.Name) and self.source.tokens[at.lineno - 1].kind == "root":
             return _own("(path)", at, nodes.Const(f"${at.name}"), nodes.Const(tuple(reversed(steps))))
         if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Slice):
             bounds = (node.arg.start, node.arg.stop, node.arg.step)
@@ -184,7 +183,3 @@ def _constant_step(node: nodes.Getattr | nodes.Getitem) -> tuple[str | int, bool
 
 def _own(name: str, first: nodes.Expr, *rest: nodes.Expr) -> nodes.Expr:
     return nodes.Filter(first, name, list(rest), [], None, None, lineno=first.lineno or 1)
-
-
-def _no_function() -> NoReturn:
-    raise ExpressionError("expression.call", "“range” is a function; write “range(…)”.")

@@ -234,6 +234,8 @@ def test_errors_never_hold_values() -> None:
         ("{{ }}", "expression.empty", 0),
         ("{{ 1 + }}", "expression.syntax", 0),
         ("{{ 1 1 }}", "expression.syntax", 5),
+        ("{{ '\\x' }}", "expression.syntax", 3),
+        ("{{ 1 + '\\N{nope}' }}", "expression.syntax", 7),
         ("{{ 'open }}", "expression.syntax", 3),
         ("{{ (1] }}", "expression.syntax", 5),
         ("{{ param.x }}", "expression.name_unknown", 3),
