@@ -16,10 +16,13 @@ from sqlmodel import Session, select
 from backend import datahub_csv
 from backend.datahub_rows import Row, RowPage, Rows, RowSet
 from backend.datahub_schema import Column, folded, name_faults
-from backend.errors import Conflict, Fault, NotFound
+from backend.errors import Conflict, Fault, NotFound, StorageBusy, StorageFull
 from backend.transaction import writing
 from storage.database import Database
 from storage.tables import DataTable
+
+INDEX_FROM = 5_000  # rows; fewer are sorted in a few milliseconds
+INDEX_TO = 500_000  # rows; making an index for more would keep other writers waiting
 
 
 class RowAccess:
@@ -43,7 +46,11 @@ class RowAccess:
     ) -> RowPage:
         """Return a page of rows; raises BackendError for a filter, sort order or page that cannot be."""
         with self._database.read() as session:
-            return self.rows_in(session, table, limit=limit, offset=offset, sort=sort, filter=filter, search=search)
+            page = self.rows_in(session, table, limit=limit, offset=offset, sort=sort, filter=filter, search=search)
+            column = self._rows_in(session, table).unindexed(sort)
+        if column is not None and INDEX_FROM <= page.total <= INDEX_TO:
+            self._index(table, column)
+        return page
 
     def rows_in(
         self,
@@ -142,6 +149,16 @@ class RowAccess:
         with self._database.read() as session:
             rows = self._rows_in(session, table)
             yield from datahub_csv.written(rows.types, rows.every(session.connection()))
+
+    def _index(self, table: str, column: str) -> None:
+        """Index what a large table is sorted by, so that the next page comes quickly."""
+        try:
+            with writing(self._database) as session:
+                rows = self._rows_in(session, table)
+                if column in rows.types:
+                    rows.index(session.connection(), column)
+        except (NotFound, StorageFull, StorageBusy):
+            return  # the page was read; an index is only a matter of speed
 
     def _find(self, session: Session, table: str) -> DataTable:
         row = None

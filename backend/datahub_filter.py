@@ -29,7 +29,8 @@ SAME: dict[str, Callable[[Any, Any], Clause]] = {
     "eq": lambda column, value: column == value,
     "ne": lambda column, value: column.is_distinct_from(value),
 }
-OPERATORS = (*SAME, *COMPARE, "in", "contains", "starts_with", "is_null")
+LIKE = {"contains": "contains", "starts_with": "startswith"}
+OPERATORS = (*SAME, *COMPARE, *LIKE, "in", "is_null")
 
 
 def where_clause(table: sa.Table, types: Mapping[str, str], where: Any, field: str = "filter") -> Clause:
@@ -47,15 +48,19 @@ def where_clause(table: sa.Table, types: Mapping[str, str], where: Any, field: s
 
 
 def search_clause(table: sa.Table, types: Mapping[str, str], text: Any) -> Clause:
-    """Return the condition that any column of the person's contains *text*, ignoring the case of A–Z."""
+    """Return the condition that the id or any column but a boolean contains *text*, ignoring the case of A–Z."""
     try:
         if len(stored("text", text)) > SEARCH_CHARS:
             raise ValueError
     except (TypeError, ValueError) as error:
         message = f"Search for text of at most {SEARCH_CHARS:,} characters."
         raise BackendError(Fault("filter.invalid", message, "search")) from error
-    columns = [table.c[name] for name in types if name not in ("created_at", "updated_at")]
-    return sa.or_(*(sa.cast(column, sa.Text).contains(text, autoescape=True) for column in columns))
+    searched = [
+        table.c[name] if kind == "text" else sa.cast(table.c[name], sa.Text)
+        for name, kind in types.items()
+        if kind != "boolean" and name not in ("created_at", "updated_at")
+    ]
+    return sa.or_(*(column.contains(text, autoescape=True) for column in searched))
 
 
 def sort_clauses(table: sa.Table, types: Mapping[str, str], sort: Any) -> list[sa.UnaryExpression[Any]]:
@@ -131,14 +136,18 @@ class _Reader:
                 return self.any_of(column, kind, value, field)
             case "contains" | "starts_with" if kind != "text":
                 return self.refuse(f"“{operator}” is for text columns.", field)
-            case "contains":
-                return sa.func.instr(sa.func.lower(column), sa.func.lower(self.value(kind, value, field))) > 0
-            case "starts_with":
-                start = self.value(kind, value, field)
-                return sa.func.lower(sa.func.substr(column, 1, len(start or ""))) == sa.func.lower(start)
+            case "contains" | "starts_with":
+                return self.like(column, operator, value, field)
             case _ if kind not in ORDERED or value is None:
                 return self.refuse(f"“{operator}” takes a value that can be ordered.", field)
         return COMPARE[operator](column, self.value(kind, value, field))
+
+    def like(self, column: Any, operator: str, value: Any, field: str) -> Clause:
+        text = self.value("text", value, field)
+        if text is None or len(text) > SEARCH_CHARS:
+            return self.refuse(f"“{operator}” takes at most {SEARCH_CHARS:,} characters.", field) if text else sa.true()
+        clause: Clause = getattr(column, LIKE[operator])(text, autoescape=True)
+        return clause
 
     def any_of(self, column: Any, kind: str, values: Any, field: str) -> Clause:
         if not isinstance(values, list) or len(values) > LIST_ITEMS:

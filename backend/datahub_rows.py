@@ -43,6 +43,7 @@ class RowSet:
         self.types = types_of(columns)
         self.sql = physical_table(physical, columns)
         self.shown = [self.sql.c[name] for name in self.types]
+        self._indexed = {"", "id", "created_at", *(column.name for column in columns if column.unique)}
 
     def page(
         self, connection: sa.Connection, *, limit: int, offset: int, sort: str | None, where: Any, search: str | None
@@ -54,11 +55,31 @@ class RowSet:
             clause = sa.and_(clause, search_clause(self.sql, self.types, search))
         order = sort_clauses(self.sql, self.types, sort)
         number = self.sql.c[ORDER]
-        # Only the keys are sorted and skipped; whole rows are read for the page alone.
-        keys = sa.select(number).where(clause).order_by(*order).limit(limit).offset(offset).subquery()
-        query = sa.select(*self.shown).join(keys, keys.c[ORDER] == number).order_by(*order)
-        total = connection.execute(sa.select(sa.func.count()).select_from(self.sql).where(clause)).scalar_one()
-        return RowPage([self._json(row) for row in connection.execute(query)], total)
+        keys = sa.select(number).where(clause).order_by(*order).limit(limit).offset(offset)
+        if where or search:  # one pass finds and counts what matches
+            found = connection.execute(keys.add_columns(sa.func.count().over())).all()
+            total: int = found[0][1] if found else connection.execute(self._counted(clause)).scalar_one()
+            wanted = sa.select(*self.shown).where(number.in_([key for key, _ in found])).order_by(*order)
+        else:  # only keys are sorted and skipped; whole rows are read for the page alone
+            total = connection.execute(self._counted(clause)).scalar_one()
+            page = keys.subquery()
+            wanted = sa.select(*self.shown).join(page, page.c[ORDER] == number).order_by(*order)
+        return RowPage([self._json(row) for row in connection.execute(wanted)], total)
+
+    def unindexed(self, sort: str | None) -> str | None:
+        """Return the column that *sort* begins with if it would pay to index it."""
+        name = (sort or "").split(",")[0].strip().removeprefix("-")
+        return None if name in self._indexed or self.types.get(name, "json") == "json" else name
+
+    def index(self, connection: sa.Connection, name: str) -> None:
+        """Make sorting by the column *name* quick, if no other process did already."""
+        place = [column.name for column in self.columns].index(name) if name != "updated_at" else "updated"
+        made = sa.Index(f"ix_{self.sql.name}_by_{place}", self.sql.c[name])
+        connection.execute(sa.schema.CreateIndex(made, if_not_exists=True))
+        self._indexed.add(name)
+
+    def _counted(self, clause: Any) -> sa.Select[Any]:
+        return sa.select(sa.func.count()).select_from(self.sql).where(clause)
 
     def every(self, connection: sa.Connection) -> Iterator[sa.Row[Any]]:
         """Yield the stored values of every row in the order they were added, our own columns included."""

@@ -159,7 +159,7 @@ def physical_table(physical: str, columns: Sequence[Column]) -> sa.Table:
         sa.MetaData(),
         sa.Column(ORDER, sa.Integer, primary_key=True),
         sa.Column("id", sa.String(36), nullable=False, unique=True),
-        sa.Column("created_at", sa.DateTime, nullable=False),
+        sa.Column("created_at", sa.DateTime, nullable=False, index=True),
         sa.Column("updated_at", sa.DateTime, nullable=False),
         *(sa.Column(column.name, SQL_TYPES[column.type](), nullable=not column.required) for column in columns),
         *(

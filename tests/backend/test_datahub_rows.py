@@ -342,6 +342,7 @@ for _ in range(9):
         ({"json": [1]}, "filter.json"),
         ({"text": {"is_null": 1}}, "filter.text"),
         ({"text": {"contains": None}}, "filter.text"),
+        ({"text": {"starts_with": "x" * 1001}}, "filter.text"),
         ({"text": "\0"}, "filter.text"),
         ({"text": "\ud800"}, "filter.text"),
         ({"or": [{"integer": 1}, 7]}, "filter.or[1]"),
@@ -349,7 +350,7 @@ for _ in range(9):
         (TOO_DEEP, "filter" + ".or[0]" * 8 + ".or"),
         ({"or": [{"integer": 1}] * 201}, "filter.or[200].integer"),
     ],
-    ids=range(25),
+    ids=range(26),
 )
 def test_filter_that_cannot_be_is_refused_at_its_place(datahub: Datahub, table: str, where: Any, field: str) -> None:
     datahub.insert(table, PEOPLE)
@@ -415,6 +416,7 @@ def test_sort_order_that_cannot_be_is_refused(datahub: Datahub, table: str, sort
         ("", [1, 2, 3, 4]),
         ("'", []),
         ("2.5", [2]),
+        ("true", []),
     ],
 )
 def test_search_looks_into_every_column(datahub: Datahub, table: str, search: str, found: list[int]) -> None:
@@ -458,3 +460,28 @@ def test_page_beyond_the_end_is_empty(datahub: Datahub, table: str) -> None:
     assert datahub.rows(table, offset=2**63 - 1).rows == []
     assert datahub.rows(table, limit=0).rows == []
     assert datahub.rows(table, limit=0).total == 4
+
+
+def test_sorting_a_large_table_makes_an_index_for_the_next_time(
+    datahub: Datahub, database: Database, table: str
+) -> None:
+    datahub.insert(table, [{"integer": n % 7, "text": str(n)} for n in range(5_000)])
+
+    before = [datahub.rows(table, sort=sort).rows for sort in ("-integer", "integer,text", "updated_at", "id")]
+    after = [datahub.rows(table, sort=sort).rows for sort in ("-integer", "integer,text", "updated_at", "id")]
+
+    with database.read() as session:
+        names = session.connection().exec_driver_sql(
+            "SELECT name FROM sqlite_master WHERE name LIKE '%!_by!_%' ESCAPE '!'"
+        )
+        assert sorted(name.rsplit("_by_")[1] for name in names.scalars()) == ["1", "updated"]
+    assert after == before
+
+
+def test_full_disk_makes_no_index_and_still_shows_the_page(datahub: Datahub, database: Database, table: str) -> None:
+    datahub.insert(table, [{"integer": n % 7} for n in range(5_000)])
+    with database.read() as session:
+        pages = session.connection().exec_driver_sql("PRAGMA page_count").scalar_one()
+        session.connection().exec_driver_sql(f"PRAGMA max_page_count={pages}")
+
+    assert datahub.rows(table, sort="-integer", limit=1).rows[0]["integer"] == 6
