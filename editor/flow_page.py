@@ -275,7 +275,7 @@ class FlowEditor:
                 self._types,
                 node["id"],
                 self._context(node["id"]),
-                close=lambda: self._canvas.select([]),
+                close=self._close_panel,
                 visit=self._canvas.visit,
                 remove=self._remove,
                 step=step,
@@ -284,6 +284,10 @@ class FlowEditor:
                 prefer_result=self._prefer_result,
             )
             self._panel = panel
+
+    def _close_panel(self) -> None:
+        self._canvas.select([])
+        self._bench.close_sheet()
 
     def _context(self, node_id: str) -> FormContext:
         def save(name: str, value: Json) -> None:
@@ -323,10 +327,12 @@ class FlowEditor:
     # -- testing
 
     def _toggle_drawer(self) -> None:
+        self._bench.close_sheet()
         self._drawer_box.set_visibility(not self._drawer_box.visible)
 
     async def _run_test(self) -> None:
         self._drawer_box.set_visibility(True)
+        self._bench.close_sheet()
         await self._drawer.run()
 
     def _follow(self, run_id: int) -> None:

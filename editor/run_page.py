@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nicegui import run, ui
@@ -159,7 +160,7 @@ class RunPage:
                 with box("fe-panel-sub"):
                     ui.label(node_type.title if node_type else node["type"])
                     ui.label(str(self._selected)).classes("fe-id")
-            icon_button("close", "Close", lambda: self._canvas.select([]), is_small=True)
+            icon_button("close", "Close", self._close, is_small=True)
         with box("fe-panel-body"):
             if step is None:
                 ui.label("This node did not take part in the run.").classes("pw-muted")
@@ -205,6 +206,10 @@ class RunPage:
         with self._client:
             self._draw_side()
 
+    def _close(self) -> None:
+        self._canvas.select([])
+        self._bench.close_sheet()
+
     def _mark(self) -> None:
         for node_id, line in self._lines.items():
             line.props["aria-current"] = "true" if node_id == self._selected else "false"
@@ -244,6 +249,4 @@ class RunPage:
 
 
 def _json(value: Json) -> str:
-    import json
-
     return json.dumps(value, ensure_ascii=False, indent=2)

@@ -52,6 +52,10 @@ class Workbench:
         """Open the right panel."""
         self.right.classes(remove="fe-right--hidden", add="fe-right--open")
 
+    def close_sheet(self) -> None:
+        """On a phone, where the right panel lies over the canvas, put it away."""
+        self.right.classes(remove="fe-right--open")
+
     def hide_right(self) -> None:
         """Close the right panel."""
         self.right.classes(add="fe-right--hidden", remove="fe-right--open")

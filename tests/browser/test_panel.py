@@ -1,0 +1,166 @@
+"""The panels around the canvas: generated forms, problems, tests, and pages at the width of a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.flow_page import FlowPage, Server, until
+
+Make = Callable[..., str]
+
+
+def test_typed_fields_are_saved_as_their_type_or_as_an_expression(page: Page, server: Server, make_flow: Make) -> None:
+    flow = FlowPage(page, make_flow({"find_rows": "find_rows"}), server.flows)
+    flow.node("find_rows").click()
+    flow.panel_shows("Find rows")
+
+    flow.fill("Limit", "5")
+    until(lambda: flow.nodes["find_rows"]["params"].get("limit") == 5)
+    page.get_by_role("button", name="Limit: expression").click()
+    flow.fill("Limit", "$param.count")
+    until(lambda: flow.nodes["find_rows"]["params"].get("limit") == "{{ $param.count }}")
+    page.get_by_role("button", name="Limit: expression").click()
+    flow.fill("Limit", "7")
+    until(lambda: flow.nodes["find_rows"]["params"].get("limit") == 7)
+
+
+def test_rows_of_names_and_values_keep_their_types(page: Page, server: Server, make_flow: Make) -> None:
+    flow = FlowPage(page, make_flow({"set_fields": "set_fields"}), server.flows)
+    flow.node("set_fields").click()
+    flow.panel_shows("Set fields")
+
+    for index, (name, value) in enumerate((("total", "120"), ("note", "hello {{ $param.x }}")), 1):
+        page.get_by_text("Add a field").click()
+        page.get_by_label(f"Fields: name {index}").fill(name)
+        page.get_by_label(f"Fields: value {index}").fill(value)
+
+    wanted = {"total": 120, "note": "hello {{ $param.x }}"}
+    until(lambda: flow.nodes["set_fields"]["params"].get("fields") == wanted)
+
+
+def test_a_case_of_a_switch_is_a_port_at_once(page: Page, server: Server, make_flow: Make) -> None:
+    flow = FlowPage(page, make_flow({"switch": "switch"}), server.flows)
+    flow.node("switch").click()
+    flow.panel_shows("Switch")
+
+    page.get_by_text("Add an entry").click()
+    page.get_by_label("Cases: entry 1").fill("paid")
+
+    expect(flow.node("switch").locator(".fc-port")).to_have_count(2)
+    expect(flow.handle("switch", "paid")).to_be_attached()
+    expect(flow.handle("switch", "default")).to_be_attached()
+
+
+def test_an_error_port_appears_when_the_node_is_set_so(page: Page, server: Server, make_flow: Make) -> None:
+    flow = FlowPage(page, make_flow({"send_email": "send_email"}), server.flows)
+    flow.node("send_email").click()
+    flow.panel_shows("Send email")
+
+    page.get_by_text("When it fails").click()
+    page.get_by_label("After the last attempt").click()
+    page.get_by_role("option", name="Go on at an Error port").click()
+
+    expect(flow.handle("send_email", "error")).to_be_attached()
+    until(lambda: flow.nodes["send_email"]["on_error"] == "port")
+
+
+def test_connections_can_be_made_in_the_panel(page: Page, server: Server, make_flow: Make) -> None:
+    flow = FlowPage(page, make_flow({"manual": "manual", "mail": "send_email"}), server.flows)
+    flow.node("manual").click()
+    flow.panel_shows("Manual start")
+
+    field = page.get_by_label("Connect Next to")
+    field.click()
+    page.get_by_role("option", name="Mail").click()
+
+    flow.has(2, 1)
+    assert flow.edges == {"manual out mail"}
+
+
+def test_a_problem_of_the_flow_leads_to_its_node(page: Page, server: Server, make_flow: Make) -> None:
+    flow = FlowPage(page, make_flow({"manual": "manual", "mail": "send_email"}, ["manual out mail"]), server.flows)
+
+    expect(flow.node("mail").locator(".fc-problem")).to_be_visible()
+    page.locator(".fe-problem-item").first.click()
+
+    flow.panel_shows("Mail")
+    assert flow.selected == {"mail"}
+
+
+def test_publishing_a_flow_with_problems_says_what_is_wrong(page: Page, server: Server, make_flow: Make) -> None:
+    flow = FlowPage(page, make_flow({"manual": "manual", "mail": "send_email"}, ["manual out mail"]), server.flows)
+
+    page.get_by_role("button", name="Publish", exact=True).click()
+
+    expect(page.locator(".q-notification")).to_contain_text("empty")
+    expect(page.locator(".fe-state")).to_have_text("Draft")
+    flow.panel_shows("Mail")
+
+
+def test_a_failed_step_shows_its_message_on_the_canvas(page: Page, server: Server, make_flow: Make) -> None:
+    nodes = {"manual": "manual", "stop": "stop_with_error", "after": "set_fields"}
+    stop, after = {"message": "No customer"}, {"fields": {"a": 1}}
+    flow = FlowPage(page, make_flow(nodes, ["manual out stop", "manual out after"], stop=stop, after=after), server.flows)
+
+    page.keyboard.press("Control+Enter")
+
+    expect(flow.node("stop").locator('.fc-badge[data-state="failed"]')).to_be_visible()
+    expect(flow.node("stop").locator(".fc-message")).to_contain_text("No customer")
+    expect(page.locator(".ft-step--failed .fs-error")).to_contain_text("No customer")
+
+
+def test_a_payload_can_be_kept_as_a_sample(page: Page, server: Server, make_flow: Make) -> None:
+    flow = FlowPage(page, make_flow({"event": "event"}), server.flows)
+    page.get_by_role("button", name="Test", exact=True).click()
+
+    editor = page.locator(".ft-payload .cm-content")
+    editor.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text('{"total": 7}')
+    page.get_by_role("button", name="Save as a sample of this flow").click()
+    name = page.get_by_role("dialog").get_by_label("Name")
+    name.fill("seven")
+    name.press("Enter")
+
+    until(lambda: flow.draft["samples"] == [{"name": "seven", "trigger": "event", "payload": {"total": 7}}])
+
+
+def test_markup_in_names_and_results_stays_text(page: Page, server: Server, make_flow: Make) -> None:
+    markup = "<img src=x onerror=alert(1)>"
+    flow_id = make_flow({"manual": "manual", "fields": "set_fields"}, ["manual out fields"], fields={"fields": {"a": markup}})
+    server.flows.edit(flow_id, [{"op": "patch_node", "id": "fields", "set": {"name": markup}}])
+    flow = FlowPage(page, flow_id, server.flows)
+
+    expect(flow.node("fields").locator(".fc-title")).to_have_text(markup)
+    page.keyboard.press("Control+Enter")
+    expect(flow.node("fields").locator('.fc-badge[data-state="succeeded"]')).to_be_visible()
+    flow.node("fields").click()
+    expect(page.locator(".fe-right .fs-pre").first).to_contain_text(markup)
+    assert page.locator("img[src=x]").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_can_look_at_a_flow(browser: Browser, server: Server, make_flow: Make, scheme: str) -> None:
+    flow_id = make_flow({"manual": "manual", "check": "condition", "mail": "send_email"}, ["manual out check"])
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844},
+        has_touch=True,
+        is_mobile=True,
+        color_scheme=scheme,  # type: ignore[arg-type]
+        reduced_motion="reduce",
+        base_url=server.url,
+    )
+    page = context.new_page()
+    page.goto(f"/flows/{flow_id}")
+    page.locator('.fc[aria-label^="Flow with 3"]').wait_for()
+
+    page.locator('.vue-flow__node[data-id="manual"]').tap()
+    expect(page.locator(".fe-right")).to_be_visible()
+    page.locator(".fe-right").get_by_role("button", name="Close").tap()
+    expect(page.locator(".fe-right")).to_be_hidden()
+
+    assert page.evaluate("() => document.documentElement.scrollWidth") == 390
+    context.close()
