@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 RUNS_AT_ONCE = 2_000  # held in memory; more wait as rows
 CLAIM_AT_ONCE = 200
 TICK_S = 1.0  # the longest time between two looks at the clock
+log = logging.getLogger("pulsewire.dispatcher")
 
 
 class InProcess:
@@ -99,5 +101,11 @@ class InProcess:
             self._claiming.update(batch)
             try:
                 await self._claim(batch)
+            except Exception as error:  # they stay in the queue
+                log.error("taking up runs failed with %s", type(error).__name__)
+                self._claiming.difference_update(batch)
+                self._queue.extend(batch)
+                self._queued.update(batch)
+                await asyncio.sleep(TICK_S)
             finally:
                 self._claiming.difference_update(batch)

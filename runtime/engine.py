@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -68,6 +69,11 @@ class Engine:
         self._waiters: dict[int, list[asyncio.Future[None]]] = {}
         self._background: list[asyncio.Task[None]] = []
         self._is_ready = False
+
+    @property
+    def broken(self) -> asyncio.Event:
+        """Set when the database can no longer be written: nothing helps but a restart."""
+        return self._journal.broken
 
     async def start(self) -> None:
         """Open the journal and begin with the runs that are open; returns when new ones can be accepted."""
@@ -192,7 +198,7 @@ class Engine:
 
     async def status(self) -> EngineStatus:
         return EngineStatus(
-            ready=self._is_ready,
+            ready=self._is_ready and not self.broken.is_set(),
             open_runs=self._dispatcher.open_runs,
             workers=1,
             storage_full=self._journal.is_full,
@@ -222,7 +228,9 @@ class Engine:
         except Exception as error:  # nothing may leave a run open that nobody works on
             log.error("run %d stopped with %s", state.id, type(error).__name__)
             message = f"Something unexpected happened in the engine. The log has more under run {state.id}."
-            ended = await self._executor.refuse(state, NodeError(message, code="engine.crashed"))
+            ended = None
+            with contextlib.suppress(StorageError):  # then the journal is broken, and a restart takes it up
+                ended = await self._executor.refuse(state, NodeError(message, code="engine.crashed"))
         if ended is not None and ended.wake_us is not None:
             self._dispatcher.wake_at(ended.wake_us, state.id)
         elif ended is not None and ended.status not in OPEN:

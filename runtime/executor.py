@@ -360,9 +360,8 @@ class _Execution:
 
     def _fail(self, node: PlanNode, attempt: int, started: int, error: NodeError, text: str | None) -> None:
         now = self._shared.now_us()
-        shape: dict[str, Any] = {"message": error.message, "code": error.code, "step": node.id}
-        if error.param is not None:
-            shape["param"] = error.param
+        told: dict[str, Any] = {"message": error.message, "code": error.code, "step": node.id}
+        shape = told if error.param is None else told | {"param": error.param}
         row = self._row(node, attempt, "failed", started=started, input=text, ended=now)
         is_retried = isinstance(error, TemporaryError) and node.retry is not None and attempt < node.retry.attempts
         if is_retried and self._error is None:
@@ -374,7 +373,7 @@ class _Execution:
                 self._state.epoch, row._replace(status="waiting", error=_json(waiting), ended_at=None)
             )
             return
-        port, output = {"continue": ("out", None), "port": ("error", shape)}.get(node.on_error, (None, None))
+        port, output = {"continue": ("out", None), "port": ("error", told)}.get(node.on_error, (None, None))
         row = row._replace(error=_json(shape), port=port, output=_json(output) if output else None)
         self._journal.put_soon(self._state.epoch, row)
         if port is None:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from runtime.engine_api import Accepted, EngineStatus, TestRequest
 from runtime.errors import Invalid, Problem, RuntimeFault, Unavailable
 from runtime.frames import Frames, socket_path
-from runtime.outbox import NewEvent, seed
+from runtime.outbox import NewEvent
 
 RECONNECT_S = 0.1
 CALL_S = 30  # an engine that has not answered by then is not there
@@ -34,16 +35,15 @@ class EngineLink:
         self._connecting: asyncio.Task[Frames] | None = None
         self._numbers = itertools.count(1)
         self._calls: dict[int, asyncio.Future[Any]] = {}
-        self._batch: list[tuple[list[dict[str, Any]], asyncio.Future[Any]]] = []
+        self._batch: list[tuple[orjson.Fragment, asyncio.Future[Any]]] = []
         self._senders: set[asyncio.Task[None]] = set()
 
     async def accept(self, events: Sequence[NewEvent]) -> list[Accepted]:
-        for event in events:
-            seed(event)  # a payload that is no JSON is refused here, before it spoils the others' message
+        group = orjson.Fragment(_encoded(events))
         future = asyncio.get_running_loop().create_future()
         if not self._batch:
             asyncio.get_running_loop().call_soon(self._send_batch)
-        self._batch.append(([asdict(event) for event in events], future))
+        self._batch.append((group, future))
         answer = await future
         return [Accepted(*each) for each in answer]
 
@@ -76,10 +76,10 @@ class EngineLink:
         self._senders.add(sender)
         sender.add_done_callback(self._senders.discard)
 
-    async def _accept_batch(self, batch: list[tuple[list[dict[str, Any]], asyncio.Future[Any]]]) -> None:
+    async def _accept_batch(self, batch: list[tuple[orjson.Fragment, asyncio.Future[Any]]]) -> None:
         try:
             answers = await self._call("accept", [group for group, _future in batch])
-        except (RuntimeFault, asyncio.CancelledError) as error:
+        except (Exception, asyncio.CancelledError) as error:
             fault = error if isinstance(error, RuntimeFault) else _down()
             for _group, future in batch:
                 if not future.done():
@@ -139,6 +139,14 @@ class EngineLink:
         for future in self._calls.values():
             if not future.done():
                 future.set_exception(_down())
+
+
+def _encoded(events: Sequence[NewEvent]) -> bytes:
+    """Return the events as JSON; what is none is refused here, before it spoils the others' message."""
+    try:
+        return orjson.dumps(events)
+    except TypeError as error:
+        raise Invalid(Problem("event.payload_invalid", "The event holds something that is not JSON.")) from error
 
 
 def _down() -> Unavailable:

@@ -48,12 +48,17 @@ class Subscriber(NamedTuple):
 def seed(event: NewEvent) -> EventSeed:
     """Return *event* as it is stored, with an id of its own unless the sender chose one.
 
-    Raises Invalid for a payload that is no JSON object.
+    Raises Invalid for a payload that is no JSON object and for a name that is no text.
     """
     try:
         text = orjson.dumps(event.payload).decode()
     except (TypeError, ValueError) as error:
         raise Invalid(Problem("event.payload_invalid", "The payload is not a JSON object.")) from error
+    try:
+        f"{event.name}{event.id}".encode()
+    except UnicodeEncodeError as error:
+        message = "The event's name or id holds characters that cannot be stored."
+        raise Invalid(Problem("event.name_invalid", message)) from error
     event_id = event.id or str(uuid4())
     digest = _digest(event) if event.id else None
     root = event.root_id or event_id

@@ -13,8 +13,13 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
+from pydantic import ValidationError
+
+from backend.errors import BackendError
 from runtime.engine import Engine
 from runtime.link_server import LinkServer
 from runtime.settings import Settings
@@ -32,8 +37,8 @@ def main() -> int:
     """Run the engine until a signal; return the exit status."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     log.setLevel(logging.INFO)
-    settings = Settings()
     try:
+        settings = Settings()
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         database = Database(settings.url)
         lock = _lock(database.path)
@@ -41,18 +46,22 @@ def main() -> int:
             log.error("another Pulsewire engine works on %s; stop it first", database.path)
             return REFUSED
         database.migrate()
-    except (StorageError, OSError) as error:
+        engine = Engine(database, settings)
+    except ValidationError as error:
+        names = ", ".join(f"PULSEWIRE_{fault['loc'][0]}".upper() for fault in error.errors() if fault["loc"])
+        log.error("the engine cannot start: %s has a value that does not fit", names)
+        return REFUSED
+    except (StorageError, BackendError, OSError) as error:
         log.error("the engine cannot start: %s", error)
         return REFUSED
     try:
-        _run(_serve(Engine(database, settings), settings))
+        return _run(_serve(engine, settings))
     finally:
         database.dispose()
         os.close(lock)
-    return 0
 
 
-async def _serve(engine: Engine, settings: Settings) -> None:
+async def _serve(engine: Engine, settings: Settings) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -71,19 +80,22 @@ async def _serve(engine: Engine, settings: Settings) -> None:
     gc.freeze()
     gc.set_threshold(GC_OBJECTS, 20, 50)
     log.info("the engine is ready")
-    await stop.wait()
+    ends = [asyncio.create_task(stop.wait()), asyncio.create_task(engine.broken.wait())]
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    if engine.broken.is_set():
+        return 1  # started again, the engine takes up what is in the database
+    ends[1].cancel()
     await engine.stop(GRACE_S)
     await link.stop()
+    return 0
 
 
-def _run(main: object) -> None:
-    assert asyncio.iscoroutine(main)
+def _run(main: Coroutine[Any, Any, int]) -> int:
     if sys.platform == "win32":
-        asyncio.run(main)
-    else:
-        import uvloop
+        return asyncio.run(main)
+    import uvloop
 
-        uvloop.run(main)
+    return uvloop.run(main)
 
 
 def _lock(database: Path) -> int | None:

@@ -18,6 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from storage.database import Database
@@ -83,13 +84,19 @@ class SqliteJournal:
         self._pending = 0
         self._data_version = -1
         self.is_full = False
+        self.broken = asyncio.Event()  # the database can no longer be written
 
     async def start(self) -> None:
         """Open the connection and begin to write."""
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._write_forever, name="journal", daemon=True)
         self._thread.start()
-        await self.barrier()
+        is_open, is_broken = asyncio.create_task(self.barrier()), asyncio.create_task(self.broken.wait())
+        await asyncio.wait([is_open, is_broken], return_when=asyncio.FIRST_COMPLETED)
+        is_broken.cancel()
+        if self.broken.is_set():
+            is_open.cancel()
+            raise StorageError("The database cannot be opened for writing.")
 
     async def stop(self) -> None:
         """Write what is queued and close; while the disk is full, what cannot be written is left to recovery."""
@@ -152,7 +159,10 @@ class SqliteJournal:
 
     def _add(self, kind: _Kind, body: Any, run: int = 0, epoch: int = 0) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._enqueue(_Entry(kind, body, future, run, epoch))
+        if self.broken.is_set():
+            future.set_exception(StorageError("The database can no longer be written."))
+        else:
+            self._enqueue(_Entry(kind, body, future, run, epoch))
         return future
 
     def _enqueue(self, entry: _Entry) -> None:
@@ -179,6 +189,13 @@ class SqliteJournal:
     # on the writer's thread
 
     def _write_forever(self) -> None:
+        try:
+            self._write_until_closed()
+        except Exception as error:
+            log.critical("the database can no longer be written: %s", type(error).__name__)
+            self._loop.call_soon_threadsafe(self.broken.set)
+
+    def _write_until_closed(self) -> None:
         with self._database.writer.connect() as connection:
             raw = connection.connection.driver_connection
             assert isinstance(raw, sqlite3.Connection)
@@ -220,6 +237,8 @@ class SqliteJournal:
             for entry in refused:
                 entry.error = error
             return refused, [entry for entry in batch if entry.kind is not _Kind.ACCEPT]
+        except (StorageError, sqlite3.OperationalError, OperationalError):
+            raise  # the file, not an entry
         except Exception as error:
             if len(batch) == 1:
                 batch[0].error = error
