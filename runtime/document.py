@@ -180,7 +180,7 @@ def dump(document: Document) -> dict[str, Json]:
 
 
 def dump_node(node: Node) -> dict[str, Json]:
-    """Return one node as JSON values; settings that have their default are left out."""
+    """Return one node as JSON values; settings that nobody wrote are left out."""
     shape: dict[str, Json] = {
         "id": node.id,
         "type": node.type,
@@ -190,7 +190,7 @@ def dump_node(node: Node) -> dict[str, Json]:
     if node.retry is not None:
         retry = node.retry
         shape["retry"] = {"attempts": retry.attempts, "delay_s": retry.delay_s, "backoff": retry.backoff}
-    if node.on_error != "stop":
+    if "on_error" in node.model_fields_set:  # also when it is the default: what was imported is what is exported
         shape["on_error"] = node.on_error
     return shape
 

@@ -58,6 +58,16 @@ def test_a_flow_is_read_and_written_without_a_change() -> None:
     assert document.parse(json.loads(document.dumps(parsed)))[0] == parsed
 
 
+def test_a_default_that_was_written_down_is_kept() -> None:
+    written = deepcopy(FLOW)
+    written["nodes"][0]["on_error"] = "stop"
+
+    found, _ = document.parse(written)
+
+    assert found is not None
+    assert document.dump(found) == written
+
+
 def test_networkx_opens_an_exported_flow() -> None:
     parsed, _ = document.parse(flow())
     assert parsed is not None
