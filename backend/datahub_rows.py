@@ -58,7 +58,10 @@ class RowSet:
         keys = sa.select(number).where(clause).order_by(*order).limit(limit).offset(offset)
         if where or search:  # one pass finds and counts what matches
             found = connection.execute(keys.add_columns(sa.func.count().over())).all()
-            total: int = found[0][1] if found else connection.execute(self._counted(clause)).scalar_one()
+            if found or (offset == 0 and limit > 0):
+                total: int = found[0][1] if found else 0
+            else:
+                total = connection.execute(self._counted(clause)).scalar_one()
             wanted = sa.select(*self.shown).where(number.in_([key for key, _ in found])).order_by(*order)
         else:  # only keys are sorted and skipped; whole rows are read for the page alone
             total = connection.execute(self._counted(clause)).scalar_one()

@@ -460,6 +460,8 @@ def test_page_beyond_the_end_is_empty(datahub: Datahub, table: str) -> None:
     assert datahub.rows(table, offset=2**63 - 1).rows == []
     assert datahub.rows(table, limit=0).rows == []
     assert datahub.rows(table, limit=0).total == 4
+    assert datahub.rows(table, limit=0, filter={"integer": 1}).total == 1
+    assert datahub.rows(table, offset=9, filter={"integer": 1}).total == 1
 
 
 def test_sorting_a_large_table_makes_an_index_for_the_next_time(
