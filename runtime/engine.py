@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -46,6 +47,10 @@ def _utcnow() -> datetime:
     return datetime.now(UTC)
 
 
+def _wall_us() -> int:
+    return time.time_ns() // 1000
+
+
 class Engine:
     """One for a database. Start it in the event loop that will call it."""
 
@@ -61,6 +66,7 @@ class Engine:
         self._database = database
         self._settings = settings
         self._clock = clock
+        self._now_us = _wall_us if clock is _utcnow else lambda: to_us(clock())
         self._plans = Plans(database, spec.load() if types is None else types)
         self._platform = platform or build_platform(database, settings)
         self._journal = SqliteJournal(database, outbox.Subscriptions(), self._now_us, queue_limit=limits.QUEUE_RUNS)
@@ -85,7 +91,7 @@ class Engine:
             self._platform,
             environment=self._settings.environment,
             installation=installation,
-            clock=self._clock,
+            now_us=self._now_us,
             emitted=self._dispatcher.submit,
         )
         await self._recover()
@@ -280,9 +286,6 @@ class Engine:
         with self._database.read() as session:
             status = session.exec(select(RunRow.status).where(RunRow.id == run_id)).first()
         return status not in OPEN
-
-    def _now_us(self) -> int:
-        return to_us(self._clock())
 
 
 def _installation(session: Session) -> str:

@@ -54,14 +54,14 @@ class Executor:
         *,
         environment: Mapping[str, str],
         installation: str,
-        clock: Callable[[], datetime],
+        now_us: Callable[[], int],
         emitted: Callable[[list[int]], None],
     ) -> None:
         self.journal = journal
         self.platform = platform
         self.environment = environment
         self.installation = installation
-        self.clock = clock
+        self.now_us = now_us
         self.emitted = emitted
         self.outside = asyncio.Semaphore(limits.STEPS_AT_ONCE)
         self.is_stopping = False  # steps under way end, none is started
@@ -90,9 +90,6 @@ class Executor:
         text = None if error is None else orjson.dumps(error).decode()
         await self.journal.finish(state.epoch, RunWrite(state.id, status, text, None, self.now_us()))
         return Ended(status)
-
-    def now_us(self) -> int:
-        return to_us(self.clock())
 
 
 class _Execution:

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from runtime import supervisor
+from runtime.supervisor import Child
+
+ROOT = Path(__file__).resolve().parents[2]
+SUPERVISE = "import sys; sys.executable = {!r}; from runtime import supervisor; sys.exit(supervisor.main())"
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("runtime.supervisor", {"sqlalchemy", "pydantic", "asyncio"}),
+        ("runtime.worker", {"nicegui", "fastapi", "starlette", "typer", "alembic"}),
+        ("runtime.link", {"aiohttp", "jinja2", "networkx"}),
+    ],
+)
+def test_a_process_imports_only_what_it_needs(module: str, heavy: set[str]) -> None:
+    program = f"import sys, {module}; print(*sorted({heavy!r} & set(sys.modules)))"
+
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == []
+
+
+@pytest.fixture
+def child(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    reading, writing = os.pipe()
+    child = Child("engine", [], reading)
+    yield child
+    os.close(reading)
+    os.close(writing)
+
+
+def test_a_child_that_keeps_dying_is_started_again_ever_later(child: Child) -> None:
+    delays = []
+    for _ in range(8):
+        while child.has_died() is None:
+            time.sleep(0.005)
+        delays.append(round(child.start_at - time.monotonic(), 1))
+        child.start()
+    child.process.wait()
+
+    assert delays == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0]
+
+
+def test_a_refusal_of_a_child_ends_everything_with_its_status(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    interpreter = tmp_path / "refuses"
+    interpreter.write_text(f"#!/bin/sh\nexit {supervisor.REFUSED}\n")
+    interpreter.chmod(0o700)
+    program = SUPERVISE.format(str(interpreter))
+
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, timeout=30, check=False)
+
+    assert done.returncode == supervisor.REFUSED
+
+
+def test_a_second_signal_does_not_wait_for_children(tmp_path: Path) -> None:
+    interpreter = tmp_path / "stubborn"
+    interpreter.write_text("#!/bin/sh\ntrap '' TERM\necho up\nwhile true; do sleep 0.1; done\n")
+    interpreter.chmod(0o700)
+    program = SUPERVISE.format(str(interpreter))
+
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline(), process.stdout.readline()] == [b"up\n", b"up\n"]
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        was_waiting = process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        process.wait(10)
+
+    assert was_waiting
