@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
-
-import networkx
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nodes.spec import ERROR, NodeType, Port
 from runtime.document import Document, Node, OnError, Retry
 from runtime.errors import Invalid, Problem
 from runtime.expressions import Value, compile_value
+
+if TYPE_CHECKING:
+    import networkx
 
 Json: TypeAlias = Any
 
@@ -72,6 +73,8 @@ class FlowPlan:
 
 def build(document: Document) -> networkx.MultiDiGraph[str]:
     """Return the flow as a networkx graph, the same that ``networkx.node_link_graph`` makes of an export."""
+    import networkx  # here because it takes longer to load than the rest of the runtime
+
     graph: networkx.MultiDiGraph[str] = networkx.MultiDiGraph()
     graph.graph.update(id=document.id, name=document.name, description=document.graph.description)
     for node in document.nodes:
@@ -137,6 +140,8 @@ def plan(document: Document, types: Mapping[str, NodeType]) -> FlowPlan:
 
     Raises Invalid when a node type is unknown, an expression cannot be compiled or the graph has a cycle.
     """
+    import networkx
+
     unknown = [node for node in document.nodes if node.type not in types]
     if unknown:
         raise Invalid(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, TypeAlias
-
-import networkx
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runtime.document import Document, dump
 from runtime.graph import closing_edges
+
+if TYPE_CHECKING:
+    import networkx
 
 COLUMN = 280  # px from one column to the next
 GRID = 20  # px
@@ -46,6 +47,8 @@ def arrange(
 
 def _ordered_graph(ids: list[str], edges: list[tuple[str, str, str]], ports_of: PortsOf | None) -> _Graph:
     """Return the graph with a ``rank`` from 0 to 1 on every edge: how far down its port is."""
+    import networkx  # here because it takes long to load
+
     used: dict[str, list[str]] = {}
     for source, _target, port in edges:
         if port not in used.setdefault(source, []):
@@ -67,6 +70,8 @@ def _usual_rank(port: str) -> int:
 
 
 def _parts(graph: _Graph, ids: list[str]) -> list[list[str]]:
+    import networkx
+
     position = {node_id: index for index, node_id in enumerate(ids)}
     parts = [sorted(part, key=position.__getitem__) for part in networkx.weakly_connected_components(graph)]
     return sorted(parts, key=lambda part: (len(part) == 1, position[part[0]]))  # lone nodes go below
@@ -91,6 +96,8 @@ def _arrange_part(graph: _Graph, part: list[str], size_of: SizeOf, top: int, pla
 
 def _columns(graph: _Graph, part: list[str]) -> list[list[str]]:
     """Return the nodes by their longest way from a start; a start stands just before its first child."""
+    import networkx
+
     position = {node_id: index for index, node_id in enumerate(part)}
     depth = {
         node_id: number for number, layer in enumerate(networkx.topological_generations(graph)) for node_id in layer

@@ -8,7 +8,6 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-import networkx
 from sqlmodel import Session, col, select
 
 from nodes.spec import NodeType
@@ -198,6 +197,8 @@ def _order(document: dict[str, Any] | None) -> list[str]:
     parsed = parse(document)[0] if document else None
     if parsed is None:
         return []
+    import networkx
+
     graph = build(parsed)
     return list(networkx.topological_sort(graph)) if networkx.is_directed_acyclic_graph(graph) else list(graph)
 

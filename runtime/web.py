@@ -8,6 +8,8 @@ import logging
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import uvicorn
@@ -33,12 +35,14 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._app = app
         self._announcing: asyncio.Task[None] | None = None
+        self._loading: asyncio.Task[ModuleType] | None = None
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
         await super().startup(sockets)
         gc.collect()
         gc.freeze()  # what is loaded now stays; no need to look at it again
         self._announcing = asyncio.create_task(self._announce())
+        self._loading = asyncio.create_task(asyncio.to_thread(import_module, "networkx"))  # the first flow needs it
 
     async def _announce(self) -> None:
         with suppress(TimeoutError):
