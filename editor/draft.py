@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio import to_thread
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import uuid4
-
-from nicegui import run
 
 from editor.widgets import Refused
 from runtime.errors import NotFound, Problem
@@ -77,14 +76,21 @@ class Draft:
     async def act(self, action: Callable[[str], object]) -> bool:
         """Call *action* with the flow's id in a thread and read the flow again; the refusal is raised."""
         async with self._order:
-            await run.io_bound(action, self.flow_id)
+            await to_thread(action, self.flow_id)
             await self._read()
         return True
+
+    async def settled(self) -> None:
+        """Wait until every edit that was begun is answered."""
+        await asyncio.sleep(0)  # an edit in a task of its own gets into the queue
+        while self.in_flight:
+            async with self._order:
+                pass
 
     async def look(self) -> None:
         """Read the draft again if another process changed it."""
         try:
-            revision = await run.io_bound(self._flows.revision, self.flow_id)
+            revision = await to_thread(self._flows.revision, self.flow_id)
         except NotFound:
             self.on_gone()
             return
@@ -101,25 +107,24 @@ class Draft:
         try:
             async with self._order:
                 try:
-                    result = await run.io_bound(call)
+                    result = await to_thread(call)
                 finally:
                     self.in_flight -= 1
                 await self._read()
         except Refused as refusal:
             self.on_refused(list(getattr(refusal, "problems", [])) or [Problem("edit.refused", str(refusal))])
             return
-        if result is not None and result.refused:
+        if result.refused:
             self.on_refused([problem for _operation, problem in result.refused])
 
     async def _read(self) -> None:
         try:
-            found = await run.io_bound(self._load)
+            found = await to_thread(self._load)
         except NotFound:
             self.on_gone()
             return
-        if found is not None:
-            self.view, (self.can_undo, self.can_redo) = found
-            self.on_change()
+        self.view, (self.can_undo, self.can_redo) = found
+        self.on_change()
 
     def _load(self) -> tuple[FlowView, tuple[bool, bool]]:
         return self._flows.get(self.flow_id), self._flows.history_state(self.flow_id)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
+from asyncio import to_thread
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from nicegui import background_tasks, run, ui
-from nicegui.element import Element
+from nicegui import background_tasks, ui
 
-from editor import theme, words
+from editor import theme
 from editor.canvas import FlowCanvas
 from editor.catalog import card_size, picture, ports_of
 from editor.draft import Draft
@@ -64,8 +63,8 @@ def register(app: App) -> None:
         theme.dress()
         flows = app.service.flows
         try:
-            view = await run.io_bound(flows.get, flow_id)
-            history = await run.io_bound(flows.history_state, flow_id)
+            view = await to_thread(flows.get, flow_id)
+            history = await to_thread(flows.history_state, flow_id)
         except NotFound:
             not_found("This flow does not exist", "It may have been deleted.", "/", "All flows")
             return
@@ -86,6 +85,7 @@ class FlowEditor:
         self._selection: list[str] = []
         self._run: RunView | None = None
         self._is_result_wanted = False
+        self._titled: str | None = None
         self._tables: dict[str, dict[str, str]] = {}
         self._code = CodeTheme()
         self._client = ui.context.client
@@ -116,9 +116,10 @@ class FlowEditor:
                         self._service,
                         self._draft,
                         self._types,
+                        begin=self._save_all,
                         follow=self._follow,
                         visit=self._canvas.visit,
-                        hide=lambda: self._drawer_box.set_visibility(False),
+                        hide=self._hide_drawer,
                         dress_code=self._code.dress,
                     )
                 self._drawer_box.set_visibility(False)
@@ -202,7 +203,9 @@ class FlowEditor:
         places = arrange(
             self._draft.document,
             lambda node_id: card_size(nodes[node_id], self._types.get(nodes[node_id]["type"])),
-            ports_of=lambda node_id: [p.name for p in ports_of(nodes[node_id], self._types.get(nodes[node_id]["type"]))],
+            ports_of=lambda node_id: [
+                p.name for p in ports_of(nodes[node_id], self._types.get(nodes[node_id]["type"]))
+            ],
         )
         await self._draft.edit([{"op": "move", "at": places}])
         self._canvas.show(self._picture(), is_fitting=True)
@@ -228,7 +231,9 @@ class FlowEditor:
                 self._open_panel()  # it is gone, or it was selected before it was saved
             elif self._panel is not None:
                 self._panel.update()
-            ui.page_title(f"{view.name} · Pulsewire")
+            if view.name != self._titled:
+                self._titled = view.name
+                ui.page_title(f"{view.name} · Pulsewire")
         self._canvas.set_busy(self._draft.in_flight > 0)
         if self._selection:
             chosen = set(self._selection)
@@ -243,7 +248,9 @@ class FlowEditor:
         is_live = view.published_version is not None
         self._unpublish.set_visibility(is_live)
         self._publish.set_enabled(not (view.state == "published" and not view.has_unpublished_changes))
-        self._publish.set_text("Published" if view.state == "published" and not view.has_unpublished_changes else "Publish")
+        self._publish.set_text(
+            "Published" if view.state == "published" and not view.has_unpublished_changes else "Publish"
+        )
 
     def _refused(self, problems: list[Problem]) -> None:
         with self._client:
@@ -267,7 +274,9 @@ class FlowEditor:
         node = self._draft.node(self._selected)
         with self._client, self._side:
             if node is None:
-                self._panel = FlowPanel(self._draft, self._types, visit=self._canvas.visit, close=self._bench.hide_right)
+                self._panel = FlowPanel(
+                    self._draft, self._types, visit=self._canvas.visit, close=self._bench.hide_right
+                )
                 return
             step = next((s for s in self._run.steps if s.node == node["id"]), None) if self._run else None
             panel = NodePanel(
@@ -313,13 +322,14 @@ class FlowEditor:
     def _focus_panel(self) -> None:
         ui.run_javascript("document.querySelector('.fe-right .fe-control :is(input, textarea, .cm-content)')?.focus()")
 
-    async def _remove(self, node_id: str) -> None:
+    def _remove(self, node_id: str) -> None:
         edges = [edge for edge in self._draft.document["edges"] if node_id in (edge["source"], edge["target"])]
-        await self._draft.edit([*({"op": "del_edge", "edge": edge} for edge in edges), {"op": "del_node", "id": node_id}])
+        operations = [*({"op": "del_edge", "edge": edge} for edge in edges), {"op": "del_node", "id": node_id}]
+        background_tasks.create(self._draft.edit(operations), name="delete a node")
 
     async def _read_tables(self) -> None:
-        tables = await run.io_bound(self._service.tables.list)
-        self._tables = {table.name: {column.name: column.type for column in table.columns} for table in tables or ()}
+        tables = await to_thread(self._service.tables.list)
+        self._tables = {table.name: {column.name: column.type for column in table.columns} for table in tables}
 
     def _add(self, type_name: str) -> None:
         self._canvas.add(type_name)
@@ -330,10 +340,19 @@ class FlowEditor:
         self._bench.close_sheet()
         self._drawer_box.set_visibility(not self._drawer_box.visible)
 
+    def _hide_drawer(self) -> None:
+        self._drawer_box.set_visibility(False)
+
     async def _run_test(self) -> None:
         self._drawer_box.set_visibility(True)
         self._bench.close_sheet()
         await self._drawer.run()
+
+    async def _save_all(self) -> None:
+        """Save what was typed last, before something is done with the draft."""
+        if isinstance(self._panel, NodePanel):
+            self._panel.flush()
+        await self._draft.settled()
 
     def _follow(self, run_id: int) -> None:
         self._overlay.follow(run_id)
@@ -367,6 +386,7 @@ class FlowEditor:
             toast("Unpublished. Events start nothing; runs under way go on.")
 
     async def _act(self, action: Callable[[str], object]) -> bool:
+        await self._save_all()
         try:
             return await self._draft.act(action)
         except Refused as refusal:
@@ -377,20 +397,24 @@ class FlowEditor:
             return False
 
     async def _export(self) -> None:
-        text = await run.io_bound(self._service.flows.export, self._draft.flow_id)
-        ui.download.content(text or json.dumps(self._draft.document), f"{self._draft.flow_id}.json", "application/json")
+        await self._save_all()
+        text = await to_thread(self._service.flows.export, self._draft.flow_id)
+        ui.download.content(text, f"{self._draft.flow_id}.json", "application/json")
 
     async def _duplicate(self) -> None:
-        copy = await run.io_bound(self._service.flows.duplicate, self._draft.flow_id)
-        if copy is not None:
-            ui.navigate.to(f"/flows/{copy.id}")
+        copy = await to_thread(self._service.flows.duplicate, self._draft.flow_id)
+        ui.navigate.to(f"/flows/{copy.id}")
 
     async def _delete(self) -> None:
         view = self._draft.view
         live = " It is published: events will start nothing." if view.published_version is not None else ""
-        if await confirm(f"Delete “{view.name}”?", f"The flow and its history of changes are deleted.{live} Its runs stay.", action="Delete flow"):
+        if await confirm(
+            f"Delete “{view.name}”?",
+            f"The flow and its history of changes are deleted.{live} Its runs stay.",
+            action="Delete flow",
+        ):
             self._draft.close()
-            await run.io_bound(self._service.flows.delete, self._draft.flow_id)
+            await to_thread(self._service.flows.delete, self._draft.flow_id)
             ui.navigate.to("/")
 
 

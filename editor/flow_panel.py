@@ -42,7 +42,8 @@ class FlowPanel:
                     placeholder="What this flow is for",
                     on_change=self._describe,
                 ).props(
-                    f"outlined dense hide-bottom-space autogrow debounce=400 maxlength={DESCRIPTION_CHARS} aria-label=Description"
+                    "outlined dense hide-bottom-space autogrow debounce=400 aria-label=Description"
+                    f" maxlength={DESCRIPTION_CHARS}"
                 )
             self._place = box("fe-flow")
         self.update()

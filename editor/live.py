@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio import to_thread
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
-
-from nicegui import run
 
 from editor.canvas import FlowCanvas
 from runtime.run_views import RunView, StepView
@@ -32,7 +31,7 @@ def node_states(view: RunView) -> dict[str, dict[str, Json]]:
 def edge_states(view: RunView) -> list[dict[str, str]]:
     """Return the edges behind every step that has ended, as taken or not."""
     steps = {step.node: step for step in view.steps}
-    return [edge for edge in _edges(view, steps)]
+    return list(_edges(view, steps))
 
 
 def _edges(view: RunView, steps: dict[str, StepView]) -> Iterator[dict[str, str]]:
@@ -92,9 +91,7 @@ class Overlay:
         self._canvas.set_status(is_reset=True)
         polls = 0
         while True:
-            view = await run.io_bound(self._runs.get, run_id)
-            if view is None:
-                return
+            view = await to_thread(self._runs.get, run_id)
             new = [step for step in view.steps if step.node not in shown and step.status in DECIDED]
             if is_played and len(new) <= MOST_BEATS:
                 await self._play(view, sorted(new, key=_began))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from asyncio import to_thread
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from nicegui import run, ui
+from nicegui import ui
 
 from editor import theme, words
 from editor.canvas import FlowCanvas
@@ -33,7 +34,7 @@ def register(app: App) -> None:
     async def run_page(run_id: int) -> None:
         theme.dress()
         try:
-            view = await run.io_bound(app.service.runs.get, run_id)
+            view = await to_thread(app.service.runs.get, run_id)
         except NotFound:
             not_found("This run does not exist", "It may have been removed with old runs.", "/runs", "All runs")
             return
@@ -89,7 +90,9 @@ class RunPage:
             icon("arrow_back")
         with box("fr-title"):
             ui.label(view.flow_name or view.flow).classes("fr-name pw-clip")
-            ui.label(f"Run {view.id}" + (f" · v{view.version}" if view.version else " · test of the draft")).classes("pw-muted pw-clip")
+            ui.label(f"Run {view.id}" + (f" · v{view.version}" if view.version else " · test of the draft")).classes(
+                "pw-muted pw-clip"
+            )
         self._status = box("fr-status", "span")
         self._times = ui.label().classes("pw-muted pw-num pw-not-phone")
         if view.is_simulated:
@@ -133,7 +136,9 @@ class RunPage:
                     node_icon(self._types.get(node["type"]))
                     with box("fe-node-text"):
                         ui.label(node["name"]).classes("fe-node-title")
-                        ui.label((step.error or {}).get("message") or time_taken(step) or step.status).classes("fe-node-hint")
+                        ui.label((step.error or {}).get("message") or time_taken(step) or step.status).classes(
+                            "fe-node-hint"
+                        )
                 line.on("click", lambda node_id=step.node: self._visit(node_id))
                 self._lines[step.node] = line
             if not self._view.steps:
@@ -195,7 +200,11 @@ class RunPage:
 
     def _facts(self) -> list[tuple[str, str]]:
         view = self._view
-        facts = [("Event", view.event_name or "–"), ("Event id", view.event_id or "–"), ("Accepted", words.exact(view.created_at))]
+        facts = [
+            ("Event", view.event_name or "–"),
+            ("Event id", view.event_id or "–"),
+            ("Accepted", words.exact(view.created_at)),
+        ]
         if view.ended_at:
             facts.append(("Ended", words.exact(view.ended_at)))
         return facts
@@ -224,7 +233,9 @@ class RunPage:
         self._canvas.visit(node_id)
 
     async def _cancel_run(self) -> None:
-        if await confirm("Cancel this run?", "Steps that are done stay done; the others do not happen.", action="Cancel run"):
+        if await confirm(
+            "Cancel this run?", "Steps that are done stay done; the others do not happen.", action="Cancel run"
+        ):
             try:
                 self._show(await self._service.runs.cancel(self._view.id))
             except Refused as refusal:

@@ -181,7 +181,7 @@ class NodePanel:
             is_used = any(params.get(field.name, field.default) != field.default for field in advanced)
             with self._section("More settings", is_open=is_used):
                 self._fields += [FieldView(field, self._context, params) for field in advanced]
-        self._failure = None
+        self._failure: ui.select | None = None
         if self._type.kind != "trigger":
             with self._section(
                 "When it fails", is_open=bool(node.get("retry")) or node.get("on_error", "stop") != "stop"

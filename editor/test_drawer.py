@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from nicegui import ui
 
@@ -26,7 +26,7 @@ EXAMPLE = ""  # the sample that the trigger's type brings
 
 
 class TestDrawer:
-    """*follow* shows a started run on the canvas; *visit* goes to a node."""
+    """*begin* is awaited before each run, *follow* shows a started run on the canvas; *visit* goes to a node."""
 
     __test__ = False  # no test class, though its name begins like one
 
@@ -36,6 +36,7 @@ class TestDrawer:
         draft: Draft,
         types: Mapping[str, NodeType],
         *,
+        begin: Callable[[], Awaitable[None]],
         follow: Callable[[int], object],
         visit: Callable[[str], None],
         hide: Callable[[], None],
@@ -44,27 +45,33 @@ class TestDrawer:
         self._service = service
         self._draft = draft
         self._types = types
+        self._before_run = begin
         self._follow = follow
         self._visit = visit
         self._triggers: dict[str, str] = {}
         self._rows: dict[str, _Row] = {}
         self._run_id: int | None = None
         self._shown_payload = ""
+        self._fault: ui.label
         with box("ft-side"):
             with box("ft-head"):
                 ui.label("Test").classes("ft-title")
-                self._sample = choice({EXAMPLE: "Example"}, value=EXAMPLE, on_change=self._choose_sample).classes("ft-sample")
+                self._sample = choice({EXAMPLE: "Example"}, value=EXAMPLE, on_change=self._choose_sample).classes(
+                    "ft-sample"
+                )
                 self._sample.props["aria-label"] = "Sample payload"
                 icon_button("bookmark_add", "Save as a sample of this flow", self._save_sample, is_small=True)
             self._trigger = choice({}, on_change=self._choose_trigger).props("aria-label=Trigger")
-            self._payload = ui.codemirror("{}", language="JSON", line_wrapping=True, on_change=lambda _event: self._fault.set_visibility(False))
+            self._payload = ui.codemirror("{}", language="JSON", line_wrapping=True, on_change=self._typed)
             self._payload.classes("fe-code ft-payload").props["aria-label"] = "Payload"
             dress_code(self._payload)
             self._fault = ui.label().classes("fe-problem").props("role=alert")
             with box("ft-actions"):
                 self._real = ui.switch("Real effects").props("dense")
                 with self._real:
-                    ui.tooltip("Off: emails, requests and row changes are only shown. On: they happen.").props("delay=300")
+                    ui.tooltip("Off: emails, requests and row changes are only shown. On: they happen.").props(
+                        "delay=300"
+                    )
                 ui.space()
                 self._run = button("Run", self.run, kind="primary", icon="play_arrow")
                 self._run.props('title="Run (Ctrl+Enter)"')
@@ -124,6 +131,9 @@ class TestDrawer:
         if self._payload.value != self._shown_payload:
             self._payload.set_value(self._shown_payload)
 
+    def _typed(self) -> None:
+        self._fault.set_visibility(False)
+
     def _read(self) -> dict[str, Json] | None:
         try:
             return check_payload((self._payload.value or "").encode())
@@ -161,7 +171,7 @@ class TestDrawer:
         payload = self._read()
         if payload is None:
             return
-        effects = "real" if self._real.value else "simulate"
+        effects: Literal["simulate", "real"] = "real" if self._real.value else "simulate"
         if effects == "real" and not await confirm(
             "Run with real effects?",
             "Emails are sent, requests are made and rows are changed, as if the event had happened.",
@@ -169,6 +179,7 @@ class TestDrawer:
         ):
             return
         self._run.props("loading")
+        await self._before_run()
         try:
             run_id = await self._service.runs.start_test(
                 self._draft.flow_id, trigger=self._trigger.value, payload=payload, effects=effects
@@ -298,7 +309,9 @@ def _in_short(step: StepView, *, is_simulated: bool) -> str:
         if kind == "email":
             verb = "would send" if is_simulated else "sent"
             return f"{verb} “{step.effect.get('subject', '')}”"
-        return {"http": "request", "rows": "rows", "event": "event"}.get(str(kind), "") + (" · simulated" if is_simulated else "")
+        return {"http": "request", "rows": "rows", "event": "event"}.get(str(kind), "") + (
+            " · simulated" if is_simulated else ""
+        )
     if step.status == "skipped":
         return "skipped"
     return f"→ {step.port}" if step.port and step.port != "out" else ""

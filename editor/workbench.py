@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 from nicegui import ui
 from nicegui.element import Element
@@ -35,7 +36,7 @@ class CodeTheme:
                 editor.set_theme(self._name)
 
     @property
-    def _name(self) -> str:
+    def _name(self) -> Literal["vscodeDark", "vscodeLight"]:
         return "vscodeDark" if self._is_dark else "vscodeLight"
 
 
@@ -77,7 +78,9 @@ def workbench(*, left_title: str = "Nodes", right_title: str = "Details") -> Ite
     bench = Workbench(top, left, center, right)
     with center:
         _handle("fe-left-toggle", "left_panel_close", "Show or hide the left panel", ".fe-left")
-        with box("fe-open-right", "button").props('type=button aria-label="Show the panel" title="Show the panel"') as opener:
+        with box("fe-open-right", "button").props(
+            'type=button aria-label="Show the panel" title="Show the panel"'
+        ) as opener:
             icon("right_panel_open")
         opener.on("click", bench.show_right)
     yield bench

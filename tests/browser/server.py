@@ -10,9 +10,9 @@ import uvicorn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from editor.app import add_pages  # noqa: E402 - the path comes first
-from runtime.app import build_app  # noqa: E402
-from runtime.settings import Settings  # noqa: E402
+from editor.app import add_pages
+from runtime.app import build_app
+from runtime.settings import Settings
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from playwright.sync_api import BrowserContext, Page, expect
 
@@ -310,7 +311,7 @@ def test_tidy_up_puts_nodes_in_the_order_of_the_flow(page: Page, server: Server,
 def test_the_first_view_is_readable_and_begins_at_the_trigger(page: Page, server: Server, make_flow: Make) -> None:
     nodes = {"manual": "manual", **{f"step{n}": "set_fields" for n in range(12)}}
     names = list(nodes)
-    flow_id = make_flow(nodes, [f"{a} out {b}" for a, b in zip(names, names[1:], strict=False)])
+    flow_id = make_flow(nodes, [f"{a} out {b}" for a, b in pairwise(names)])
 
     flow = FlowPage(page, flow_id, server.flows)
 

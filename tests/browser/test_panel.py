@@ -103,7 +103,9 @@ def test_publishing_a_flow_with_problems_says_what_is_wrong(page: Page, server: 
 def test_a_failed_step_shows_its_message_on_the_canvas(page: Page, server: Server, make_flow: Make) -> None:
     nodes = {"manual": "manual", "stop": "stop_with_error", "after": "set_fields"}
     stop, after = {"message": "No customer"}, {"fields": {"a": 1}}
-    flow = FlowPage(page, make_flow(nodes, ["manual out stop", "manual out after"], stop=stop, after=after), server.flows)
+    flow = FlowPage(
+        page, make_flow(nodes, ["manual out stop", "manual out after"], stop=stop, after=after), server.flows
+    )
 
     page.keyboard.press("Control+Enter")
 
@@ -130,7 +132,9 @@ def test_a_payload_can_be_kept_as_a_sample(page: Page, server: Server, make_flow
 
 def test_markup_in_names_and_results_stays_text(page: Page, server: Server, make_flow: Make) -> None:
     markup = "<img src=x onerror=alert(1)>"
-    flow_id = make_flow({"manual": "manual", "fields": "set_fields"}, ["manual out fields"], fields={"fields": {"a": markup}})
+    flow_id = make_flow(
+        {"manual": "manual", "fields": "set_fields"}, ["manual out fields"], fields={"fields": {"a": markup}}
+    )
     server.flows.edit(flow_id, [{"op": "patch_node", "id": "fields", "set": {"name": markup}}])
     flow = FlowPage(page, flow_id, server.flows)
 
