@@ -61,7 +61,7 @@ export default {
             </button>
           </template>
           <template v-else>
-            <div v-for="item in visible" :key="item.index" class="pw-grid-row" role="row" :aria-rowindex="item.index + 2" :aria-selected="!!item.row && selected.has(item.row.id)"
+            <div v-for="item in visible" :key="item.index" v-memo="looks(item)" class="pw-grid-row" role="row" :aria-rowindex="item.index + 2" :aria-selected="!!item.row && selected.has(item.row.id)"
                  :class="{ 'is-selected': item.row && selected.has(item.row.id), 'is-active': item.index === active.row }" :style="{ transform: 'translateY(' + item.top + 'px)', width: width + 'px' }">
               <div class="pw-grid-gutter" role="gridcell">
                 <template v-if="item.row">
@@ -126,7 +126,8 @@ export default {
     return {
       icons: ICONS, key: ++grids, known: this.columns, widths: {}, total: null, scrollTop: 0, viewHeight: 400, isNarrow: false, isLoading: false,
       active: { row: 0, col: 0 }, editing: null, selected: new Set(), lastToggled: null, faults: {}, pending: {},
-      sort: { column: null, down: false }, filters: {}, filtering: null, stamp: 0, // stamp: counts changes of the rows, which are kept outside Vue
+      sort: { column: null, down: false }, filters: {}, filtering: null, marks: 0, // counts changes of faults and pending
+      stamp: 0, // counts changes of the rows, which are kept outside Vue
     };
   },
 
@@ -214,6 +215,12 @@ export default {
 
   methods: {
     // ---- rows: asked for in blocks, one request at a time, the newest view first
+    /* What a row's looks depend on; while it is the same, Vue leaves the row alone. */
+    looks(item) {
+      const isActive = item.index === this.active.row;
+      const isEdited = this.editing?.row === item.index;
+      return [item.row, item.top, this.shown, this.marks, !!item.row && this.selected.has(item.row.id), isActive ? this.active.col : -1, isEdited ? `${this.editing.col}:${this.editing.text}` : null];
+    },
     widthOf(column) { return column.own && column.type === "uuid" ? 130 : WIDTHS[column.type] ?? 180; },
     rowAt(index) { return this.blocks.get(Math.floor(index / BLOCK))?.[index % BLOCK]; },
     loaded() { return [...this.blocks.values()].flat(); },
@@ -406,7 +413,7 @@ export default {
       else if ((event.key === "Delete" || event.key === "Backspace") && item.row) this.change(item.row, this.shown[col], null);
       else if (event.key === " " && event.shiftKey && item.row) this.toggle(item, { shiftKey: false });
       else if (event.key === " " && this.shown[col]?.type === "boolean" && item.row) this.flip(item.row, this.shown[col]);
-      else if (event.key === "Escape") this.faults = {};
+      else if (event.key === "Escape") [this.faults, this.marks] = [{}, this.marks + 1];
       else if (event.key.length === 1 && !far && !event.altKey) this.edit(row, col, event.key);
       else return;
       event.preventDefault();
@@ -434,6 +441,7 @@ export default {
       if (column.type === "boolean") return seed === undefined ? this.flip(found, column) : undefined;
       if (seed !== undefined && (column.type === "date" || column.type === "datetime")) seed = undefined;
       delete this.faults[`${found.id}:${column.name}`];
+      this.marks++;
       this.active = { row, col };
       const text = this.editText(this.valueOf(found, column), column);
       this.editing = { row, col, id: found.id, before: text, text: seed ?? text };
@@ -474,6 +482,7 @@ export default {
       const key = `${row.id}:${column.name}`;
       if (value === null && (row[column.name] ?? null) === null && !(key in this.pending)) return;
       delete this.faults[key];
+      this.marks++;
       this.pending[key] = value === "" ? null : value;
       this.$emit("edit", { seq: ++this.edits, id: row.id, column: column.name, value });
     },
@@ -481,6 +490,7 @@ export default {
       if (this.seen.has(seq)) return;
       this.seen.add(seq);
       const key = `${id}:${column}`;
+      this.marks++;
       delete this.pending[key];
       if (error) this.faults[key] = error;
       if (row) {
