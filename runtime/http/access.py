@@ -8,7 +8,6 @@ from hashlib import sha256
 from time import monotonic
 
 from backend.keys import Keys
-
 from runtime.errors import Problem, Unauthorized
 
 REMEMBERED_S = 1  # so a deleted key stops working within this time
