@@ -81,9 +81,7 @@ class ExpressionError(Exception):
     the parameters.
     """
 
-    def __init__(
-        self, code: str, message: str, position: int | None = None, path: tuple[str | int, ...] = ()
-    ) -> None:
+    def __init__(self, code: str, message: str, position: int | None = None, path: tuple[str | int, ...] = ()) -> None:
         super().__init__(message)
         self.code = code
         self.message = message

@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Coroutine
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ async def _serve(engine: Engine, settings: Settings) -> int:
     gc.freeze()
     gc.set_threshold(GC_OBJECTS, 20, 50)
     log.info("the engine is ready")
+    loop.run_in_executor(None, import_module, "networkx")  # the first run needs it
     ends = [asyncio.create_task(stop.wait()), asyncio.create_task(engine.broken.wait())]
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     if engine.broken.is_set():
