@@ -72,6 +72,7 @@ class Engine:
         self._journal = SqliteJournal(database, outbox.Subscriptions(), self._now_us, queue_limit=limits.QUEUE_RUNS)
         self._dispatcher = InProcess(self._claim, self._now_us)
         self._started_at = clock()
+        self._version = version()
         self._waiters: dict[int, list[asyncio.Future[None]]] = {}
         self._background: list[asyncio.Task[None]] = []
         self._is_ready = False
@@ -209,7 +210,7 @@ class Engine:
             workers=1,
             storage_full=self._journal.is_full,
             started_at=self._started_at.isoformat(),
-            version=version(),
+            version=self._version,
         )
 
     def _begin(self, stored: list[StoredEvent] | EventIdReused) -> list[Accepted] | Invalid:
