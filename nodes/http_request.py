@@ -108,7 +108,7 @@ def plan(params: HttpRequestParams, ctx: Context) -> Plan:
 @action(
     title="HTTP request",
     category="Communication",
-    icon="http",
+    icon="language",
     effect="send",
     plan=plan,
     summary="{method} {url}",
