@@ -20,7 +20,8 @@ from runtime.context import Platform, build_platform
 from runtime.dispatcher import InProcess
 from runtime.engine_api import Accepted, EngineApi, EngineStatus, TestRequest
 from runtime.errors import Invalid, Problem, Unavailable
-from runtime.executor import Ended, Executor
+from runtime.execution import Ended
+from runtime.executor import Executor
 from runtime.outbox import NewEvent
 from runtime.plans import Plans
 from runtime.settings import Settings

@@ -1,0 +1,69 @@
+"""Calling a node: inline, awaited, in a thread on a read connection, or in the journal's transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+from sqlmodel import Session
+
+from nodes.spec import NodeError, TemporaryError
+from runtime.context import Platform, StepContext
+from runtime.graph import PlanNode
+from runtime.steps import Outcome, Prepared, outcome, planned, unexpected
+from storage.errors import StorageError
+from storage.journal_runs import RunState
+
+
+class Calls:
+    """The calls of one run; *now* is its start, *installation* the beginning of its idempotency keys."""
+
+    def __init__(self, platform: Platform, run: RunState, now: datetime, installation: str) -> None:
+        self._platform = platform
+        self._run = run
+        self._now = now
+        self._installation = installation
+
+    def inline(self, node: PlanNode, prepared: Prepared) -> Outcome:
+        """Call a node that neither waits nor touches the platform."""
+        return _called(node, prepared, self._context(node))
+
+    async def awaited(self, node: PlanNode, prepared: Prepared) -> Outcome:
+        """Call a node that waits for the outside."""
+        assert node.type.run is not None
+        if not node.type.is_async:
+            return await asyncio.to_thread(self.inline, node, prepared)
+        return outcome(await node.type.run(prepared.params, self._context(node)))  # type: ignore[misc]
+
+    def simulated(self, node: PlanNode, prepared: Prepared) -> Outcome:
+        """Return what the node says it would do; for a thread."""
+        assert node.type.plan is not None
+        with self._platform.database.read() as session:
+            return planned(node.type.plan(prepared.params, self._context(node, session, is_read_only=True)))
+
+    def reading(self, node: PlanNode, prepared: Prepared) -> Outcome:
+        """Call a node that reads tables; for a thread."""
+        with self._platform.database.read() as session:
+            return _called(node, prepared, self._context(node, session, is_read_only=True))
+
+    def writing(self, node: PlanNode, prepared: Prepared, session: Session) -> tuple[Outcome, list[int]]:
+        """Call a node in the transaction of *session*; also return the runs that its events start."""
+        context = self._context(node, session)
+        return _called(node, prepared, context), context.emitted
+
+    def as_node_error(self, error: Exception, node: PlanNode) -> NodeError:
+        """Return what the person is told of *error*."""
+        if isinstance(error, NodeError):
+            return error
+        if isinstance(error, StorageError):
+            return TemporaryError(str(error), code="storage.unavailable")
+        return unexpected(error, self._run.id, node.type)
+
+    def _context(self, node: PlanNode, session: Session | None = None, *, is_read_only: bool = False) -> StepContext:
+        key = f"{self._installation}-{self._run.id}:{node.id}:"
+        return StepContext(self._platform, self._run, key, self._now, session, is_read_only=is_read_only)
+
+
+def _called(node: PlanNode, prepared: Prepared, context: StepContext) -> Outcome:
+    assert node.type.run is not None
+    return outcome(node.type.run(prepared.params, context))  # type: ignore[arg-type]
