@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from nicegui import app as pages
 from nicegui import run, ui
-from starlette.staticfiles import StaticFiles
 
 from editor import (
     error_pages,
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from runtime.app import App
 
 RECONNECT_S = 60
+KEPT_S = 31_536_000  # a year: the addresses of static files change with their content
 VIEWPORT = "width=device-width, initial-scale=1, viewport-fit=cover"
 PAGES = (flows_page, flow_page, runs_page, run_page, tables_page, table_page, mailbox_page, settings_page)
 
@@ -37,7 +37,7 @@ def add_pages(app: App) -> None:
     error_pages.register()
     for page in PAGES:
         page.register(app)
-    app.http.mount("/static", StaticFiles(directory=theme.STATIC), name="static")
+    pages.add_static_files("/static", theme.STATIC, max_cache_age=KEPT_S)
     ui.run_with(
         app.http,
         title="Pulsewire",

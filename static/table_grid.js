@@ -62,7 +62,7 @@ export default {
           </template>
           <template v-else>
             <div v-for="item in visible" :key="item.index" v-memo="looks(item)" class="pw-grid-row" role="row" :aria-rowindex="item.index + 2" :aria-selected="!!item.row && selected.has(item.row.id)"
-                 :class="{ 'is-selected': item.row && selected.has(item.row.id), 'is-active': item.index === active.row }" :style="{ transform: 'translateY(' + item.top + 'px)', width: width + 'px' }">
+                 :class="{ 'is-selected': item.row && selected.has(item.row.id), 'is-raised': isRaised(item) }" :style="{ transform: 'translateY(' + item.top + 'px)', width: width + 'px' }">
               <div class="pw-grid-gutter" role="gridcell">
                 <template v-if="item.row">
                   <input type="checkbox" class="pw-check" tabindex="-1" :aria-label="'Select row ' + (item.index + 1)" :checked="selected.has(item.row.id)" @click="toggle(item, $event)" />
@@ -220,6 +220,10 @@ export default {
       const isActive = item.index === this.active.row;
       const isEdited = this.editing?.row === item.index;
       return [item.row, item.top, this.shown, this.marks, !!item.row && this.selected.has(item.row.id), isActive ? this.active.col : -1, isEdited ? `${this.editing.col}:${this.editing.text}` : null];
+    },
+    /* A cell of it reaches over its neighbours: an editor, or the reason why a value was refused. */
+    isRaised(item) {
+      return this.editing?.row === item.index || (!!item.row && this.shown.some((column) => this.faults[`${item.row.id}:${column.name}`]));
     },
     widthOf(column) { return column.own && column.type === "uuid" ? 130 : WIDTHS[column.type] ?? 180; },
     rowAt(index) { return this.blocks.get(Math.floor(index / BLOCK))?.[index % BLOCK]; },
