@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -152,7 +153,14 @@ def plan(document: Document, types: Mapping[str, NodeType]) -> FlowPlan:
         raise Invalid(Problem("graph.cycle", "The flow runs in a circle. Remove one of its edges."))
     order = tuple(networkx.lexicographical_topological_sort(graph, key=_positions(document).__getitem__))
     edges = [PlanEdge(edge.source, edge.target, edge.key) for edge in document.edges]
-    nodes = {node.id: _plan_node(node, types[node.type], edges) for node in document.nodes}
+    leaving: dict[str, list[PlanEdge]] = defaultdict(list)
+    arriving: dict[str, list[PlanEdge]] = defaultdict(list)
+    for edge in edges:
+        leaving[edge.source].append(edge)
+        arriving[edge.target].append(edge)
+    nodes = {
+        node.id: _plan_node(node, types[node.type], leaving[node.id], arriving[node.id]) for node in document.nodes
+    }
     triggers = tuple(node_id for node_id in order if nodes[node_id].type.kind == "trigger")
     return FlowPlan(
         flow_id=document.id,
@@ -168,7 +176,7 @@ def _positions(document: Document) -> dict[str, int]:
     return {node.id: position for position, node in enumerate(document.nodes)}
 
 
-def _plan_node(node: Node, node_type: NodeType, edges: list[PlanEdge]) -> PlanNode:
+def _plan_node(node: Node, node_type: NodeType, leaving: list[PlanEdge], arriving: list[PlanEdge]) -> PlanNode:
     ports = tuple(port.name for port in ports_of(node, node_type))
     return PlanNode(
         id=node.id,
@@ -179,8 +187,8 @@ def _plan_node(node: Node, node_type: NodeType, edges: list[PlanEdge]) -> PlanNo
         retry=node.retry,
         on_error=node.on_error,
         ports=ports,
-        outgoing={port: tuple(e for e in edges if e.source == node.id and e.port == port) for port in ports},
-        incoming=tuple(e for e in edges if e.target == node.id),
+        outgoing={port: tuple(edge for edge in leaving if edge.port == port) for port in ports},
+        incoming=tuple(arriving),
     )
 
 
