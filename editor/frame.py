@@ -24,7 +24,7 @@ PLACES = (
     ("settings", "/settings", "settings", "Settings"),
 )
 THEMES = (("auto", "contrast", "Follow the system"), ("light", "light_mode", "Light"), ("dark", "dark_mode", "Dark"))
-UNREAD_EVERY_S = 10.0
+UNREAD_EVERY_S = 4.0
 QUIET_S = 30.0
 
 
