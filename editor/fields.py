@@ -11,13 +11,9 @@ from nicegui import ui
 
 from editor.controls import (
     CodeControl,
-    ColumnsControl,
-    ConditionsControl,
     Control,
     ExpressionControl,
-    ListControl,
     NumberControl,
-    PairsControl,
     SelectControl,
     SwitchControl,
     TextControl,
@@ -25,6 +21,7 @@ from editor.controls import (
 from editor.frame import box, icon
 from editor.param_form import UNSET, ParamField, is_expression
 from editor.references import Reference
+from editor.row_controls import ColumnsControl, ConditionsControl, ListControl, PairsControl
 
 Json: TypeAlias = Any
 SAVE_AFTER_S = 0.15

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from asyncio import to_thread
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nicegui import background_tasks, ui
@@ -13,19 +12,18 @@ from editor.canvas import FlowCanvas
 from editor.catalog import card_size, picture, ports_of
 from editor.draft import Draft
 from editor.fields import FormContext
+from editor.flow_bar import FlowBar
 from editor.flow_panel import FlowPanel
-from editor.frame import box, icon
+from editor.frame import box
 from editor.live import Overlay
 from editor.palette import Palette
 from editor.references import references
 from editor.side_panel import NodePanel
 from editor.test_drawer import TestDrawer
-from editor.widgets import Refused, button, confirm, icon_button, menu_item, tell, toast
+from editor.widgets import toast
 from editor.workbench import CodeTheme, not_found, workbench
 from runtime.errors import NotFound, Problem
-from runtime.flow_views import FlowView
 from runtime.layout import arrange
-from runtime.limits import NAME_CHARS
 from runtime.run_views import RunView
 
 if TYPE_CHECKING:
@@ -85,7 +83,6 @@ class FlowEditor:
         self._selection: list[str] = []
         self._run: RunView | None = None
         self._is_result_wanted = False
-        self._titled: str | None = None
         self._tables: dict[str, dict[str, str]] = {}
         self._code = CodeTheme()
         self._client = ui.context.client
@@ -96,8 +93,6 @@ class FlowEditor:
         """Draw the page and begin to follow the draft."""
         await self._read_tables()
         with workbench() as bench:
-            with bench.top:
-                self._top()
             with bench.left:
                 Palette(self._types, self._add).build()
             with bench.center:
@@ -123,6 +118,16 @@ class FlowEditor:
                         dress_code=self._code.dress,
                     )
                 self._drawer_box.set_visibility(False)
+            with bench.top:
+                self._bar = FlowBar(
+                    self._service,
+                    self._draft,
+                    save_all=self._save_all,
+                    visit=self._canvas.visit,
+                    toggle_test=self._toggle_drawer,
+                    show_help=self._canvas.show_help,
+                )
+                self._bar.build()
             self._side = bench.right
         self._bench = bench
         self._overlay = Overlay(self._service, self._canvas, self._ran)
@@ -135,36 +140,6 @@ class FlowEditor:
         self._changed()
         ui.timer(LOOK_EVERY_S, self._draft.look, immediate=False)
 
-    def _top(self) -> None:
-        with ui.link(target="/").classes(replace="fe-back").props('aria-label="All flows" title="All flows"'):
-            icon("arrow_back")
-        self._name = ui.input(value=self._draft.view.name, on_change=self._rename)
-        self._name.props(f"borderless dense debounce=300 maxlength={NAME_CHARS} aria-label='Name of the flow'")
-        self._name.classes("fe-flow-name")
-        self._chip = box("pw-chip fe-state", "span")
-        box("fe-save").props("id=fe-save")
-        with box("fe-top-end"):
-            with box("fe-tools-group pw-not-phone"):
-                self._undo = icon_button("undo", "Undo (Ctrl+Z)", self._draft.undo)
-                self._redo = icon_button("redo", "Redo (Ctrl+Y)", self._draft.redo)
-            self._test = button("Test", self._toggle_drawer, icon="play_arrow").classes("fe-test")
-            self._publish = button("Publish", self._publish_flow, kind="primary").classes("fe-publish")
-            with icon_button("more_vert", "More"), ui.menu().props("anchor='bottom right' self='top right'"):
-                self._menu()
-
-    def _menu(self) -> None:
-        self._unpublish = menu_item("Unpublish", "cloud_off", self._unpublish_flow)
-        menu_item("Export JSON", "download", self._export)
-        menu_item("Duplicate", "content_copy", self._duplicate)
-        menu_item("Runs of this flow", "history", lambda: ui.navigate.to(f"/runs?flow={self._draft.flow_id}"))
-        menu_item("Keyboard shortcuts", "keyboard", lambda: self._canvas.show_help())
-        with ui.menu_item(auto_close=False) as item:
-            icon("contrast")
-            ui.label("Change the theme")
-        item.on("click", js_handler="() => window.pulsewireTheme.next()")
-        ui.separator()
-        menu_item("Delete", "delete", self._delete, is_danger=True)
-
     # -- what the canvas reports
 
     async def _operations(self, message: dict[str, Json]) -> None:
@@ -172,13 +147,16 @@ class FlowEditor:
             await self._draft.edit(message["operations"])
         self._canvas.acknowledge(message, self._picture())
 
-    def _select(self, selection: dict[str, Json]) -> None:
+    async def _select(self, selection: dict[str, Json]) -> None:
         self._selection = selection["nodes"]
         chosen = set(self._selection)
         self._canvas.set_records([node for node in self._draft.document["nodes"] if node["id"] in chosen])
         only = self._selection[0] if len(self._selection) == 1 else None
-        if only != self._selected:
-            self._selected = only
+        if only == self._selected:
+            return
+        self._selected = only
+        await self._read_tables()
+        if only == self._selected:
             self._open_panel()
 
     async def _command(self, command: dict[str, Json]) -> None:
@@ -216,14 +194,9 @@ class FlowEditor:
         return picture(self._draft.document, self._types, self._draft.view.problems)
 
     def _changed(self) -> None:
-        view = self._draft.view
         with self._client:
             self._canvas.show(self._picture())
-            if not self._draft.in_flight and self._name.value != view.name:
-                self._name.set_value(view.name)
-            self._show_state(view)
-            self._undo.set_enabled(self._draft.can_undo)
-            self._redo.set_enabled(self._draft.can_redo)
+            self._bar.update()
             self._drawer.update()
             shown = self._panel.node_id if isinstance(self._panel, NodePanel) else None
             is_gone = shown is not None and self._draft.node(shown) is None
@@ -231,26 +204,10 @@ class FlowEditor:
                 self._open_panel()  # it is gone, or it was selected before it was saved
             elif self._panel is not None:
                 self._panel.update()
-            if view.name != self._titled:
-                self._titled = view.name
-                ui.page_title(f"{view.name} · Pulsewire")
         self._canvas.set_busy(self._draft.in_flight > 0)
         if self._selection:
             chosen = set(self._selection)
             self._canvas.set_records([node for node in self._draft.document["nodes"] if node["id"] in chosen])
-
-    def _show_state(self, view: FlowView) -> None:
-        text, tone = _state(view)
-        self._chip.classes(replace=f"pw-chip pw-chip--{tone} fe-state")
-        self._chip.clear()
-        with self._chip:
-            ui.label(text)
-        is_live = view.published_version is not None
-        self._unpublish.set_visibility(is_live)
-        self._publish.set_enabled(not (view.state == "published" and not view.has_unpublished_changes))
-        self._publish.set_text(
-            "Published" if view.state == "published" and not view.has_unpublished_changes else "Publish"
-        )
 
     def _refused(self, problems: list[Problem]) -> None:
         with self._client:
@@ -368,61 +325,3 @@ class FlowEditor:
                 step = next((step for step in view.steps if step.node == self._panel.node_id), None)
                 self._panel.set_step(step, is_simulated=view.is_simulated)
                 self._panel.show_result()
-
-    # -- the flow as a whole
-
-    async def _rename(self, event: Any) -> None:
-        name = (event.value or "").strip()
-        if name and name != self._draft.view.name:
-            await self._draft.edit([{"op": "patch_flow", "set": {"name": name}}], "name")
-
-    async def _publish_flow(self) -> None:
-        if await self._act(self._service.flows.publish):
-            version = self._draft.view.published_version
-            toast(f"Published as version {version}. Events start it from now on.")
-
-    async def _unpublish_flow(self) -> None:
-        if await self._act(self._service.flows.unpublish):
-            toast("Unpublished. Events start nothing; runs under way go on.")
-
-    async def _act(self, action: Callable[[str], object]) -> bool:
-        await self._save_all()
-        try:
-            return await self._draft.act(action)
-        except Refused as refusal:
-            tell(refusal)
-            first = next((p.node for p in getattr(refusal, "problems", []) if p.node), None)
-            if first:
-                self._canvas.visit(first)
-            return False
-
-    async def _export(self) -> None:
-        await self._save_all()
-        text = await to_thread(self._service.flows.export, self._draft.flow_id)
-        ui.download.content(text, f"{self._draft.flow_id}.json", "application/json")
-
-    async def _duplicate(self) -> None:
-        copy = await to_thread(self._service.flows.duplicate, self._draft.flow_id)
-        ui.navigate.to(f"/flows/{copy.id}")
-
-    async def _delete(self) -> None:
-        view = self._draft.view
-        live = " It is published: events will start nothing." if view.published_version is not None else ""
-        if await confirm(
-            f"Delete “{view.name}”?",
-            f"The flow and its history of changes are deleted.{live} Its runs stay.",
-            action="Delete flow",
-        ):
-            self._draft.close()
-            await to_thread(self._service.flows.delete, self._draft.flow_id)
-            ui.navigate.to("/")
-
-
-def _state(view: FlowView) -> tuple[str, str]:
-    if view.state == "paused":
-        return f"Paused v{view.published_version}", "warn"
-    if view.published_version is None:
-        return "Draft", "plain"
-    if view.has_unpublished_changes:
-        return "Unpublished changes", "warn"
-    return f"Published v{view.published_version}", "ok"

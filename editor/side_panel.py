@@ -10,16 +10,16 @@ from nicegui import background_tasks, ui
 from nicegui.element import Element
 
 from editor.catalog import ports_of
+from editor.connections import Connections
 from editor.draft import Draft
 from editor.fields import FieldView, FormContext
-from editor.frame import box, icon
+from editor.frame import box
 from editor.palette import node_icon
 from editor.param_form import UNSET, param_fields
 from editor.step_view import step_detail
 from editor.widgets import choice, icon_button
 from nodes.spec import NodeType
 from runtime.errors import Problem
-from runtime.graph import reachable_from
 from runtime.limits import ATTEMPTS, NAME_CHARS, RETRY_DELAY_S
 from runtime.run_views import StepView
 
@@ -61,7 +61,8 @@ class NodePanel:
         self._remove = remove
         self._prefer_result = prefer_result
         self._fields: list[FieldView] = []
-        self._wires: dict[str, ui.select] = {}
+        self._connections: Connections | None = None
+        self._failure: ui.select | None = None
         node = draft.node(node_id)
         assert node is not None
         self._type = types.get(node["type"])
@@ -93,7 +94,8 @@ class NodePanel:
         self._general.set_visibility(bool(general))
         if not self._draft.in_flight and self._name.value != node["name"]:
             self._name.set_value(node["name"])
-        self._update_wires(node)
+        if self._connections is not None and not self._draft.in_flight:
+            self._connections.update(node)
         self._update_failure(node)
 
     def set_step(self, step: StepView | None, *, is_simulated: bool) -> None:
@@ -181,7 +183,6 @@ class NodePanel:
             is_used = any(params.get(field.name, field.default) != field.default for field in advanced)
             with self._section("More settings", is_open=is_used):
                 self._fields += [FieldView(field, self._context, params) for field in advanced]
-        self._failure: ui.select | None = None
         if self._type.kind != "trigger":
             with self._section(
                 "When it fails", is_open=bool(node.get("retry")) or node.get("on_error", "stop") != "stop"
@@ -189,7 +190,7 @@ class NodePanel:
                 self._build_failure(node)
         if ports_of(node, self._type):
             with self._section("Connections", is_open=True):
-                self._wire_box = box("fe-wires")
+                self._connections = Connections(self._draft, self._types, self.node_id, self._visit)
         with self._section("Help"):
             self._help()
 
@@ -251,65 +252,6 @@ class NodePanel:
         for key, number in self._retry.items():
             if key in (node.get("retry") or {}):
                 number.set_value(node["retry"][key])
-
-    # -- connections
-
-    def _update_wires(self, node: Mapping[str, Json]) -> None:
-        if self._type is None or self._draft.in_flight:
-            return
-        document = self._draft.document
-        ports = {
-            port.name: port.title or ("Next" if port.name == "out" else port.name)
-            for port in ports_of(node, self._type)
-        }
-        pairs = [(edge["target"], edge["source"]) for edge in document["edges"]]
-        before = reachable_from([self.node_id], pairs)  # these would close a circle
-        targets = {
-            other["id"]: other["name"]
-            for other in document["nodes"]
-            if other["id"] not in before and not self._is_trigger(other)
-        }
-        if list(self._wires) != list(ports):
-            self._wires.clear()
-            self._wire_box.clear()
-            with self._wire_box:
-                for port, title in ports.items():
-                    self._wire(port, title)
-                self._came_from = box("fe-from")
-        for port, select in self._wires.items():
-            wired = [e["target"] for e in document["edges"] if e["source"] == self.node_id and e["key"] == port]
-            if select.options != targets or select.value != wired:
-                select.set_options(targets, value=wired)
-        self._came_from.clear()
-        sources = [e["source"] for e in document["edges"] if e["target"] == self.node_id]
-        with self._came_from:
-            if sources:
-                ui.label("Comes after").classes("fe-label")
-            for source in dict.fromkeys(sources):
-                earlier = self._draft.node(source)
-                with box("fe-jump", "button").props("type=button") as jump:
-                    icon("arrow_back")
-                    ui.label(earlier["name"] if earlier else source)
-                jump.on("click", lambda source=source: self._visit(source))
-
-    def _wire(self, port: str, title: str) -> None:
-        with box("fe-field"):
-            ui.label(title).classes("fe-label")
-            select = choice({}, value=[], multiple=True, on_change=lambda event: self._rewire(port, event.value or []))
-            select.props("use-chips use-input input-debounce=0 placeholder='Choose a node…'")
-            select.props["aria-label"] = f"Connect {title} to"
-            self._wires[port] = select
-
-    def _rewire(self, port: str, targets: list[str]) -> None:
-        wired = [e for e in self._draft.document["edges"] if e["source"] == self.node_id and e["key"] == port]
-        now = {edge["target"] for edge in wired}
-        operations = [{"op": "del_edge", "edge": edge} for edge in wired if edge["target"] not in targets]
-        new = [{"source": self.node_id, "target": target, "key": port} for target in targets if target not in now]
-        self._edit([*operations, *({"op": "add_edge", "edge": edge} for edge in new)], None)
-
-    def _is_trigger(self, node: Mapping[str, Json]) -> bool:
-        node_type = self._types.get(node["type"])
-        return node_type is not None and node_type.kind == "trigger"
 
     # -- help
 

@@ -106,7 +106,9 @@ class TestDrawer:
         names = {name: name for name in self._samples()}
         options = {EXAMPLE: "Example", **names}
         if self._sample.options != options:
-            self._sample.set_options(options, value=self._sample.value if self._sample.value in options else EXAMPLE)
+            first = next(iter(names), EXAMPLE) if len(self._sample.options) == 1 else EXAMPLE
+            kept = self._sample.value if self._sample.value and self._sample.value in options else first
+            self._sample.set_options(options, value=kept)
         self._sample.set_visibility(len(options) > 1)
         self._fill()
 

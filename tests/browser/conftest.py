@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("browser")
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PULSEWIRE_")}
@@ -80,8 +80,9 @@ def _wait_for(address: str) -> None:
             return
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A Chromium for one module: Playwright keeps an event loop running, which asynchronous tests must not meet."""
     if not Path(CHROMIUM).exists():
         pytest.skip("Chromium is not installed")
     with sync_playwright() as playwright:
@@ -90,9 +91,9 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def context(browser: Browser, server: Server) -> Iterator[BrowserContext]:
-    """One context for all tests, so that scripts are fetched once; each test has tabs of its own."""
+    """One context for a module's tests, so that scripts are fetched once; each test has tabs of its own."""
     context = browser.new_context(
         viewport={"width": 1440, "height": 900},
         reduced_motion="reduce",

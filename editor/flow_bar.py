@@ -1,0 +1,152 @@
+"""The bar above the canvas: name, state, undo and redo, test, publish, and what else can be done with a flow."""
+
+from __future__ import annotations
+
+from asyncio import to_thread
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from nicegui import ui
+
+from editor.draft import Draft
+from editor.frame import box, icon
+from editor.widgets import Refused, button, confirm, icon_button, menu_item, tell, toast
+from runtime.flow_views import FlowView
+from runtime.limits import NAME_CHARS
+
+if TYPE_CHECKING:
+    from runtime.service import Service
+
+
+class FlowBar:
+    """*save_all* is awaited before the draft is published or exported."""
+
+    def __init__(
+        self,
+        service: Service,
+        draft: Draft,
+        *,
+        save_all: Callable[[], Awaitable[None]],
+        visit: Callable[[str], None],
+        toggle_test: Callable[[], None],
+        show_help: Callable[[], None],
+    ) -> None:
+        self._service = service
+        self._draft = draft
+        self._save_all = save_all
+        self._visit = visit
+        self._toggle_test = toggle_test
+        self._show_help = show_help
+        self._titled: str | None = None
+
+    def update(self) -> None:
+        """Show what the draft is now."""
+        view = self._draft.view
+        if not self._draft.in_flight and self._name.value != view.name:
+            self._name.set_value(view.name)
+        if view.name != self._titled:
+            self._titled = view.name
+            ui.page_title(f"{view.name} · Pulsewire")
+        self._undo.set_enabled(self._draft.can_undo)
+        self._redo.set_enabled(self._draft.can_redo)
+        self._show_state(view)
+
+    def _show_state(self, view: FlowView) -> None:
+        text, tone = _state(view)
+        self._chip.classes(replace=f"pw-chip pw-chip--{tone} fe-state")
+        self._chip.clear()
+        with self._chip:
+            ui.label(text)
+        is_live = view.published_version is not None
+        self._unpublish.set_visibility(is_live)
+        self._publish.set_enabled(not (view.state == "published" and not view.has_unpublished_changes))
+        self._publish.set_text(
+            "Published" if view.state == "published" and not view.has_unpublished_changes else "Publish"
+        )
+
+    def build(self) -> None:
+        """Draw it in the current place."""
+        with ui.link(target="/").classes(replace="fe-back").props('aria-label="All flows" title="All flows"'):
+            icon("arrow_back")
+        self._name = ui.input(value=self._draft.view.name, on_change=self._rename)
+        self._name.props(f"borderless dense debounce=300 maxlength={NAME_CHARS} aria-label='Name of the flow'")
+        self._name.classes("fe-flow-name")
+        self._chip = box("pw-chip fe-state", "span")
+        box("fe-save").props("id=fe-save")
+        with box("fe-top-end"):
+            with box("fe-tools-group pw-not-phone"):
+                self._undo = icon_button("undo", "Undo (Ctrl+Z)", self._draft.undo)
+                self._redo = icon_button("redo", "Redo (Ctrl+Y)", self._draft.redo)
+            self._test = button("Test", self._toggle_test, icon="play_arrow").classes("fe-test")
+            self._publish = button("Publish", self._publish_flow, kind="primary").classes("fe-publish")
+            with icon_button("more_vert", "More"), ui.menu().props("anchor='bottom right' self='top right'"):
+                self._menu()
+
+    def _menu(self) -> None:
+        self._unpublish = menu_item("Unpublish", "cloud_off", self._unpublish_flow)
+        menu_item("Export JSON", "download", self._export)
+        menu_item("Duplicate", "content_copy", self._duplicate)
+        menu_item("Runs of this flow", "history", lambda: ui.navigate.to(f"/runs?flow={self._draft.flow_id}"))
+        menu_item("Keyboard shortcuts", "keyboard", self._show_help)
+        with ui.menu_item(auto_close=False) as item:
+            icon("contrast")
+            ui.label("Change the theme")
+        item.on("click", js_handler="() => window.pulsewireTheme.next()")
+        ui.separator()
+        menu_item("Delete", "delete", self._delete, is_danger=True)
+
+    async def _rename(self, event: Any) -> None:
+        name = (event.value or "").strip()
+        if name and name != self._draft.view.name:
+            await self._draft.edit([{"op": "patch_flow", "set": {"name": name}}], "name")
+
+    async def _publish_flow(self) -> None:
+        if await self._act(self._service.flows.publish):
+            version = self._draft.view.published_version
+            toast(f"Published as version {version}. Events start it from now on.")
+
+    async def _unpublish_flow(self) -> None:
+        if await self._act(self._service.flows.unpublish):
+            toast("Unpublished. Events start nothing; runs under way go on.")
+
+    async def _act(self, action: Callable[[str], object]) -> bool:
+        await self._save_all()
+        try:
+            return await self._draft.act(action)
+        except Refused as refusal:
+            tell(refusal)
+            first = next((p.node for p in getattr(refusal, "problems", []) if p.node), None)
+            if first:
+                self._visit(first)
+            return False
+
+    async def _export(self) -> None:
+        await self._save_all()
+        text = await to_thread(self._service.flows.export, self._draft.flow_id)
+        ui.download.content(text, f"{self._draft.flow_id}.json", "application/json")
+
+    async def _duplicate(self) -> None:
+        copy = await to_thread(self._service.flows.duplicate, self._draft.flow_id)
+        ui.navigate.to(f"/flows/{copy.id}")
+
+    async def _delete(self) -> None:
+        view = self._draft.view
+        live = " It is published: events will start nothing." if view.published_version is not None else ""
+        if await confirm(
+            f"Delete “{view.name}”?",
+            f"The flow and its history of changes are deleted.{live} Its runs stay.",
+            action="Delete flow",
+        ):
+            self._draft.close()
+            await to_thread(self._service.flows.delete, self._draft.flow_id)
+            ui.navigate.to("/")
+
+
+def _state(view: FlowView) -> tuple[str, str]:
+    if view.state == "paused":
+        return f"Paused v{view.published_version}", "warn"
+    if view.published_version is None:
+        return "Draft", "plain"
+    if view.has_unpublished_changes:
+        return "Unpublished changes", "warn"
+    return f"Published v{view.published_version}", "ok"

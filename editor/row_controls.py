@@ -1,0 +1,218 @@
+"""Controls made of small rows: lists, pairs of name and value, columns of a table, conditions on them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from nicegui import ui
+
+from editor.controls import FIELD_PROPS, Changed, Control
+from editor.frame import box, icon
+from editor.param_form import UNSET, ParamField, shown, typed
+from editor.widgets import choice, icon_button
+
+Json: TypeAlias = Any
+OPERATORS = {
+    "eq": "is",
+    "ne": "is not",
+    "lt": "<",
+    "lte": "≤",
+    "gt": ">",
+    "gte": "≥",
+    "contains": "contains",
+    "starts_with": "starts with",
+    "in": "is one of",
+    "is_null": "is empty",
+}
+
+
+class RowsControl(Control):
+    """A list of small rows with a button to add one; the base of lists, pairs and conditions."""
+
+    add_title = "Add"
+
+    def build(self, value: Json) -> None:
+        self._rows = self.rows_of(value)
+        self._box = box("fe-rows")
+        self._draw()
+
+    def show(self, value: Json) -> None:
+        if self.value_of(self._rows) != value:
+            self._rows = self.rows_of(value)
+            self._draw()
+
+    @abstractmethod
+    def rows_of(self, value: Json) -> list[list[Json]]: ...
+    @abstractmethod
+    def value_of(self, rows: list[list[Json]]) -> Json: ...
+    @abstractmethod
+    def row(self, index: int, row: list[Json]) -> None: ...
+
+    def new_row(self) -> list[Json]:
+        return [""]
+
+    def set(self, index: int, place: int, value: Json, *, is_redrawn: bool = False) -> None:
+        """Put a part of a row and report the whole value."""
+        self._rows[index][place] = value
+        self.changed(self.value_of(self._rows))
+        if is_redrawn:
+            self._draw()
+
+    def cell(self, index: int, place: int, title: str, placeholder: str = "") -> ui.input:
+        """Draw a text cell of a row."""
+        made = ui.input(
+            value=str(self._rows[index][place]),
+            placeholder=placeholder or None,
+            on_change=lambda event: self.set(index, place, event.value or ""),
+        )
+        self.name(made.props(f"{FIELD_PROPS} debounce=200"), f"{self.field.title}: {title} {index + 1}")
+        made.on("focus", lambda: self._focus(made))
+        return made
+
+    def _focus(self, element: ui.element) -> None:
+        self.element = element
+
+    def _draw(self) -> None:
+        self._box.clear()
+        with self._box:
+            for index, row in enumerate(self._rows):
+                with box("fe-row"):
+                    self.row(index, row)
+                    icon_button("close", f"Remove {index + 1}", lambda i=index: self._remove(i), is_small=True)
+            with box("fe-add", "button").props("type=button") as add:
+                icon("add")
+                ui.label(self.add_title)
+            add.on("click", self._add)
+
+    def _add(self) -> None:
+        self._rows.append(self.new_row())
+        self._draw()
+
+    def _remove(self, index: int) -> None:
+        del self._rows[index]
+        self.changed(self.value_of(self._rows))
+        self._draw()
+
+
+class ListControl(RowsControl):
+    add_title = "Add an entry"
+
+    def rows_of(self, value: Json) -> list[list[Json]]:
+        values = value if isinstance(value, list) else [] if value in (UNSET, "", None) else [value]
+        return [[shown(item)] for item in values]
+
+    def value_of(self, rows: list[list[Json]]) -> Json:
+        return [row[0] for row in rows if row[0] != ""] or UNSET
+
+    def row(self, index: int, row: list[Json]) -> None:
+        self.cell(index, 0, "entry", self.field.placeholder)
+
+
+class PairsControl(RowsControl):
+    add_title = "Add a field"
+
+    def rows_of(self, value: Json) -> list[list[Json]]:
+        return [[key, shown(item)] for key, item in value.items()] if isinstance(value, dict) else []
+
+    def value_of(self, rows: list[list[Json]]) -> Json:
+        return {row[0]: typed(row[1]) for row in rows if row[0] != ""} or UNSET
+
+    def new_row(self) -> list[Json]:
+        return ["", ""]
+
+    def row(self, index: int, row: list[Json]) -> None:
+        self.cell(index, 0, "name", "name")
+        self.cell(index, 1, "value", "value")
+
+
+class ColumnsControl(PairsControl):
+    """A value for columns of a table; *columns* gives name and type of those of the chosen one."""
+
+    add_title = "Add a column"
+
+    def __init__(self, field: ParamField, changed: Changed, columns: Mapping[str, str]) -> None:
+        super().__init__(field, changed)
+        self._columns = columns
+
+    def rows_of(self, value: Json) -> list[list[Json]]:
+        if not isinstance(value, dict):
+            return []
+        return [
+            [key, item if self._is_text(key) and isinstance(item, str) else shown(item)] for key, item in value.items()
+        ]
+
+    def value_of(self, rows: list[list[Json]]) -> Json:
+        return {row[0]: row[1] if self._is_text(row[0]) else typed(row[1]) for row in rows if row[0] != ""} or UNSET
+
+    def row(self, index: int, row: list[Json]) -> None:
+        if self._columns:
+            self._column(index, row)
+        else:
+            self.cell(index, 0, "column", "column")
+        self.cell(index, 1, "value", self._columns.get(row[0], "value"))
+
+    def new_row(self) -> list[Json]:
+        used = {row[0] for row in self._rows}
+        return [next((name for name in self._columns if name not in used), ""), ""]
+
+    def _column(self, index: int, row: list[Json]) -> None:
+        options = list(dict.fromkeys([*self._columns, *([row[0]] if row[0] else [])]))
+        made = choice(options, value=row[0] or None, on_change=lambda event: self.set(index, 0, event.value or ""))
+        self.name(made, f"{self.field.title}: column {index + 1}")
+
+    def _is_text(self, column: str) -> bool:
+        return self._columns.get(column, "") in ("text", "uuid", "date", "datetime")
+
+
+class ConditionsControl(ColumnsControl):
+    """Column, comparison and value; several must all hold. Deeper conditions are edited as JSON instead."""
+
+    add_title = "Add a condition"
+
+    @staticmethod
+    def fits(value: Json) -> bool:
+        """Return whether rows can say what *value* says."""
+        if value is UNSET or value is None:
+            return True
+        if not isinstance(value, dict) or "or" in value or "and" in value:
+            return False
+        return all(not isinstance(v, dict) or (len(v) == 1 and next(iter(v)) in OPERATORS) for v in value.values())
+
+    def rows_of(self, value: Json) -> list[list[Json]]:
+        rows: list[list[Json]] = []
+        for column, test in value.items() if isinstance(value, dict) else ():
+            operator, wanted = next(iter(test.items())) if isinstance(test, dict) else ("eq", test)
+            rows.append(
+                [column, operator, wanted if self._is_text(column) and isinstance(wanted, str) else shown(wanted)]
+            )
+        return rows
+
+    def value_of(self, rows: list[list[Json]]) -> Json:
+        found: dict[str, Json] = {}
+        for column, operator, text in rows:
+            if not column:
+                continue
+            wanted = (
+                True if operator == "is_null" else text if self._is_text(column) and operator != "in" else typed(text)
+            )
+            found[column] = wanted if operator == "eq" else {operator: wanted}
+        return found or UNSET
+
+    def new_row(self) -> list[Json]:
+        column, value = super().new_row()
+        return [column, "eq", value]
+
+    def row(self, index: int, row: list[Json]) -> None:
+        with box("fe-condition"):
+            if self._columns:
+                self._column(index, row)
+            else:
+                self.cell(index, 0, "column", "column")
+            made = choice(
+                OPERATORS, value=row[1], on_change=lambda event: self.set(index, 1, event.value, is_redrawn=True)
+            )
+            self.name(made, f"{self.field.title}: comparison {index + 1}")
+            if row[1] != "is_null":
+                self.cell(index, 2, "value", '["a", "b"]' if row[1] == "in" else "value")
