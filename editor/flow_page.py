@@ -43,10 +43,10 @@ class Replays:
 
     def is_new(self, tab: str, seq: int) -> bool:
         """Return whether this message was not dealt with, and remember it."""
-        if self._last.pop(tab, 0) >= seq:
-            self._last[tab] = seq
+        last = self._last.pop(tab, 0)
+        self._last[tab] = max(last, seq)
+        if last >= seq:
             return False
-        self._last[tab] = seq
         while len(self._last) > REPLAYS_KEPT:
             del self._last[next(iter(self._last))]
         return True

@@ -1,0 +1,180 @@
+"""What the flow editor derives: forms from declarations, pictures from documents, references from the graph."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from editor.canvas import touched_by
+from editor.catalog import Picture, canvas_catalog, card_size, in_order, picture, readable, stem, summary
+from editor.flow_page import Replays
+from editor.live import edge_states, node_states
+from editor.param_form import param_fields, shown, typed
+from editor.references import references
+from nodes import spec
+from runtime.errors import Problem
+from runtime.run_views import RunView, StepView
+
+TYPES = spec.load()
+NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
+FLOW: dict[str, Any] = {
+    "nodes": [
+        {"id": "table_emptied", "type": "api.dataTable_emptied", "name": "Table emptied", "params": {}},
+        {"id": "check", "type": "condition", "name": "Check", "params": {"if": "{{ $param.Name == 'orders' }}"}},
+        {"id": "mail", "type": "send_email", "name": "Mail", "params": {}},
+    ],
+    "edges": [
+        {"source": "table_emptied", "target": "check", "key": "out"},
+        {"source": "check", "target": "mail", "key": "true"},
+    ],
+    "samples": [],
+    "layout": {"check": [280, 0]},
+}
+
+
+def test_every_node_type_has_a_form_and_a_face() -> None:
+    faces = canvas_catalog(TYPES)
+
+    assert list(faces) == [node_type.type for node_type in in_order(TYPES)]
+    for node_type in TYPES.values():
+        assert faces[node_type.type]["color"].startswith("--pw-")
+        assert [field.name for field in param_fields(node_type)] == [
+            info.alias or name for name, info in node_type.params.model_fields.items()
+        ]
+
+
+def test_ids_are_made_from_the_words_that_people_know() -> None:
+    assert stem(TYPES["api.dataTable_emptied"]) == "table_emptied"
+    assert stem(TYPES["send_email"]) == "send_email"
+
+
+@pytest.mark.parametrize("value", ["plain", "12", 12, 1.5, True, None, "true", [1, "a"], {"a": 1}, '"quoted"', ""])
+def test_what_a_field_shows_is_read_back_as_the_same_value(value: Any) -> None:
+    assert typed(shown(value)) == value
+
+
+def test_text_that_is_json_is_quoted_and_other_text_is_not() -> None:
+    assert shown("12") == '"12"'
+    assert shown("{{ $param.a }}") == "{{ $param.a }}"
+
+
+def test_a_card_says_what_its_node_is_set_to() -> None:
+    check, mail = FLOW["nodes"][1:]
+
+    assert summary(check, TYPES["condition"]) == "$param.Name == 'orders'"
+    assert summary(mail, TYPES["send_email"]) == ""
+    assert readable(["a", "{{ $param.b }}"]) == "a, $param.b"
+
+
+def test_a_node_of_an_unknown_type_is_drawn_all_the_same() -> None:
+    document = {"nodes": [{"id": "x", "type": "gone", "name": "X"}], "edges": [], "layout": {}}
+
+    drawn = picture(document, TYPES)
+
+    assert drawn.nodes["x"]["summary"] == "Unknown type gone"
+    assert drawn.nodes["x"]["ports"] == [{"name": "out", "title": ""}]
+
+
+def test_ports_of_a_node_follow_its_parameters_and_settings() -> None:
+    switch = {"id": "s", "type": "switch", "name": "S", "params": {"cases": ["a"]}, "on_error": "port"}
+
+    drawn = picture({"nodes": [switch], "edges": [], "layout": {}}, TYPES)
+
+    assert [port["name"] for port in drawn.nodes["s"]["ports"]] == ["a", "default", "error"]
+    assert card_size(switch, TYPES["switch"]) == (220, 64 + 12 + 3 * 22)
+
+
+def test_an_error_is_shown_before_a_warning() -> None:
+    problems = [Problem("w", "warn", "mail", severity="warning"), Problem("e", "bad", "mail")]
+
+    assert picture(FLOW, TYPES, problems).nodes["mail"]["problem"] == {"message": "bad", "severity": "error"}
+
+
+def test_only_what_changed_is_sent_and_what_is_in_doubt() -> None:
+    before = picture(FLOW, TYPES)
+    later = FLOW | {"edges": FLOW["edges"][:1], "layout": {"check": [300, 0]}}
+
+    changes = picture(later, TYPES).changes_since(before, nodes=["never_saved"])
+
+    assert [node["id"] for node in changes["nodes"]] == ["check"]
+    assert changes["cut"] == [{"source": "check", "target": "mail", "key": "true"}]
+    assert changes["gone"] == ["never_saved"]
+    assert before.changes_since(before) == {"nodes": [], "gone": [], "edges": [], "cut": []}
+    assert len(before.changes_since(Picture())["nodes"]) == 3
+
+
+def test_operations_name_what_they_touch() -> None:
+    edge = {"source": "a", "target": "b", "key": "out"}
+    operations = [
+        {"op": "add_node", "node": {"id": "a"}, "at": [0, 0]},
+        {"op": "move", "at": {"b": [0, 0]}},
+        {"op": "add_edge", "edge": edge},
+        {"op": "del_node", "id": "c"},
+    ]
+
+    assert touched_by(operations) == ({"a", "b", "c"}, {("a", "out", "b")})
+
+
+def test_references_are_the_payload_and_the_outputs_before_the_node() -> None:
+    paths = {each.path: each.sample for each in references(FLOW, "mail", TYPES, {"check": {"result": True}})}
+
+    assert paths["$param.Name"] == "orders"
+    assert paths["$action.check.result"] == "true"
+    assert not any("mail" in path for path in paths)
+
+
+def test_references_of_odd_names_use_brackets() -> None:
+    sample = {"name": "s", "trigger": "e", "payload": {"first name": "Ada", "deep": {"a": 1}}}
+    nodes = [{"id": "e", "type": "event", "name": "E"}, {"id": "m", "type": "send_email", "name": "M"}]
+    flow = {"nodes": nodes, "edges": [{"source": "e", "target": "m", "key": "out"}], "samples": [sample]}
+
+    paths = [each.path for each in references(flow, "m", TYPES, {})]
+
+    assert '$param["first name"]' in paths
+    assert "$param.deep.a" in paths
+
+
+def test_a_run_shows_states_and_the_edges_that_were_taken() -> None:
+    view = run_of(step("table_emptied", "out"), step("check", "false"), step("mail", None, "skipped"))
+
+    assert node_states(view)["check"] == {"state": "succeeded", "ms": 5.0, "message": None}
+    assert {edge["source"]: edge["state"] for edge in edge_states(view)} == {
+        "table_emptied": "taken",
+        "check": "untaken",
+    }
+
+
+def test_a_message_that_is_sent_again_is_not_done_again() -> None:
+    replays = Replays()
+
+    assert [replays.is_new("tab", seq) for seq in (1, 2, 2, 1, 2, 3)] == [True, True, False, False, False, True]
+    assert replays.is_new("other", 1)
+
+
+def step(node: str, port: str | None, status: str = "succeeded") -> StepView:
+    return StepView(node, "", status, 1, port, None, None, None, None, NOW, NOW + timedelta(milliseconds=5))
+
+
+def run_of(*steps: StepView) -> RunView:
+    return RunView(
+        id=1,
+        flow="f",
+        flow_name="F",
+        version=1,
+        status="succeeded",
+        trigger="table_emptied",
+        event_id=None,
+        event_name=None,
+        is_test=False,
+        is_simulated=False,
+        parent_run=None,
+        error=None,
+        created_at=NOW,
+        started_at=NOW,
+        ended_at=NOW,
+        payload={},
+        steps=steps,
+        document=FLOW,
+    )
