@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from nodes.spec import ERROR, NodeType, Port
+from nodes.spec import ERROR, OUT, NodeType, Port
 from runtime.document import Document, Node, OnError, Retry
 from runtime.errors import Invalid, Problem
 from runtime.expressions import Value, compile_value
@@ -86,9 +86,10 @@ def build(document: Document) -> networkx.MultiDiGraph[str]:
 
 
 def ports_of(node: Node, node_type: NodeType) -> tuple[Port, ...]:
-    """Return the output ports of a node; ``error`` is one of them only when ``on_error`` says so."""
+    """Return the output ports of a node; what fires when it fails is one of them only when ``on_error`` says so."""
     ports = tuple(node_type.ports(node.params))
-    return (*ports, ERROR) if node.on_error == "port" and ERROR.name not in {port.name for port in ports} else ports
+    fired = {"continue": OUT[0], "port": ERROR}.get(node.on_error)
+    return ports if fired is None or fired.name in {port.name for port in ports} else (*ports, fired)
 
 
 def closing_edges(ids: Iterable[str], edges: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

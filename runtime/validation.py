@@ -102,9 +102,10 @@ def _unknown_port(source: Node, port: str, ports: list[str]) -> Problem:
         what_to_do = "Set the node to go on at its error port, or remove the edge."
     else:
         what_to_do = "Connect the edge to another port, or remove it."
+    known = f"there are: {wording.shown(', '.join(ports), 200)}" if ports else "nothing follows it"
     message = (
         f"{wording.shown(source.name)}: an edge leaves at the port “{wording.shown(port)}”, which the node does not"
-        f" have; there are: {wording.shown(', '.join(ports), 200)}. {what_to_do}"
+        f" have; {known}. {what_to_do}"
     )
     return Problem("edge.port_unknown", message, source.id)
 

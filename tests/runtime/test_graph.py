@@ -79,6 +79,24 @@ def test_a_planned_node_is_ready_to_run() -> None:
     assert join.params.evaluate(Scope(param={"x": 7})) == {"fields": {"x": 7}}
 
 
+@pytest.mark.parametrize(
+    ("node_type", "on_error", "ports"),
+    [
+        ("stop_with_error", "stop", ()),
+        ("stop_with_error", "continue", ("out",)),
+        ("stop_with_error", "port", ("error",)),
+        ("condition", "continue", ("true", "false", "out")),
+        ("set_fields", "continue", ("out",)),
+    ],
+)
+def test_a_node_that_goes_on_when_it_fails_has_the_port_that_it_fires(
+    node_type: str, on_error: str, ports: tuple[str, ...]
+) -> None:
+    planned = graph.plan(flow({"t": "manual", "n": node_type}, [("t", "out", "n")], n={"on_error": on_error}), TYPES)
+
+    assert planned.nodes["n"].ports == ports
+
+
 def test_a_plan_is_refused_for_a_cycle_or_an_unknown_type() -> None:
     circle = flow({"a": "set_fields", "b": "set_fields"}, [("a", "out", "b"), ("b", "out", "a")])
 
