@@ -95,27 +95,13 @@ def _field_problems(node: Node, name: str, field: Field | None, details: list[Er
         message = f"{_shown(node)}: “{shown}” is not a parameter of this node. Remove it."
         yield Problem("param.unknown", message, node.id, name)
         return
-    # A union answers with the errors of every member; those about a wrong kind of value say the least.
-    telling = [detail for detail in details if not detail["type"].endswith("_type")] or details[:1]
     told = set()
-    for detail in telling:
-        location, value = _resolve(node.params, detail["loc"])
+    for detail in wording.telling(details):
+        location, value = wording.inside(node.params, detail["loc"])
         if has_expression(value) or location in told:
             continue
         told.add(location)
         yield Problem("param.invalid", _invalid(node, field, location, value, detail), node.id, name or None)
-
-
-def _resolve(params: Json, location: Location) -> tuple[Location, Json]:
-    """Return the part of a location that leads into the parameters (a union adds its members' names) and the value."""
-    found: list[str | int] = []
-    value = params
-    for step in location:
-        is_entry = isinstance(value, list) and isinstance(step, int) and step < len(value)
-        if is_entry or (isinstance(value, dict) and step in value):
-            value = value[step]
-            found.append(step)
-    return tuple(found), value
 
 
 def _invalid(node: Node, field: Field | None, location: Location, value: Json, detail: ErrorDetails) -> str:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import orjson
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from nodes.spec import Json, NodeError, NodeType, Output, Params, Plan, Routed
 from runtime import limits, wording
@@ -58,7 +59,7 @@ def prepare(node: PlanNode, scope: Scope) -> Prepared:
     try:
         return Prepared(model.model_validate(values), text.decode())
     except ValidationError as error:
-        raise StepFailed(_invalid(error, model), text.decode()) from error
+        raise StepFailed(_invalid(error, model, values), text.decode()) from error
 
 
 def outcome(result: Output | Routed) -> Outcome:
@@ -104,13 +105,16 @@ def _text(values: Mapping[str, Json], what: str) -> bytes:
         raise NodeError(f"The step's {what} holds a value that JSON cannot carry.", code=f"{what}.not_json") from error
 
 
-def _invalid(error: ValidationError, model: type[BaseModel]) -> NodeError:
+def _invalid(error: ValidationError, model: type[BaseModel], values: Json) -> NodeError:
     details = error.errors(include_url=False, include_input=False)
+    by_field: dict[object, list[ErrorDetails]] = {}
+    for detail in details:
+        by_field.setdefault(detail["loc"][:1], []).append(detail)
     sentences = []
-    for detail in details[:5]:
+    for detail in [each for found in by_field.values() for each in wording.telling(found)][:5]:
         location = detail["loc"]
         title = _title(str(location[0]), model) if location else "The parameters"
-        inner = wording.place(location[1:])
+        inner = wording.place(wording.inside(values, location)[0][1:])
         field = f"“{title}”{f' ({inner})' if inner else ''}"
         if detail["type"] == "missing":
             sentences.append(f"{field} is empty. Fill it in, or connect a node that provides it.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -56,6 +56,7 @@ _ENDINGS = {
     "url_parsing": "must be a web address such as https://example.com/path",
     "url_scheme": "must be a web address that begins with {expected_schemes}",
 }
+_JSON_WORDS = {"True": "true", "False": "false", "None": "null"}
 _LENGTHS = {"too_short": "at least {min_length}", "too_long": "at most {max_length}"}
 
 
@@ -69,11 +70,34 @@ def ending(error: ErrorDetails) -> str:
         own = str(context.get("error", "")).strip().rstrip(".")
         return f"is not right: {own}" if own else "has a value that does not fit"
     if kind == "literal_error":
-        return f"must be {str(context.get('expected', '')).replace(chr(39), '')}"
+        expected = str(context.get("expected", "")).replace("'", "")
+        return f"must be {_JSON_WORDS.get(expected, expected)}"
     try:
         return _ENDINGS[kind].format_map(context)
     except KeyError:
         return "has a value that does not fit"
+
+
+def telling(details: Sequence[ErrorDetails]) -> Sequence[ErrorDetails]:
+    """Return those of one field's errors that help; a union answers with the errors of every member.
+
+    Those about a wrong kind of value say the least: they are left out where others are found.
+    """
+    return [each for each in details if not each["type"].endswith("_type")] or details[:1]
+
+
+def inside(values: Any, location: tuple[int | str, ...]) -> tuple[tuple[int | str, ...], Any]:
+    """Return the part of a location that leads into *values*, and the value there.
+
+    The rest are names that pydantic gives the members of a union.
+    """
+    found: list[str | int] = []
+    for step in location:
+        is_entry = isinstance(values, list) and isinstance(step, int) and step < len(values)
+        if is_entry or (isinstance(values, dict) and step in values):
+            values = values[step]
+            found.append(step)
+    return tuple(found), values
 
 
 def place(location: tuple[int | str, ...]) -> str:

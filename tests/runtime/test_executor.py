@@ -126,6 +126,27 @@ async def test_a_failed_step_may_be_passed_over(rig) -> None:
     assert (steps["send"].status, steps["send"].output, steps["after"].status) == ("failed", None, "succeeded")
 
 
+async def test_a_branch_that_cannot_be_chosen_may_be_passed_over(rig) -> None:
+    rig.flow(
+        [condition("is_big", "$param.n > 5") | {"on_error": "continue"}, echo("big"), echo("after")],
+        ["start>is_big", "is_big.true>big", "is_big>after"],
+    )
+
+    run, steps = await rig.done()
+
+    assert run.status == "succeeded"
+    assert [steps[node].status for node in ("is_big", "big", "after")] == ["failed", "skipped", "succeeded"]
+
+
+async def test_parameter_of_two_kinds_is_told_in_plain_words(rig) -> None:
+    mail = {"id": "mail", "type": "send_email", "params": {"to": "{{ $param.to }}", "subject": "Hi"}}
+    rig.flow([mail], ["start>mail"])
+
+    run, _ = await rig.done({"to": ""})
+
+    assert run.error["message"] == "Mail: “To” is too short: it needs 1 or more characters."
+
+
 async def test_a_failed_step_may_fire_its_error_port(rig) -> None:
     rig.flow(
         [call("send", on_error="port"), echo("good"), echo("bad", "{{ $action.send.code }}")],
