@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -25,6 +25,7 @@ AT_ONCE = 500  # values in one IN list
 
 Row: TypeAlias = dict[str, Any]
 Rows: TypeAlias = builtins.list[Row]
+Insertion: TypeAlias = tuple[str, builtins.list[tuple[str, Callable[[Any], Any]]]]  # SQL; column and what SQLite takes
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,15 @@ class RowPage:
     total: int
 
 
+@dataclass(frozen=True)
+class NewRows:
+    """Rows to be added: their stored values, and the same as SQLite takes them."""
+
+    rows: Rows
+    statement: str
+    parameters: builtins.list[tuple[Any, ...]]
+
+
 class RowSet:
     """The rows behind a table's settings; kept and used again until the columns change."""
 
@@ -43,6 +53,7 @@ class RowSet:
         self.types = types_of(columns)
         self.sql = physical_table(physical, columns)
         self.shown = [self.sql.c[name] for name in self.types]
+        self._insertion: Insertion | None = None
         self._indexed = {"", "id", "created_at", *(column.name for column in columns if column.unique)}
 
     def page(
@@ -109,24 +120,28 @@ class RowSet:
             message = f"Rows are a list of at most {INSERT_ROWS:,} objects."
             raise BackendError(Fault("row.invalid", message, "rows"))
         values = self.checked(rows, [f"rows[{index}]" for index in range(len(rows))])
-        added = self.add(connection, values, new_id, now, lambda index: f"rows[{index}]")
-        return [{name: shown(kind, row[name]) for name, kind in self.types.items()} for row in added]
+        new = self.prepared(connection.dialect, values, new_id, now)
+        self.add(connection, new, lambda index: f"rows[{index}]")
+        return [{name: shown(kind, row[name]) for name, kind in self.types.items()} for row in new.rows]
 
-    def add(
-        self,
-        connection: sa.Connection,
-        values: Rows,
-        new_id: Callable[[], UUID],
-        now: datetime,
-        place: Callable[[int], str],
-    ) -> Rows:
-        """Add rows of stored values; raises Conflict for values that a unique column already has."""
-        self._check_unique(connection, values, place)
+    def prepared(self, dialect: sa.Dialect, values: Rows, new_id: Callable[[], UUID], now: datetime) -> NewRows:
+        """Return rows that ``add`` has little left to do for; each of *values* gets its id and its times."""
         moment = _naive(now)
-        rows = [{**row, "id": str(new_id()), "created_at": moment, "updated_at": moment} for row in values]
-        if rows:
-            connection.execute(sa.insert(self.sql), rows)
-        return rows
+        for row in values:
+            row.update(id=str(new_id()), created_at=moment, updated_at=moment)
+        if self._insertion is None:
+            self._insertion = self._compiled_insertion(dialect)
+        statement, cells = self._insertion
+        return NewRows(values, statement, [tuple([write(row[name]) for name, write in cells]) for row in values])
+
+    def add(self, connection: sa.Connection, new: NewRows, place: Callable[[int], str]) -> None:
+        """Add rows; raises Conflict for values that a unique column already has, and then some may have been added."""
+        try:
+            if new.rows:
+                connection.exec_driver_sql(new.statement, new.parameters)
+        except IntegrityError:
+            self._check_unique(connection, new.rows, place)
+            raise
 
     def update(self, connection: sa.Connection, row_id: Any, values: Any, now: datetime) -> Row:
         """Change one row and return it; raises NotFound, or BackendError with every fault."""
@@ -169,6 +184,13 @@ class RowSet:
         """Return stored values as JSON values."""
         return {name: shown(self.types[name], value) for name, value in values.items()}
 
+    def _compiled_insertion(self, dialect: sa.Dialect) -> Insertion:
+        statement = sa.insert(self.sql).compile(dialect=dialect, column_keys=builtins.list(self.types))
+        names = statement.positiontup or []
+        types = [self.sql.c[name].type.dialect_impl(dialect) for name in names]
+        writers = [type_.bind_processor(dialect) or _same for type_ in types]
+        return str(statement), builtins.list(zip(names, writers, strict=True))
+
     def _checked_row(self, row: Any, place: str, is_partial: bool, faults: builtins.list[Fault]) -> Row:
         if not isinstance(row, Mapping):
             faults.append(Fault("row.invalid", "A row is an object of column names and values.", place or None))
@@ -193,9 +215,10 @@ class RowSet:
 
     def _check_unique(self, connection: sa.Connection, rows: Rows, place: Callable[[int], str]) -> None:
         faults = []
+        own = {row["id"] for row in rows}
         for column in (column for column in self.columns if column.unique):
             values = [row[column.name] for row in rows]
-            seen = self._taken(connection, column, [value for value in values if value is not None])
+            seen = self._taken(connection, column, [value for value in values if value is not None], own)
             for index, value in enumerate(values):
                 if value in seen:
                     faults.append(_not_unique(column.name, f"{place(index)}.{column.name}"))
@@ -204,12 +227,14 @@ class RowSet:
         if faults:
             raise Conflict(*faults[:FAULTS])
 
-    def _taken(self, connection: sa.Connection, column: Column, values: Sequence[Any]) -> set[Any]:
+    def _taken(
+        self, connection: sa.Connection, column: Column, values: Sequence[Any], but: Collection[str]
+    ) -> set[Any]:
         sql = self.sql.c[column.name]
         taken: set[Any] = set()
         for start in range(0, len(values), AT_ONCE):
-            query = sa.select(sql).where(sql.in_(values[start : start + AT_ONCE]))
-            taken.update(connection.execute(query).scalars())
+            query = sa.select(sql, self.sql.c.id).where(sql.in_(values[start : start + AT_ONCE]))
+            taken.update(value for value, row_id in connection.execute(query) if row_id not in but)
         return taken
 
     def _update(self, connection: sa.Connection, clause: Any, values: Any, now: datetime, place: str) -> int:
@@ -223,6 +248,10 @@ class RowSet:
 
     def _json(self, row: sa.Row[Any]) -> Row:
         return {name: shown(kind, value) for (name, kind), value in zip(self.types.items(), row, strict=True)}
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _check_page(limit: Any, offset: Any) -> None:
