@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from errno import EDQUOT, ENOSPC
 from typing import Any
 from uuid import UUID
 
@@ -129,26 +130,33 @@ class RowAccess:
         return self._rows_in(session, table).delete_where(session.connection(), where)
 
     def export_csv(self, table: str) -> Iterator[str]:
-        """Return the table as CSV in pieces of text, as it is at the first piece; raises NotFound at once."""
-        with self._database.read() as session:
-            self._find(session, table)
-        return self._export(table)
+        """Return the table as CSV in pieces of text, as it is now; raises NotFound or StorageFull at once.
+
+        What is large waits in a temporary file beside the database, so that nobody who reads the pieces slowly
+        keeps a read transaction open, under which the database's log could only grow.
+        """
+        try:
+            with self._database.read() as session:
+                rows = self._rows_in(session, table)
+                pieces = datahub_csv.written(rows.types, rows.every(session.connection()))
+                return datahub_csv.spooled(pieces, self._database.path.parent)
+        except OSError as error:
+            if error.errno not in (ENOSPC, EDQUOT):
+                raise
+            message = "The disk has no room for the export. Free some space and try again."
+            raise StorageFull(Fault("storage.full", message)) from error
 
     def import_csv(self, table: str, text: Iterable[str]) -> int:
         """Add every line of *text* and return how many, or none; a fault's field is like ``lines[4].total``."""
         with self._database.read() as session:
             rows = self._rows_in(session, table)
-        values, lines = datahub_csv.read(rows, text)  # before the lock: reading may take long
+        values, lines = datahub_csv.read(rows, text)  # all that can be done is done before the lock
+        new = rows.prepared(self._database.engine.dialect, values, self._new_id, self._clock())
         with writing(self._database) as session:
             if self._rows_in(session, table) is not rows:
                 raise Conflict(Fault("table.changed", "The table's columns were changed meanwhile. Try again."))
-            rows.add(session.connection(), values, self._new_id, self._clock(), lambda index: f"lines[{lines[index]}]")
+            rows.add(session.connection(), new, lambda index: f"lines[{lines[index]}]")
         return len(values)
-
-    def _export(self, table: str) -> Iterator[str]:
-        with self._database.read() as session:
-            rows = self._rows_in(session, table)
-            yield from datahub_csv.written(rows.types, rows.every(session.connection()))
 
     def _index(self, table: str, column: str) -> None:
         """Index what a large table is sorted by, so that the next page comes quickly."""

@@ -10,6 +10,8 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,6 +25,8 @@ IMPORT_ROWS = 500_000
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
 QUOTED_FORMULA = re.compile(r"'+[=+\-@\t\r]")
 AT_ONCE = 500  # lines in one piece of text
+SPOOL_CHARS = 1_000_000  # kept in memory; more goes to a file
+PIECE_CHARS = 65_536
 
 
 def written(types: Mapping[str, str], rows: Iterable[sa.Row[Any]]) -> Iterator[str]:
@@ -36,6 +40,24 @@ def written(types: Mapping[str, str], rows: Iterable[sa.Row[Any]]) -> Iterator[s
         if number % AT_ONCE == 0:
             yield _taken(buffer)
     yield _taken(buffer)
+
+
+def spooled(pieces: Iterable[str], directory: Path) -> Iterator[str]:
+    """Take all of *pieces* at once and return them to be read at leisure, in a file in *directory* if they are many.
+
+    Raises OSError if the disk is full.
+    """
+    file = SpooledTemporaryFile(  # noqa: SIM115 - closed when it was read
+        max_size=SPOOL_CHARS, mode="w+", encoding="utf-8", newline="", dir=str(directory)
+    )
+    try:
+        for piece in pieces:
+            file.write(piece)
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return _read_back(file)
 
 
 def read(rows: RowSet, text: Iterable[str]) -> tuple[list[Row], list[int]]:
@@ -130,6 +152,12 @@ def _cell(kind: str, value: Any) -> str:
 
 def _plain(kind: str, cell: str) -> str:
     return cell[1:] if kind in ("text", "json") and QUOTED_FORMULA.match(cell) else cell
+
+
+def _read_back(file: SpooledTemporaryFile[str]) -> Iterator[str]:
+    with file:
+        while piece := file.read(PIECE_CHARS):
+            yield piece
 
 
 def _taken(buffer: StringIO) -> str:

@@ -29,6 +29,13 @@ SAME: dict[str, Callable[[Any, Any], Clause]] = {
     "eq": lambda column, value: column == value,
     "ne": lambda column, value: column.is_distinct_from(value),
 }
+ALPHABETS = {  # what such values consist of as text, in lower case
+    "integer": frozenset("-0123456789"),
+    "number": frozenset("+-.0123456789e"),
+    "date": frozenset("-0123456789"),
+    "datetime": frozenset("-:. 0123456789"),
+    "uuid": frozenset("-0123456789abcdef"),
+}
 LIKE = {"contains": "contains", "starts_with": "startswith"}
 OPERATORS = (*SAME, *COMPARE, *LIKE, "in", "is_null")
 
@@ -55,12 +62,13 @@ def search_clause(table: sa.Table, types: Mapping[str, str], text: Any) -> Claus
     except (TypeError, ValueError) as error:
         message = f"Search for text of at most {SEARCH_CHARS:,} characters."
         raise BackendError(Fault("filter.invalid", message, "search")) from error
+    letters = set(text.lower())
     searched = [
         table.c[name] if kind == "text" else sa.cast(table.c[name], sa.Text)
         for name, kind in types.items()
-        if kind != "boolean" and name not in ("created_at", "updated_at")
+        if kind != "boolean" and name not in ("created_at", "updated_at") and letters <= ALPHABETS.get(kind, letters)
     ]
-    return sa.or_(*(column.contains(text, autoescape=True) for column in searched))
+    return sa.or_(sa.false(), *(column.contains(text, autoescape=True) for column in searched))
 
 
 def sort_clauses(table: sa.Table, types: Mapping[str, str], sort: Any) -> list[sa.UnaryExpression[Any]]:

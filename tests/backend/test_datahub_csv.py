@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import csv
+from errno import ENOSPC
 from io import StringIO
 from typing import Any
 
 import pytest
 
 from backend.datahub import Column, Datahub
-from backend.errors import BackendError, Conflict, NotFound
+from backend.errors import BackendError, Conflict, NotFound, StorageFull
+from storage.database import Database
 
 from .test_datahub_rows import EVERY_TYPE, faults, stored
 
@@ -56,14 +58,44 @@ def test_export_has_a_line_of_names_and_no_formulas(datahub: Datahub) -> None:
     assert {line[2] for line in lines[1:]} == {"-1"}  # a number is no formula
 
 
-def test_export_comes_in_pieces(datahub: Datahub) -> None:
-    datahub.create("t", [Column("n", "integer")])
-    datahub.insert("t", [{"n": n} for n in range(1_200)])
+@pytest.mark.parametrize("count", [1_200, 12_000], ids=["memory", "file"])
+def test_export_comes_in_pieces(datahub: Datahub, count: int) -> None:
+    datahub.create("t", [Column("n", "integer"), Column("text", "text")])
+    for start in range(0, count, 6_000):
+        datahub.insert("t", [{"n": n, "text": "ä\r\n"} for n in range(start, min(start + 6_000, count))])
 
     pieces = list(datahub.export_csv("t"))
 
-    assert len(pieces) == 3
-    assert "".join(pieces).count("\r\n") == 1_201
+    assert len(pieces) > 1
+    lines = list(csv.reader(StringIO("".join(pieces), newline="")))
+    assert [line[1:3] for line in lines[1:]] == [[str(n), "ä\r\n"] for n in range(count)]
+
+
+def test_export_shows_one_moment_and_keeps_no_transaction_open(datahub: Datahub, database: Database) -> None:
+    datahub.create("t", [Column("n", "integer")])
+    datahub.insert("t", [{"n": 1}])
+
+    pieces = datahub.export_csv("t")
+    datahub.update_where("t", None, {"n": 2})
+    datahub.delete("t")
+
+    with database.engine.connect() as connection:  # restarting the log needs it to be read by nobody
+        assert connection.exec_driver_sql("PRAGMA wal_checkpoint(RESTART)").one()[0] == 0
+    assert "".join(pieces).splitlines()[1].split(",")[1] == "1"
+    assert list(database.path.parent.glob("tmp*")) == []
+
+
+def test_export_without_room_on_the_disk_is_refused_at_once(datahub: Datahub, monkeypatch: pytest.MonkeyPatch) -> None:
+    datahub.create("t", [Column("n", "integer")])
+    datahub.insert("t", [{"n": n} for n in range(10)])
+
+    def full(*_args: Any, **_options: Any) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("backend.datahub_csv.SpooledTemporaryFile", full)
+
+    with pytest.raises(StorageFull, match="no room for the export"):
+        datahub.export_csv("t")
 
 
 def test_import_takes_columns_in_any_order_case_and_pieces(datahub: Datahub) -> None:
@@ -122,6 +154,16 @@ def test_import_of_a_value_that_is_there_is_refused_at_its_line(datahub: Datahub
 
     assert faults(caught.value) == [("row.not_unique", "lines[4].a"), ("row.not_unique", "lines[5].a")]
     assert stored(datahub, "t") == rows
+
+
+def test_import_of_one_value_twice_is_refused_at_the_second(datahub: Datahub) -> None:
+    datahub.create("t", [Column("a", "text", unique=True), Column("n", "integer", unique=True)])
+
+    with pytest.raises(Conflict) as caught:
+        datahub.import_csv("t", ["a,n\nx,1\ny,2\n,\n,\nz,1\nx,3\n"])
+
+    assert faults(caught.value) == [("row.not_unique", "lines[7].a"), ("row.not_unique", "lines[6].n")]
+    assert stored(datahub, "t") == []
 
 
 def test_only_the_first_hundred_faults_are_told(datahub: Datahub) -> None:
