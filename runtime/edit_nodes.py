@@ -37,7 +37,11 @@ def add_node(draft: Draft, operation: Operation) -> Step:
     draft.put(nodes=[*draft.nodes[:index], node, *draft.nodes[index:]])
     draft.place({node["id"]: place})
     done = {"op": "add_node", "node": node, "at": place, "index": index, "restore": True}
-    return done, [{"op": "del_node", "id": node["id"]}]
+    undo: list[Operation] = [{"op": "del_node", "id": node["id"]}]
+    samples = draft.document["samples"]
+    if any(sample["trigger"] == node["id"] for sample in samples):  # they were there before the node
+        undo.append({"op": "set_samples", "samples": samples})
+    return done, undo
 
 
 def _filled_in(

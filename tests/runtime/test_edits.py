@@ -279,7 +279,15 @@ _OPERATIONS = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=200)
+def test_undoing_a_new_node_leaves_the_sample_that_was_waiting_for_it() -> None:
+    start = apply(flow(), [{"op": "set_samples", "samples": [{"name": "s", "trigger": "c"}]}], TYPES).document
+
+    edited = apply(start, [{"op": "add_node", "node": {"id": "c", "type": "manual"}}], TYPES)
+
+    assert apply(edited.document, edited.inverse, TYPES).document == start
+
+
+@settings(deadline=None, max_examples=100)
 @given(st.lists(_OPERATIONS, max_size=12), st.lists(_OPERATIONS, max_size=12))
 def test_any_edit_keeps_the_structure_sound_and_can_be_taken_back(
     before: list[dict[str, Any]], operations: list[dict[str, Any]]
