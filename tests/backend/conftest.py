@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,9 +18,8 @@ class Fired(list[Event]):
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'pulsewire.db'}")
-    database.migrate()
+def database(tmp_path: Path, new_database: Callable[[Path], Database]) -> Iterator[Database]:
+    database = new_database(tmp_path)
     yield database
     database.dispose()
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,8 @@ from storage.tables import Setting
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'pulsewire.db'}")
-    database.migrate()
+def database(tmp_path: Path, new_database: Callable[[Path], Database]) -> Iterator[Database]:
+    database = new_database(tmp_path)
     yield database
     database.dispose()
 

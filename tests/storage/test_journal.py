@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -37,10 +37,11 @@ def connections() -> list[sqlite3.Connection]:
 
 
 @pytest.fixture
-def database(tmp_path: Path, connections: list[sqlite3.Connection]) -> Database:
-    database = Database(f"sqlite:///{tmp_path}/pulsewire.db")
+def database(
+    tmp_path: Path, connections: list[sqlite3.Connection], new_database: Callable[[Path], Database]
+) -> Database:
+    database = new_database(tmp_path)
     event.listen(database.engine, "connect", lambda raw, _record: connections.append(raw))
-    database.migrate()
     return database
 
 
