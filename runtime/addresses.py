@@ -132,7 +132,7 @@ def _entry(text: str) -> tuple[str, int | None]:
         host, _ = _host(authority["host"])
         return host, int(authority["port"]) if authority["port"] else None
     except (ValueError, NodeError) as error:
-        raise ValueError(f"PULSEWIRE_ALLOW_HOSTS has an entry that is no host or host:port: {text!r}") from error
+        raise ValueError(f"{text!r} is no host or host:port") from error
 
 
 def _target(scheme: str, written_host: str, written_port: str | None, rest: str) -> Target:

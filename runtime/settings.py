@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_serializer, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -22,7 +23,7 @@ class Settings(BaseSettings):
     base_url: str | None = Field(None, description="How people reach this server; default from host and port.")
     smtp_url: SecretStr | None = Field(None, description="smtp://user:password@host:587?tls=starttls&from=a@b.c")
     secret_key: SecretStr | None = Field(None, description="Made on first start and kept in the data directory.")
-    workers: int = Field(1, ge=1, le=64, description="Engine processes.")
+    workers: int = Field(1, ge=1, description="Engine processes; SQLite takes one.")
     allow_hosts: Annotated[frozenset[str], NoDecode] = Field(
         frozenset(), description="Comma-separated host or host:port exceptions to the outbound guard."
     )
@@ -34,6 +35,39 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("workers")
+    @classmethod
+    def _is_one(cls, value: int) -> int:
+        if value != 1:
+            raise ValueError("this version keeps its data in SQLite, which takes one engine process; set it to 1")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
+            raise ValueError("it must be an address such as https://flows.example.com")
+        return value or None
+
+    @field_validator("allow_hosts")
+    @classmethod
+    def _are_hosts(cls, value: frozenset[str]) -> frozenset[str]:
+        if value:
+            from runtime.addresses import OpenHosts  # here because most installations set none
+
+            OpenHosts(value)
+        return value
+
+    @field_serializer("database_url", when_used="json")
+    def _without_password(self, value: str | None) -> str | None:
+        return value and re.sub(r"(://[^/@]*?:)[^/@]*@", r"\1**********@", value)
+
+    @property
+    def database_file(self) -> Path | None:
+        """The file of the database; None where the URL is no SQLite file."""
+        path = self.url.partition("?")[0].removeprefix("sqlite:///")
+        return Path(path).absolute() if path != self.url and path else None
 
     @property
     def url(self) -> str:

@@ -116,6 +116,7 @@ def test_what_is_not_there_is_told_in_one_line(run: Run):
 
 def test_config_masks_secrets(run: Run, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PULSEWIRE_SMTP_URL", "smtp://user:hunter2@mail.example.com")
+    monkeypatch.setenv("PULSEWIRE_DATABASE_URL", "postgresql://user:hunter2@db.example.com/pulsewire")
 
     shown = run("config").stdout + run("config", "--json").stdout
 
@@ -128,6 +129,43 @@ def test_wrong_setting_is_told_by_its_name(run: Run, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PULSEWIRE_PORT", "eighty")
 
     assert run("config", status=1).stderr.startswith("PULSEWIRE_PORT must be a whole number")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("PULSEWIRE_WORKERS", "2", "one engine process"),
+        ("PULSEWIRE_WORKERS", "0", "at least 1"),
+        ("PULSEWIRE_ALLOW_HOSTS", "erp.internal,:::", "':::' is no host or host:port"),
+        ("PULSEWIRE_BASE_URL", "flows.example.com", "https://flows.example.com"),
+        ("PULSEWIRE_PORT", "65536", "at most 65535"),
+    ],
+)
+def test_setting_that_cannot_be_is_refused_at_once(
+    run: Run, monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+):
+    monkeypatch.setenv(name, value)
+
+    refused = run("serve", status=1).stderr
+
+    assert refused.startswith(f"{name} ")
+    assert told in refused
+    assert refused.count("\n") == 1
+
+
+def test_directory_that_cannot_be_made_is_told(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("PULSEWIRE_DATA_DIR", str(tmp_path / "file"))
+
+    for command in (("keys", "create", "ci"), ("flow", "list")):
+        assert "cannot be made: File exists" in run(*command, status=1).stderr
+    assert "fault  data directory" in run("doctor", status=1).stdout
+
+
+def test_data_directory_is_for_its_owner(run: Run, data_dir: Path):
+    run("keys", "create", "ci")
+
+    assert data_dir.stat().st_mode & 0o777 == 0o700
 
 
 def test_database_of_another_kind_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch):
