@@ -34,7 +34,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.path = _file_of(url)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(self.path.parent)
         self.engine: Engine = create_engine(
             f"sqlite:///{self.path}",
             connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
@@ -135,6 +135,14 @@ def _file_of(url: str) -> Path:
     if not parsed.database or parsed.database == ":memory:":
         raise StorageError("The database must be a file, because several processes share it.")
     return Path(parsed.database).absolute()
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)  # payloads and mail are in it
+    except OSError as error:
+        message = f"The directory {path} cannot be made: {error.strerror}. Choose another PULSEWIRE_DATA_DIR."
+        raise StorageError(message) from error
 
 
 def _begin(connection: Connection) -> None:

@@ -33,6 +33,9 @@ class Finding:
 def findings(settings: Settings) -> Iterator[Finding]:
     """Yield what was found; nothing is changed."""
     folder = settings.data_dir
+    if folder.exists() and not folder.is_dir():
+        yield Finding("data directory", "fault", f"{folder} is a file. Choose another PULSEWIRE_DATA_DIR.")
+        return
     if not folder.is_dir():
         yield Finding("data directory", "note", f"{folder} does not exist yet; `pulsewire serve` makes it.")
         return

@@ -61,6 +61,8 @@ def told() -> Iterator[None]:
         print_problems(Problem(fault.code, fault.message, param=fault.field) for fault in refused.faults)
     except StorageError as refused:
         typer.echo(str(refused), err=True)
+    except OSError as refused:
+        fail(f"{refused.filename}: {refused.strerror}.")
     else:
         return
     raise typer.Exit(1)
