@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runtime import engine_lock
 from runtime.commands import events, flows, keys, runs, tables
 from runtime.commands.installation import opened_database, settings_from_environment
 from runtime.commands.terminal import JsonOption, fail, print_json, print_table
@@ -62,6 +63,8 @@ def serve(host: HostOption = None, port: PortOption = None) -> None:
             os.environ[name] = str(value)
     settings = settings_from_environment()
     listen(settings.host, settings.port).close()
+    if settings.database_file and engine_lock.is_taken(settings.database_file):
+        fail(f"Another Pulsewire serves {settings.data_dir}. Stop it, or set another PULSEWIRE_DATA_DIR.", REFUSED)
     command = [sys.executable, "-m", "runtime.supervisor"]
     os.execv(sys.executable, command)  # noqa: S606 - our own module, in place of this process: it is smaller
 

@@ -6,21 +6,19 @@ Holds a lock beside the database, because two engines on one database would work
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import gc
 import logging
 import os
 import signal
 import sys
-import time
 from collections.abc import Coroutine
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from backend.errors import BackendError
+from runtime import engine_lock
 from runtime.engine import Engine
 from runtime.link_server import LinkServer
 from runtime.settings import Settings
@@ -28,7 +26,6 @@ from runtime.supervisor import REFUSED
 from storage.database import Database
 from storage.errors import StorageError
 
-LOCK_WAIT_S = 3  # the engine before this one may still be ending
 GRACE_S = 30
 GC_OBJECTS = 20_000  # allocations between two looks for cycles; runs make few and end with none
 log = logging.getLogger("pulsewire")
@@ -40,9 +37,9 @@ def main() -> int:
     log.setLevel(logging.INFO)
     try:
         settings = Settings()
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
         database = Database(settings.url)
-        lock = _lock(database.path)
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = engine_lock.take(database.path)
         if lock is None:
             log.error("another Pulsewire engine works on %s; stop it first", database.path)
             return REFUSED
@@ -52,8 +49,11 @@ def main() -> int:
         names = ", ".join(f"PULSEWIRE_{fault['loc'][0]}".upper() for fault in error.errors() if fault["loc"])
         log.error("the engine cannot start: %s has a value that does not fit", names)
         return REFUSED
-    except (StorageError, BackendError, OSError) as error:
+    except (StorageError, BackendError) as error:
         log.error("the engine cannot start: %s", error)
+        return REFUSED
+    except OSError as error:
+        log.error("the engine cannot start: %s: %s", error.filename, error.strerror)
         return REFUSED
     try:
         return _run(_serve(engine, settings))
@@ -98,22 +98,6 @@ def _run(main: Coroutine[Any, Any, int]) -> int:
     import uvloop
 
     return uvloop.run(main)
-
-
-def _lock(database: Path) -> int | None:
-    """Return the descriptor that holds the engine's lock, or None when another process keeps it."""
-    descriptor = os.open(f"{database}.engine", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    until = time.monotonic() + LOCK_WAIT_S
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > until:
-                os.close(descriptor)
-                return None
-            time.sleep(0.05)
-        else:
-            return descriptor
 
 
 if __name__ == "__main__":
