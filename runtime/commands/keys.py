@@ -32,8 +32,16 @@ def list_keys(as_json: JsonOption = False) -> None:
     if as_json:
         print_json([key.as_json() for key in keys])
     else:
-        rows = [(key.id, key.name, f"{key.prefix}…", key.last_used_at or "never used") for key in keys]
-        print_table(("ID", "NAME", "KEY", "LAST USED"), rows)
+        rows = [
+            (
+                key.id,
+                key.name,
+                f"{key.prefix}…",
+                f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never used",
+            )
+            for key in keys
+        ]
+        print_table(("ID", "NAME", "KEY", "LAST USED (UTC)"), rows)
 
 
 @app.command("delete")

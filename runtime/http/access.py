@@ -10,7 +10,7 @@ from time import monotonic
 from backend.keys import Keys
 from runtime.errors import Problem, Unauthorized
 
-REMEMBERED_S = 1  # so a deleted key stops working within this time
+REMEMBERED_S = 0.5  # a deleted key stops working within a second, the time that a look-up takes included
 REMEMBERED_KEYS = 1_000
 
 
