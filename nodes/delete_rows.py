@@ -12,18 +12,12 @@ Source  none
 
 from pydantic import Field
 
-from nodes.row_filter import require_choice
+from nodes.rows import TableName, require_choice
 from nodes.spec import Context, Example, Json, Output, Params, Plan, action, ui
 
 
 class DeleteRowsParams(Params):
-    table: str = Field(
-        title="Table",
-        description="Name or id of the data table.",
-        min_length=1,
-        max_length=100,
-        json_schema_extra=ui("table", placeholder="orders"),
-    )
+    table: TableName
     where: dict[str, Json] = Field(
         {},
         title="Where",

@@ -10,19 +10,14 @@ Source  none
 
 from pydantic import Field
 
+from nodes.rows import TableName
 from nodes.spec import Context, Example, Json, Output, Params, action, ui
 
 MAX_ROWS = 1000
 
 
 class FindRowsParams(Params):
-    table: str = Field(
-        title="Table",
-        description="Name or id of the data table.",
-        min_length=1,
-        max_length=100,
-        json_schema_extra=ui("table", placeholder="orders"),
-    )
+    table: TableName
     where: dict[str, Json] = Field(
         {},
         title="Where",

@@ -9,19 +9,14 @@ Source  none
 
 from pydantic import Field
 
+from nodes.rows import TableName
 from nodes.spec import Context, Example, Json, Output, Params, Plan, action, ui
 
 NO_ID = "00000000-0000-0000-0000-000000000000"  # RFC 9562 nil UUID: stands for the id of a row that was not stored
 
 
 class InsertRowParams(Params):
-    table: str = Field(
-        title="Table",
-        description="Name or id of the data table.",
-        min_length=1,
-        max_length=100,
-        json_schema_extra=ui("table", placeholder="orders"),
-    )
+    table: TableName
     values: dict[str, Json] = Field(
         title="Values",
         description="A value for each column to fill.",

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from nodes.delete_rows import DeleteRowsParams, delete_rows
-from nodes.row_filter import picks_all
+from nodes.rows import picks_all
 from nodes.spec import NodeError
 from nodes.update_rows import UpdateRowsParams, update_rows
 

@@ -1,10 +1,24 @@
-"""The parameter that picks rows, shared by the nodes that change them, and the rule for picking all of them."""
+"""What the nodes that work on rows share: the table they name, and the rule for picking every row of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated, TypeAlias
 
-from nodes.spec import Json, NodeError
+from pydantic import Field
+
+from nodes.spec import Json, NodeError, ui
+
+TableName: TypeAlias = Annotated[
+    str,
+    Field(
+        title="Table",
+        description="Name or id of the data table.",
+        min_length=1,
+        max_length=100,
+        json_schema_extra=ui("table", placeholder="orders"),
+    ),
+]
 
 
 def require_choice(where: Mapping[str, Json], *, is_all: bool) -> None:
