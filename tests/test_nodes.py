@@ -37,7 +37,7 @@ TRIGGERS = [node for node in TYPES.values() if node.kind == "trigger"]
 ACTIONS = [node for node in TYPES.values() if node.kind == "action"]
 EXAMPLES = [(node, example) for node in ACTIONS for example in node.examples]
 PARAMS = [(node, name) for node in TYPES.values() for name in node.params.model_json_schema().get("properties", {})]
-SHARED = {"spec", "table_event", "row_filter"}  # modules that declare no node type
+SHARED = {"spec", "table_event", "rows"}  # modules that declare no node type
 FILES = sorted(path for path in Path(nodes.__path__[0]).glob("*.py") if path.stem != "__init__")
 FACTS = ("Out", "Units", "Effect", "Errors", "Source")
 CATEGORIES = {"Triggers", "Logic", "Data", "Communication"}
