@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Header, Query
@@ -17,6 +18,7 @@ from runtime.http.examples import answers, listed
 from runtime.payloads import check_value
 from runtime.service import Service
 
+NO_REVISION = -1
 FlowDocument = Annotated[Any, Body(examples=[examples.DOCUMENT], description="A flow document.")]
 
 
@@ -99,10 +101,13 @@ def flow_routes(service: Service) -> APIRouter:
     @router.post("/{flow_id}/test", summary="Test the draft", responses=answers(examples.RUN, refusals=(404, 503)))
     async def run_test(
         flow_id: str,
-        request: Annotated[TestRequest, Body(examples=[{"payload": examples.PAYLOAD, "effects": "simulate"}])],
+        request: Annotated[
+            TestRequest | None, Body(examples=[{"payload": examples.PAYLOAD, "effects": "simulate"}])
+        ] = None,
     ) -> Response:
-        payload = None if request.payload is None else check_value(request.payload)
-        run = await service.runs.test(flow_id, request.trigger, payload, request.sample, request.effects)
+        asked = request or TestRequest()
+        payload = None if asked.payload is None else check_value(asked.payload)
+        run = await service.runs.test(flow_id, asked.trigger, payload, asked.sample, asked.effects)
         return Json(run.as_json())
 
     return router
@@ -113,11 +118,11 @@ def _told(flow: FlowView, status: int = 200) -> Json:
 
 
 def _revision(if_match: str | None) -> int | None:
-    """Return the revision that a request says it read; None where it does not mind."""
+    """Return the revision that a request says it read; None where it does not mind, NO_REVISION for a foreign tag."""
     if if_match is None or if_match.strip() == "*":
         return None
-    tag = if_match.strip().removeprefix("W/").strip('"')
-    if not tag.isdecimal():
+    written = re.fullmatch(r'(?:W/)?"([^"]*)"|([0-9]+)', if_match.strip())
+    if written is None:
         raise Invalid(
             Problem(
                 "header.invalid",
@@ -125,4 +130,5 @@ def _revision(if_match: str | None) -> int | None:
                 param="If-Match",
             )
         )
-    return int(tag)
+    tag = written[1] or written[2] or ""
+    return int(tag) if tag.isascii() and tag.isdecimal() else NO_REVISION

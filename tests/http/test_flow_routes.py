@@ -70,6 +70,25 @@ async def test_second_of_two_savers_is_told(client: httpx.AsyncClient, document:
     assert third.json()["name"] == "Mine"
 
 
+async def test_tag_of_something_else_is_no_match(client: httpx.AsyncClient, document: Make):
+    await client.post("/api/flows", json=document())
+
+    answers = [
+        await client.put("/api/flows/greet", json=document(), headers={"If-Match": tag})
+        for tag in ('"stale"', 'W/"stale"', '""', '"99"')
+    ]
+
+    assert [(answer.status_code, codes(answer)) for answer in answers] == [(409, ["flow.changed"])] * 4
+
+
+async def test_test_needs_no_body(client: httpx.AsyncClient, document: Make):
+    await client.post("/api/flows", json=document())
+
+    run = await client.post("/api/flows/greet/test")
+
+    assert (run.status_code, run.json()["payload"]) == (200, {"total": 120})
+
+
 async def test_unreadable_if_match_is_refused(client: httpx.AsyncClient, document: Make):
     await client.post("/api/flows", json=document())
 
