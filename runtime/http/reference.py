@@ -32,8 +32,9 @@ ACCEPTED = {"id": "order-1001-paid", "duplicate": False, "runs": [17]}
 EVENTS_OPERATION: dict[str, Any] = {
     "tags": ["Events"],
     "summary": "Hand in an event",
-    "description": "Answers once the event and the runs that it starts are committed. The same “id” twice is one "
-    "event. CloudEvents 1.0 are taken in structured, binary and batch mode; their “source” and “id” are the id.",
+    "description": "Answers once the event and the runs that it starts are committed; a run whose trigger then filters "
+    "the event out is taken back. The same “id” twice is one event. CloudEvents 1.0 are taken in structured, binary "
+    "and batch mode; their “source” and “id” are the id.",
     "requestBody": {
         "required": True,
         "content": {
@@ -82,8 +83,18 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     for route in _api_routes(app):
         if isinstance(route, ApiRoute):
             for method in route.methods or ():
-                found["paths"][route.path_format][method.lower()]["security"] = [{"apiKey": []}]
+                operation = found["paths"][route.path_format][method.lower()]
+                operation["security"] = [{"apiKey": []}]
+                _add_refusals(operation)
     return found
+
+
+def _add_refusals(operation: dict[str, Any]) -> None:
+    """Add what every operation, and every one with a body, may answer."""
+    statuses = (400, 413, 503) if "requestBody" in operation else (503,)
+    every = answers(None, refusals=statuses)
+    operation["responses"] = {str(status): every[status] for status in statuses} | operation["responses"]
+    operation["responses"] = dict(sorted(operation["responses"].items()))
 
 
 def _api_routes(app: FastAPI) -> list[APIRoute]:

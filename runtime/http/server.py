@@ -49,7 +49,8 @@ def build_http(service: Service, lifespan: Lifespan) -> FastAPI:
     for routes in (flow_routes, run_routes, table_routes, settings_routes, system_routes):
         app.router.routes.extend(routes(service).routes)  # side by side: including would nest them
     app.router.routes.extend(reference_routes(app).routes)
-    app.router.routes.append(Route("/api/{rest:path}", _nowhere, methods=METHODS))
+    for path in ("/api", "/api/{rest:path}"):
+        app.router.routes.append(Route(path, _nowhere, methods=METHODS))
     for error in (RuntimeFault, BackendError, StorageError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(error, on_error)
     app.add_middleware(Guard, settings=service.settings)

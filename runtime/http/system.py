@@ -19,6 +19,10 @@ from runtime.metrics import Metrics
 from runtime.service import Service
 from storage.errors import StorageError
 
+_STARTING = {"problems": [{"code": "engine.starting", "message": "The engine is starting."}]}
+_NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: {"description": "Not yet, and why.", "content": {"application/json": {"example": _STARTING}}}
+}
 ANSWER_S = 2  # after which a part that says nothing counts as down
 
 
@@ -31,7 +35,7 @@ def system_routes(service: Service) -> APIRouter:
     async def healthz() -> Response:
         return Json({"status": "alive"})
 
-    @router.get("/readyz", summary="Can events be accepted and run?", responses=_said({"status": "ready"}))
+    @router.get("/readyz", summary="Can events be accepted and run?", responses=_said({"status": "ready"}) | _NOT_READY)
     async def readyz() -> Response:
         problems = [
             each for each in (await _database_problem(service), _engine_problem(await _status(service))) if each

@@ -179,6 +179,7 @@ async def test_browsers_are_told_to_be_careful(client: httpx.AsyncClient):
     ("method", "path", "status", "expected"),
     [
         ("GET", "/api/nowhere", 404, "route.not_found"),
+        ("GET", "/api", 404, "route.not_found"),
         ("GET", "/api/flows/nowhere", 404, "flow.not_found"),
         ("GET", "/api/flows/../../etc/passwd", 404, "route.not_found"),
         ("GET", "/api/runs/1", 404, "run.not_found"),
@@ -269,6 +270,9 @@ async def test_reference_describes_every_operation_with_an_example(client: httpx
                 assert "example" in body or "examples" in body["schema"], where
             answered = [said for status, said in operation["responses"].items() if status in ("200", "201", "202")]
             assert all("example" in content for said in answered for content in said["content"].values()), where
+            refused = {"503"} | ({"400", "413", "422"} if "requestBody" in operation else set())
+            assert path in PUBLIC or operation["responses"].keys() >= refused | {"401"}, where
+    assert "503" in description["paths"]["/readyz"]["get"]["responses"]
     assert not re.findall(r"(?:src|href)=\"(?:https?:)?//", page)
     assert "<script" not in page
 
