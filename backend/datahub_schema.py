@@ -158,7 +158,7 @@ def physical_table(physical: str, columns: Sequence[Column]) -> sa.Table:
         physical,
         sa.MetaData(),
         sa.Column(ORDER, sa.Integer, primary_key=True),
-        sa.Column("id", sa.String(36), nullable=False, unique=True),
+        sa.Column("id", sa.String(36), nullable=False, unique=True, index=True),  # an index that can be made last
         sa.Column("created_at", sa.DateTime, nullable=False, index=True),
         sa.Column("updated_at", sa.DateTime, nullable=False),
         *(sa.Column(column.name, SQL_TYPES[column.type](), nullable=not column.required) for column in columns),

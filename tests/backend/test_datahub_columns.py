@@ -4,9 +4,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from backend.datahub import Column, ColumnChange, Datahub
-from backend.errors import BackendError, StorageFull
+from backend.errors import BackendError, Conflict, StorageFull
 from backend.events import DataTableUpdated
 from storage.database import Database
 
@@ -200,6 +201,34 @@ def test_full_disk_leaves_columns_and_rows_as_they_were(datahub: Datahub, databa
     assert datahub.get("t").columns == (Column("a", "text"),)
     assert datahub.rows("t", sort=None, limit=1000).rows == rows
     assert fired == []
+
+
+def test_value_that_becomes_empty_does_not_fit_a_required_column(datahub: Datahub) -> None:
+    datahub.create("t", [Column("a", "text", required=True), Column("b", "text")])
+    rows = datahub.insert("t", [{"a": "", "b": "x"}, {"a": "1", "b": "1"}, {"a": " ", "b": "2"}])
+
+    with pytest.raises(BackendError) as caught:
+        datahub.update("t", columns=[Column("a", "integer", required=True), Column("b", "number")])
+
+    assert [(fault.field, fault.message.split(":")[1].strip()[:6]) for fault in caught.value.faults] == [
+        ("columns[0].type", "2 rows"),
+        ("columns[1].type", "1 row "),
+    ]
+    assert stored(datahub, "t") == rows
+
+
+def test_changed_table_keeps_its_indexes(datahub: Datahub, database: Database) -> None:
+    datahub.create("t", [Column("a", "text", unique=True)])
+    row = datahub.insert("t", [{"a": "1"}])[0]
+
+    datahub.update("t", columns=[Column("a", "integer", unique=True)])
+
+    with pytest.raises(Conflict):
+        datahub.insert("t", [{"a": 2}, {"a": 1}])
+    again = Datahub(database, lambda _session, _event: None, new_id=lambda: UUID(row["id"]))
+    with pytest.raises(IntegrityError, match="id"):
+        again.insert("t", [{"a": 3}])
+    assert stored(datahub, "t") == [row | {"a": 1}]
 
 
 def test_many_rows_are_converted(datahub: Datahub) -> None:
