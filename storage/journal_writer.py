@@ -1,0 +1,204 @@
+"""The journal's writer thread: takes what has gathered and applies it in one ``BEGIN IMMEDIATE`` transaction.
+
+An error of one entry is that entry's alone. While the disk is full or the file locked, events are refused and
+everything else is kept, in order, and tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session
+
+from storage.database import Database
+from storage.errors import StorageBusy, StorageError, StorageFull, storage_error
+from storage.journal_events import store_events
+from storage.journal_rows import CLAIM, STATE, STEP, Router, read_many, write_many
+from storage.journal_runs import load_runs
+
+RETRY_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)  # back-off while the disk is full or the file is locked
+CHECKPOINT_PAGES = 4_000
+EPOCHS = "SELECT id, epoch FROM run WHERE id"
+log = logging.getLogger("pulsewire.journal")
+
+
+class Fenced(Exception):
+    """The run has been claimed anew or ended by someone else: this writer has nothing more to say about it."""
+
+
+class Kind(IntEnum):
+    """What an entry is, in the order in which a batch is applied."""
+
+    ACCEPT = 0
+    CLAIM = 1
+    STEP = 2
+    STATE = 3
+    WORK = 4
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One write; *future* is told what came of it."""
+
+    kind: Kind
+    body: Any
+    future: asyncio.Future[Any] | None
+    run: int = 0
+    epoch: int = 0
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Writer:
+    """Runs on a thread of its own; *settled* is called there with entries that are durable or refused."""
+
+    def __init__(
+        self, database: Database, router: Router, now_us: Callable[[], int], settled: Callable[[list[Entry]], None]
+    ) -> None:
+        self._database = database
+        self._router = router
+        self._now_us = now_us
+        self._settled = settled
+        self._data_version = -1
+        self._batch: list[Entry] = []
+        self.queue: SimpleQueue[list[Entry] | None] = SimpleQueue()  # None closes
+        self.is_full = False
+
+    def run(self) -> None:
+        """Write until closed; raises what makes the database unusable. ``unsettled`` has the rest then."""
+        with self._database.writer.connect() as connection:
+            raw = connection.connection.driver_connection
+            assert isinstance(raw, sqlite3.Connection)
+            cursor = raw.cursor()
+            cursor.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}").fetchone()
+            is_open, failures, kept = True, 0, list[Entry]()
+            while is_open or (kept and not self.is_full):
+                batch, is_open = self._gather(kept, failures, is_open)
+                if not batch:
+                    continue
+                written, kept = self._write(connection, cursor, batch)
+                failures = failures + 1 if kept else 0
+                if written:
+                    self._settled(written)
+
+    def _gather(self, kept: list[Entry], failures: int, is_open: bool) -> tuple[list[Entry], bool]:
+        batch = kept
+        wait_s = RETRY_S[min(failures, len(RETRY_S)) - 1] if kept else None
+        try:
+            more = self.queue.get(timeout=wait_s) if is_open else None
+            while more is not None:
+                batch = batch + more
+                more = self.queue.get_nowait()
+        except Empty:
+            return batch, is_open
+        return batch, False
+
+    def _write(
+        self, connection: Connection, cursor: sqlite3.Cursor, batch: list[Entry]
+    ) -> tuple[list[Entry], list[Entry]]:
+        """Return the entries that are settled and those to try again."""
+        try:
+            self._commit(connection, cursor, batch)
+        except (StorageFull, StorageBusy) as error:
+            if not self.is_full and isinstance(error, StorageFull):
+                log.error("the disk is full: nothing more is accepted, work waits until there is room")
+            self.is_full = isinstance(error, StorageFull)
+            refused = [entry for entry in batch if entry.kind is Kind.ACCEPT]
+            for entry in refused:
+                entry.error = error
+            return refused, [entry for entry in batch if entry.kind is not Kind.ACCEPT]
+        except (StorageError, sqlite3.OperationalError, OperationalError):
+            raise  # the file, not an entry
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0].error = error
+                return batch, []
+            log.error("a batch failed with %s; its entries are tried one by one", type(error).__name__)
+            written, kept = list[Entry](), list[Entry]()
+            for entry in sorted(batch, key=lambda entry: entry.kind):
+                done, again = self._write(connection, cursor, [entry])
+                written, kept = written + done, kept + again
+            return written, kept
+        if self.is_full:
+            log.warning("there is room on the disk again")
+        self.is_full = False
+        return batch, []
+
+    def _commit(self, connection: Connection, cursor: sqlite3.Cursor, batch: list[Entry]) -> None:
+        try:
+            with connection.begin():
+                self._apply(connection, cursor, batch)
+        except Exception as error:
+            if (plain := storage_error(error)) is not None:
+                raise plain from error
+            raise
+
+    def _apply(self, connection: Connection, cursor: sqlite3.Cursor, batch: list[Entry]) -> None:
+        sorted_by_kind: tuple[list[Entry], ...] = tuple([] for _kind in Kind)
+        for entry in batch:
+            entry.result = entry.error = None
+            sorted_by_kind[entry.kind].append(entry)
+        accepts, claims, steps, states, works = sorted_by_kind
+        if accepts:
+            self._refresh(cursor)
+            requests = [entry.body for entry in accepts]
+            answers = store_events(cursor, self._router, requests, self._now_us())
+            for entry, answer in zip(accepts, answers, strict=True):
+                entry.result = answer
+        if claims:
+            self._claim(cursor, claims)
+        runs = {entry.run for entry in batch if entry.run}
+        epochs = dict(read_many(cursor, "SELECT id, epoch FROM run WHERE id", runs)) if runs else {}
+        for entries, statement in ((steps, STEP), (states, STATE)):
+            current = [entry for entry in entries if _is_current(entry, epochs)]
+            write_many(cursor, statement, [entry.body for entry in current])
+        for entry in works:
+            if not entry.run or _is_current(entry, epochs):
+                _work(connection, cursor, entry)
+
+    def _refresh(self, cursor: sqlite3.Cursor) -> None:
+        (data_version,) = cursor.execute("PRAGMA data_version").fetchone()
+        if data_version != self._data_version:  # another connection has committed
+            self._router.refresh(cursor)
+            self._data_version = data_version
+
+    def _claim(self, cursor: sqlite3.Cursor, entries: list[Entry]) -> None:
+        now = self._now_us()
+        wanted = {run_id for entry in entries for run_id in entry.body}
+        write_many(cursor, CLAIM, [(run_id, now) for run_id in wanted])
+        states = {state.id: state for state in load_runs(cursor, wanted)}
+        for entry in entries:
+            entry.result = [states[run_id] for run_id in entry.body if run_id in states]
+
+
+def _is_current(entry: Entry, epochs: dict[int, int]) -> bool:
+    if epochs.get(entry.run) == entry.epoch:
+        return True
+    entry.error = Fenced()
+    return False
+
+
+def _work(connection: Connection, cursor: sqlite3.Cursor, entry: Entry) -> None:
+    try:
+        with Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
+            entry.result, step = entry.body(session)
+            session.commit()
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if (plain := storage_error(cause)) is not None:
+                raise plain from error  # the whole batch has to be tried again
+            cause = cause.__cause__
+        entry.error = error
+        return
+    if step is not None:
+        write_many(cursor, STEP, [step])
