@@ -40,6 +40,7 @@ class SqliteJournal:
         self._queue_limit = queue_limit
         self._fresh: list[Entry] = []  # of this tick of the loop
         self._pending = 0
+        self._is_closed = False
         self.broken = asyncio.Event()  # the database can no longer be written
 
     @property
@@ -56,14 +57,16 @@ class SqliteJournal:
         await asyncio.wait([is_open, is_broken], return_when=asyncio.FIRST_COMPLETED)
         is_broken.cancel()
         if self.broken.is_set():
-            is_open.cancel()
+            await asyncio.gather(is_open, return_exceptions=True)
             raise StorageError("The database cannot be opened for writing.")
 
     async def stop(self) -> None:
         """Write what is queued and close; while the disk is full, what cannot be written is left to recovery."""
         self._flush()
+        self._is_closed = True
         self._writer.queue.put(None)
         await asyncio.to_thread(self._thread.join)
+        self._give_up()
 
     async def accept(
         self, groups: Sequence[Sequence[EventSeed]], *, claims: bool
@@ -120,13 +123,15 @@ class SqliteJournal:
 
     def _add(self, kind: Kind, body: Any, run: int = 0, epoch: int = 0) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = self._loop.create_future()
-        if self.broken.is_set():
-            future.set_exception(StorageError("The database can no longer be written."))
+        if self.broken.is_set() or self._is_closed:
+            future.set_exception(_broken())
         else:
             self._enqueue(Entry(kind, body, future, run, epoch))
         return future
 
     def _enqueue(self, entry: Entry) -> None:
+        if self.broken.is_set() or self._is_closed:
+            return
         if not self._fresh:
             self._loop.call_soon(self._flush)
         self._fresh.append(entry)
@@ -142,7 +147,17 @@ class SqliteJournal:
             self._writer.run()
         except Exception as error:
             log.critical("the database can no longer be written: %s", type(error).__name__)
-            self._loop.call_soon_threadsafe(self.broken.set)
+            self._loop.call_soon_threadsafe(self._break)
+
+    def _break(self) -> None:
+        self.broken.set()
+        self._give_up()
+
+    def _give_up(self) -> None:
+        entries, self._fresh = self._writer.unsettled() + self._fresh, []
+        for entry in entries:
+            entry.error = _broken()
+        self._settle(entries)
 
     def _settled(self, entries: list[Entry]) -> None:
         self._loop.call_soon_threadsafe(self._settle, entries)
@@ -156,3 +171,7 @@ class SqliteJournal:
                 entry.future.set_exception(entry.error)
             else:
                 entry.future.set_result(entry.result)
+
+
+def _broken() -> StorageError:
+    return StorageError("The database can no longer be written.")

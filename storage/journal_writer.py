@@ -26,6 +26,7 @@ from storage.journal_rows import CLAIM, STATE, STEP, Router, read_many, write_ma
 from storage.journal_runs import load_runs
 
 RETRY_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)  # back-off while the disk is full or the file is locked
+PROBE_S = 1.0  # how often to see whether there is room again when nothing waits to be written
 CHECKPOINT_PAGES = 4_000
 EPOCHS = "SELECT id, epoch FROM run WHERE id"
 log = logging.getLogger("pulsewire.journal")
@@ -69,7 +70,7 @@ class Writer:
         self._now_us = now_us
         self._settled = settled
         self._data_version = -1
-        self._batch: list[Entry] = []
+        self._batch: list[Entry] = []  # what is being written
         self.queue: SimpleQueue[list[Entry] | None] = SimpleQueue()  # None closes
         self.is_full = False
 
@@ -82,17 +83,26 @@ class Writer:
             cursor.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}").fetchone()
             is_open, failures, kept = True, 0, list[Entry]()
             while is_open or (kept and not self.is_full):
-                batch, is_open = self._gather(kept, failures, is_open)
-                if not batch:
+                self._batch, is_open = self._gather(kept, failures, is_open)
+                if not self._batch:
+                    if self.is_full:
+                        self._write(connection, cursor, [Entry(Kind.WORK, _probe, None)])
                     continue
-                written, kept = self._write(connection, cursor, batch)
-                failures = failures + 1 if kept else 0
+                written, kept = self._write(connection, cursor, self._batch)
+                failures, self._batch = failures + 1 if kept else 0, kept
                 if written:
                     self._settled(written)
 
+    def unsettled(self) -> list[Entry]:
+        """Return what was handed over and not settled; after the thread has ended."""
+        entries, self._batch = self._batch, []
+        while not self.queue.empty():
+            entries = entries + (self.queue.get() or [])
+        return entries
+
     def _gather(self, kept: list[Entry], failures: int, is_open: bool) -> tuple[list[Entry], bool]:
         batch = kept
-        wait_s = RETRY_S[min(failures, len(RETRY_S)) - 1] if kept else None
+        wait_s = RETRY_S[min(failures, len(RETRY_S)) - 1] if kept else PROBE_S if self.is_full else None
         try:
             more = self.queue.get(timeout=wait_s) if is_open else None
             while more is not None:
@@ -121,11 +131,14 @@ class Writer:
         except Exception as error:
             if len(batch) == 1:
                 batch[0].error = error
+                if batch[0].future is None:
+                    log.error("a step of run %d could not be recorded: %s", batch[0].run, type(error).__name__)
                 return batch, []
             log.error("a batch failed with %s; its entries are tried one by one", type(error).__name__)
             written, kept = list[Entry](), list[Entry]()
             for entry in sorted(batch, key=lambda entry: entry.kind):
-                done, again = self._write(connection, cursor, [entry])
+                # what is kept keeps its place: nothing after it may become durable before it
+                done, again = ([], [entry]) if kept else self._write(connection, cursor, [entry])
                 written, kept = written + done, kept + again
             return written, kept
         if self.is_full:
@@ -157,13 +170,18 @@ class Writer:
         if claims:
             self._claim(cursor, claims)
         runs = {entry.run for entry in batch if entry.run}
-        epochs = dict(read_many(cursor, "SELECT id, epoch FROM run WHERE id", runs)) if runs else {}
+        epochs = dict(read_many(cursor, EPOCHS, runs)) if runs else {}
         for entries, statement in ((steps, STEP), (states, STATE)):
             current = [entry for entry in entries if _is_current(entry, epochs)]
             write_many(cursor, statement, [entry.body for entry in current])
+        is_stale = False
         for entry in works:
+            if entry.run and is_stale:
+                epochs.pop(entry.run, None)
+                epochs.update(read_many(cursor, EPOCHS, [entry.run]))
             if not entry.run or _is_current(entry, epochs):
                 _work(connection, cursor, entry)
+                is_stale = is_stale or not entry.run  # it may have ended a run
 
     def _refresh(self, cursor: sqlite3.Cursor) -> None:
         (data_version,) = cursor.execute("PRAGMA data_version").fetchone()
@@ -198,7 +216,14 @@ def _work(connection: Connection, cursor: sqlite3.Cursor, entry: Entry) -> None:
             if (plain := storage_error(cause)) is not None:
                 raise plain from error  # the whole batch has to be tried again
             cause = cause.__cause__
+        if not cursor.connection.in_transaction:  # SQLite may end it all where memory or the disk failed
+            raise RuntimeError("a step ended the transaction that others share") from error
         entry.error = error
         return
     if step is not None:
         write_many(cursor, STEP, [step])
+
+
+def _probe(session: Session) -> tuple[None, None]:
+    session.connection().exec_driver_sql("PRAGMA user_version = 0")  # writes one page, although nothing changes
+    return None, None

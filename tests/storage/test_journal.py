@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import event, text
-from sqlmodel import Session, select
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, select, update
 
+from storage import journal_writer
 from storage.database import Database
-from storage.errors import StorageFull
+from storage.errors import StorageBusy, StorageError, StorageFull
 from storage.journal import Fenced, SqliteJournal
 from storage.journal_events import EventIdReused
 from storage.journal_rows import EventSeed, RunSeed, RunWrite, StepWrite
@@ -224,3 +226,127 @@ async def test_a_lock_held_by_another_process_is_waited_for(journal: SqliteJourn
         assert not accepted.done()
 
     assert len(await accepted) == 2
+
+
+async def test_room_on_the_disk_is_noticed_although_nothing_waits_to_be_written(
+    journal: SqliteJournal,
+    database: Database,
+    connections: list[sqlite3.Connection],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(journal_writer, "PROBE_S", 0.02)
+    large = seed("e1")._replace(payload_text='{"text":"' + "x" * 100_000 + '"}')
+    pages = await journal.call(lambda session: session.execute(text("PRAGMA page_count")).scalar_one())
+
+    limit_pages(connections, pages)
+    with pytest.raises(StorageFull):
+        await journal.accept([[large]], claims=True)
+    was_full = journal.is_full
+    limit_pages(connections, 1_000_000)
+    async with asyncio.timeout(5):
+        while journal.is_full:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+
+    assert was_full
+
+
+async def test_a_write_queued_behind_a_cancel_in_the_same_batch_is_refused(
+    journal: SqliteJournal, database: Database
+) -> None:
+    run, _ = await accept(journal, seed("e1"))
+
+    def cancel(session: Session) -> None:
+        session.execute(update(RunRow).where(col(RunRow.id) == run).values(epoch=RunRow.epoch + 1))
+
+    cancelled = journal.call(cancel)
+    late = journal.transact(run, 1, lambda session: (None, StepWrite(run, "late", "", 1, "succeeded")))
+
+    with pytest.raises(Fenced):
+        await late
+    await cancelled
+    assert rows(database, StepRow) == []
+
+
+async def test_a_transaction_that_breaks_a_constraint_fails_alone(journal: SqliteJournal, database: Database) -> None:
+    run, _ = await accept(journal, seed("e1"))
+
+    def add(session: Session) -> tuple[None, StepWrite]:
+        session.execute(text("INSERT INTO setting (key, value, updated_at) VALUES ('one', '{}', 0)"))
+        return None, StepWrite(run, "add", "", 1, "succeeded")
+
+    answers = await asyncio.gather(
+        *(journal.transact(run, 1, add) for _ in range(3)), accept(journal, seed("e2")), return_exceptions=True
+    )
+
+    assert [type(answer) for answer in answers] == [type(None), IntegrityError, IntegrityError, list]
+    assert (len(rows(database, Setting)), len(rows(database, StepRow)), len(rows(database, EventRow))) == (1, 1, 2)
+
+
+async def test_a_step_that_ends_the_shared_transaction_does_not_undo_what_others_were_told(
+    journal: SqliteJournal, database: Database
+) -> None:
+    def end_it(session: Session) -> None:  # as SQLite does by itself when its memory runs out
+        session.connection().exec_driver_sql("ROLLBACK")
+
+    accepted, ended = await asyncio.gather(accept(journal, seed("e1")), journal.call(end_it), return_exceptions=True)
+
+    assert isinstance(ended, Exception)
+    assert accepted == [run.id for run in rows(database, RunRow)]  # type: ignore[attr-defined]
+
+
+async def test_everyone_who_waits_is_told_when_the_database_can_no_longer_be_written(journal: SqliteJournal) -> None:
+    def damage(_session: Session) -> None:
+        error = sqlite3.DatabaseError("malformed")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+    answers = [journal.call(damage), asyncio.ensure_future(accept(journal, seed("e1")))]
+    async with asyncio.timeout(5):
+        found = await asyncio.gather(*answers, return_exceptions=True)
+
+    assert [type(each) for each in found] == [StorageError, StorageError]
+    assert journal.broken.is_set()
+    with pytest.raises(StorageError):
+        await journal.barrier()
+
+
+async def test_after_a_partial_failure_a_run_does_not_end_before_its_steps_are_there(
+    journal: SqliteJournal, database: Database, connections: list[sqlite3.Connection]
+) -> None:
+    run, _ = await accept(journal, seed("e1"))
+    pages = await journal.call(lambda session: session.execute(text("PRAGMA page_count")).scalar_one())
+
+    limit_pages(connections, pages)
+    unfit = journal.put(1, StepWrite(run, "unfit", "", 1, "succeeded", output=object()))  # type: ignore[arg-type]
+    big = journal.put(1, StepWrite(run, "big", "", 1, "succeeded", "out", None, '"' + "x" * 100_000 + '"'))
+    end = journal.finish(1, RunWrite(run, "succeeded", None, None, 1))
+    with pytest.raises(sqlite3.Error):
+        await unfit
+    was_done, status = (big.done(), end.done()), rows(database, RunRow)[0].status  # type: ignore[attr-defined]
+    limit_pages(connections, 1_000_000)
+    await asyncio.gather(big, end)
+
+    assert (was_done, status) == ((False, False), "running")
+    assert [step.node for step in rows(database, StepRow)] == ["big"]  # type: ignore[attr-defined]
+
+
+async def test_a_lock_held_longer_than_sqlite_waits_loses_nothing(
+    journal: SqliteJournal, database: Database, connections: list[sqlite3.Connection]
+) -> None:
+    run, _ = await accept(journal, seed("e1"))
+    for connection in connections:
+        connection.execute("PRAGMA busy_timeout=20").fetchone()
+
+    other = sqlite3.connect(database.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    step = journal.put(1, StepWrite(run, "one", "", 1, "succeeded"))
+    work = journal.transact(run, 1, lambda session: ("done", StepWrite(run, "two", "", 1, "succeeded")))
+    refused = [await asyncio.gather(accept(journal, seed("e2")), return_exceptions=True) for _ in range(3)]
+    was_done = step.done() or work.done()
+    other.execute("ROLLBACK")
+    other.close()
+
+    assert [type(error) for (error,) in refused] == [StorageBusy] * 3
+    assert (was_done, await step, await work) == (False, None, "done")
+    assert len(await accept(journal, seed("e2"))) == 2
+    assert [step.node for step in rows(database, StepRow)] == ["one", "two"]  # type: ignore[attr-defined]
