@@ -175,7 +175,8 @@ class Runs:
             raise Invalid(Problem("run.node_unknown", f"Run {old.id} has no step “{node[:80]}”.", param="from"))
         again = reachable_from([node], edges)
         for step in session.exec(select(StepRow).where(StepRow.run_id == old.id)).all():
-            if step.node not in again and step.status in KEPT_ON_RETRY:
+            is_settled = step.status in KEPT_ON_RETRY or step.port is not None  # failed, and passed over
+            if step.node not in again and is_settled:
                 session.add(StepRow(**(step.model_dump() | {"run_id": new_id})))
 
 

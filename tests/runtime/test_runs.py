@@ -199,3 +199,24 @@ async def test_clearing_a_table_starts_its_flow(service: Service, document: Make
 
     assert (run.status, run.payload) == ("succeeded", {"ID": table.id, "Name": "orders", "Description": ""})
     assert run.steps[2].output == {"text": "orders"}
+
+
+async def test_retry_from_a_node_keeps_a_failure_that_was_passed_over(service: Service, document: Make):
+    flow = document()
+    flow["nodes"][1]["on_error"] = "port"
+    flow["nodes"] += [
+        {"id": name, "type": "set_fields", "name": name, "params": {"fields": {"a": "b"}}}
+        for name in ("caught", "last")
+    ]
+    flow["edges"] += [
+        {"source": "large", "target": "caught", "key": "error"},
+        {"source": "caught", "target": "last", "key": "out"},
+    ]
+    service.flows.create(flow)
+    service.flows.publish("greet")
+    first = await run_once(service, "many")
+
+    again = await ended(service, (await service.runs.retry(first.id, from_="last", payload={"total": 120})).id)
+
+    assert states(first)["last"] == "succeeded"
+    assert states(again) == states(first)
