@@ -11,7 +11,7 @@ from nodes.spec import NodeError, TemporaryError
 from runtime.context import Platform, StepContext
 from runtime.graph import PlanNode
 from runtime.steps import Outcome, Prepared, outcome, planned, unexpected
-from storage.errors import StorageError
+from storage.errors import StorageBusy, StorageError, StorageFull
 from storage.journal_runs import RunState
 
 
@@ -56,7 +56,8 @@ class Calls:
         if isinstance(error, NodeError):
             return error
         if isinstance(error, StorageError):
-            return TemporaryError(str(error), code="storage.unavailable")
+            code = {StorageFull: "storage.full", StorageBusy: "storage.busy"}.get(type(error), "storage.unavailable")
+            return TemporaryError(str(error), code=code)
         return unexpected(error, self._run.id, node.type)
 
     def _context(self, node: PlanNode, session: Session | None = None, *, is_read_only: bool = False) -> StepContext:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from runtime.executor import Executor
 
 JITTER = 0.1  # of a retry's delay, so that runs that failed together do not come back together
+STORAGE_CODES = ("storage.full", "storage.busy")
+STORAGE_DELAY_S = 2.0
 INLINE_STEPS = 50  # steps without a pause in which other runs go on
 UNKNOWN = "It is not known whether this step took place: Pulsewire was stopped while it was under way."
 
@@ -233,6 +235,12 @@ class Execution:
                 found = await asyncio.to_thread(self._calls.reading, node, prepared)
         except Fenced:
             raise
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # nobody cancelled the step: something that its node waited for was, inside the node
+            self._fail(node, attempt, started, unexpected(error, self._state.id, node.type), prepared.text)
         except Exception as error:
             self._fail(node, attempt, started, self._calls.as_node_error(error, node), prepared.text)
         else:
@@ -283,9 +291,9 @@ class Execution:
         told: dict[str, Any] = {"message": error.message, "code": error.code, "step": node.id}
         shape = told if error.param is None else told | {"param": error.param}
         row = self._row(node, attempt, "failed", started=started, input=text, ended=now)
-        is_retried = isinstance(error, TemporaryError) and node.retry is not None and attempt < node.retry.attempts
-        if is_retried and self._error is None:
-            due = now + int(_delay_s(node, attempt) * 1e6)
+        delay_s = _delay_s(node, attempt, error)
+        if delay_s is not None and self._error is None:
+            due = now + int(delay_s * 1e6)
             waiting = shape | {"retry_at": from_us(due).isoformat()}
             self._due[node.id] = due
             self._recorded[node.id] = StepState(node.id, "", attempt, "waiting", None, None, waiting, None, started)
@@ -348,10 +356,17 @@ def _remove(session: Session, run_id: int) -> None:
     session.exec(delete(RunRow).where(col(RunRow.id) == run_id))
 
 
-def _delay_s(node: PlanNode, attempt: int) -> float:
-    assert node.retry is not None
-    delay = node.retry.delay_s * node.retry.backoff ** (attempt - 1)
-    return float(min(delay, limits.RETRY_DELAY_S)) * (1 + random.uniform(0, JITTER))  # noqa: S311 - no secret
+def _delay_s(node: PlanNode, attempt: int, error: NodeError) -> float | None:
+    """Return after how long a failed step is tried again, or None when it is not."""
+    if not isinstance(error, TemporaryError):
+        return None
+    if error.code in STORAGE_CODES:  # not the step's fault: the run waits until there is room
+        delay = STORAGE_DELAY_S
+    elif node.retry is not None and attempt < node.retry.attempts:
+        delay = min(node.retry.delay_s * node.retry.backoff ** (attempt - 1), limits.RETRY_DELAY_S)
+    else:
+        return None
+    return float(delay) * (1 + random.uniform(0, JITTER))  # noqa: S311 - no secret
 
 
 def _run_error(shape: Mapping[str, Any], node: PlanNode) -> dict[str, Any]:

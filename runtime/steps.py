@@ -73,7 +73,7 @@ def planned(plan: Plan, port: str = "out") -> Outcome:
     return Outcome(port, *_encoded(plan.output), effect=_text(plan.effect, "effect").decode())
 
 
-def unexpected(error: Exception, run_id: int, node: NodeType) -> NodeError:
+def unexpected(error: BaseException, run_id: int, node: NodeType) -> NodeError:
     """Log the place of an error nobody foresaw, and return what the person is told."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

@@ -321,3 +321,26 @@ async def test_a_simulated_run_says_what_each_effect_would_do_and_does_none(rig)
     assert steps["add"].effect["kind"] == "rows"
     assert rig.calls.seen == []
     assert rig.tables.rows("orders").total == 0
+
+
+async def test_a_node_in_which_something_was_cancelled_has_failed(rig) -> None:
+    rig.flow([call("one", on_error="port")], ["start>one"])
+    rig.calls.errors["one"] = [asyncio.CancelledError()]
+
+    run, steps = await rig.done()
+
+    assert run.status == "succeeded"
+    assert (steps["one"].status, steps["one"].error["code"]) == ("failed", "node.crashed")
+
+
+async def test_a_step_that_finds_the_disk_full_waits_for_room_without_being_told_to(rig) -> None:
+    rig.flow([call("one")], ["start>one"])
+    rig.calls.fail("one", *(TemporaryError("The disk is full.", code="storage.full") for _ in range(2)))
+    run_id = await rig.emit()
+
+    for _ in range(2):
+        await rig.run(run_id, lambda run: run.status == "waiting" and run.wake_at > rig.clock())
+        rig.clock.advance(seconds=3)
+
+    assert (await rig.run(run_id)).status == "succeeded"
+    assert len({key for _text, key in rig.calls.seen}) == 1
