@@ -49,7 +49,10 @@ class InProcess:
             self._pump = asyncio.create_task(self._claim_queued())
 
     def begin(self, run_id: int, work: Coroutine[Any, Any, None]) -> None:
-        """Work on a claimed run."""
+        """Work on a claimed run; after ``stop`` it is left to the next start."""
+        if not self._is_open:
+            work.close()
+            return
         task = self._active[run_id] = asyncio.create_task(work)
         task.add_done_callback(lambda _task: self._ended(run_id, task))
 

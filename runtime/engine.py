@@ -8,17 +8,17 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from uuid import uuid4
 
-from sqlalchemy import and_, or_, update
-from sqlmodel import Session, col, delete, select
+from sqlalchemy import and_, or_
+from sqlmodel import Session, col, select
 
 from nodes import spec
 from nodes.spec import NodeError, NodeType
-from runtime import limits, outbox
+from runtime import engine_rows, limits, outbox
 from runtime.context import Platform, build_platform
 from runtime.dispatcher import InProcess
 from runtime.engine_api import Accepted, EngineApi, EngineStatus, TestRequest
+from runtime.engine_rows import OPEN
 from runtime.errors import Invalid, Problem, Unavailable
 from runtime.execution import Ended
 from runtime.executor import Executor
@@ -27,20 +27,17 @@ from runtime.plans import Plans
 from runtime.settings import Settings
 from runtime.version import version
 from storage.database import Database
-from storage.errors import StorageError
+from storage.errors import StorageBusy, StorageError, StorageFull
 from storage.journal import QueueFull, SqliteJournal
 from storage.journal_events import EventIdReused
 from storage.journal_rows import EventSeed, StoredEvent
 from storage.journal_runs import RunState, started
-from storage.tables import RunRow, Setting, StepRow, to_us
+from storage.tables import RunRow, to_us
 
 __all__ = ["Accepted", "Engine", "EngineApi", "EngineStatus", "NewEvent", "TestRequest"]
 
-OPEN = ("queued", "running", "waiting")
+AGAIN_US = 1_000_000  # until a run that found the database unusable is taken up anew
 POLL_S = 1.0  # a safety net: whoever commits a run also sends a wake message
-TEST_RUNS_KEPT = 50  # of each flow
-INSTALLATION = "installation"
-CANCELLED_STEP = "It is not known whether this step took place: the run was cancelled while it was under way."
 log = logging.getLogger("pulsewire.engine")
 
 
@@ -87,7 +84,7 @@ class Engine:
         """Open the journal and begin with the runs that are open; returns when new ones can be accepted."""
         self._started_at = self._clock()
         await self._journal.start()
-        installation = await self._journal.call(_installation)
+        installation = await self._journal.call(engine_rows.installation)
         self._executor = Executor(
             self._journal,
             self._platform,
@@ -141,13 +138,9 @@ class Engine:
             except Invalid as error:
                 seeds.append(error)
         sound = [group for group in seeds if isinstance(group, list)]
-        try:
-            stored = iter(await self._journal.accept(sound, claims=self._dispatcher.room > 0))
-        except QueueFull as error:
-            raise _unavailable("engine.busy", f"{error} Nothing was accepted. Send the event later.") from error
-        except StorageError as error:
-            raise _unavailable("storage.unavailable", f"{error} Nothing was accepted.") from error
-        return [group if isinstance(group, Invalid) else self._begin(next(stored)) for group in seeds]
+        # whoever called may be gone before the commit; the runs that it claims begin nevertheless
+        answers = iter(await asyncio.shield(asyncio.ensure_future(self._store(sound))))
+        return [group if isinstance(group, Invalid) else next(answers) for group in seeds]
 
     async def start_test(self, request: TestRequest) -> int:
         """Start a test run and return its id; raises Unavailable."""
@@ -164,28 +157,33 @@ class Engine:
             )
             session.add(run)
             session.flush()
-            _forget_old_tests(session, request.flow_id)
+            engine_rows.forget_old_tests(session, request.flow_id)
             assert run.id is not None
             return run.id
 
+        if not self._is_ready:
+            raise _unavailable("engine.stopping", "The engine is starting or stopping. Try again.")
         if self._journal.is_full:
-            raise _unavailable("storage.unavailable", "The disk is full. Free some space and try again.")
-        run_id = await self._journal.call(insert)
+            raise _unavailable("storage.full", "The disk is full. Free some space and try again.")
+        try:
+            run_id = await self._journal.call(insert)
+        except StorageError as error:
+            raise _storage_unavailable(error) from error
         self._dispatcher.submit([run_id])
         return run_id
 
     async def wait(self, run_id: int, timeout_s: float) -> bool:
-        """Return whether the run has ended within *timeout_s*."""
+        """Return whether the run has ended, or has come to a point where a person must act, within *timeout_s*."""
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(run_id, []).append(waiter)
         try:
-            if await asyncio.to_thread(self._has_ended, run_id):
+            if await asyncio.to_thread(self._is_settled, run_id):
                 return True
             async with asyncio.timeout(timeout_s):
                 await waiter
             return True
         except TimeoutError:
-            return await asyncio.to_thread(self._has_ended, run_id)
+            return await asyncio.to_thread(self._is_settled, run_id)
         finally:
             self._waiters[run_id].remove(waiter)
             if not self._waiters[run_id]:
@@ -198,7 +196,10 @@ class Engine:
     async def cancel(self, run_id: int) -> bool:
         """Stop a run; False when it had ended or does not exist."""
         now = self._clock()
-        is_cancelled = await self._journal.call(lambda session: _cancel(session, run_id, now))
+        try:
+            is_cancelled = await self._journal.call(lambda session: engine_rows.cancel(session, run_id, now))
+        except StorageError as error:
+            raise _storage_unavailable(error) from error
         if is_cancelled:
             self._dispatcher.cancel(run_id)
             self._tell_waiters(run_id)
@@ -214,6 +215,15 @@ class Engine:
             version=self._version,
         )
 
+    async def _store(self, groups: list[list[EventSeed]]) -> list[list[Accepted] | Invalid]:
+        try:
+            stored = await self._journal.accept(groups, claims=self._dispatcher.room > 0)
+        except QueueFull as error:
+            raise _unavailable("engine.busy", f"{error} Nothing was accepted. Send the event later.") from error
+        except StorageError as error:
+            raise _storage_unavailable(error) from error
+        return [self._begin(answer) for answer in stored]
+
     def _begin(self, stored: list[StoredEvent] | EventIdReused) -> list[Accepted] | Invalid:
         if isinstance(stored, EventIdReused):
             return outbox.id_reused(stored.event_id)
@@ -221,9 +231,10 @@ class Engine:
             if event.is_duplicate:
                 continue
             for run in event.runs:
-                if run.status == "running":
+                if run.status == "running" and self._dispatcher.room > 0:
                     self._dispatcher.begin(run.id, self._run(started(event, run)))
-            self._dispatcher.submit([run.id for run in event.runs if run.status == "queued"])
+                elif run.status in OPEN:  # it waits for a place as a row, claimed or not
+                    self._dispatcher.submit([run.id])
         return [Accepted(event.seed.id, event.is_duplicate, [run.id for run in event.runs]) for event in stored]
 
     async def _claim(self, run_ids: list[int]) -> None:
@@ -233,6 +244,9 @@ class Engine:
     async def _run(self, state: RunState) -> None:
         try:
             ended = await self._walked(state)
+        except StorageError as error:  # it is not the run's fault; steps that are recorded are not done again
+            log.error("run %d has to wait for the database: %s", state.id, error)
+            ended = Ended("running", self._now_us() + AGAIN_US)
         except Exception as error:  # nothing may leave a run open that nobody works on
             log.error("run %d stopped with %s", state.id, type(error).__name__)
             message = f"Something unexpected happened in the engine. The log has more under run {state.id}."
@@ -241,7 +255,7 @@ class Engine:
                 ended = await self._executor.refuse(state, NodeError(message, code="engine.crashed"))
         if ended is not None and ended.wake_us is not None:
             self._dispatcher.wake_at(ended.wake_us, state.id)
-        elif ended is not None and ended.status not in OPEN:
+        elif ended is not None:
             self._tell_waiters(state.id)
 
     async def _walked(self, state: RunState) -> Ended | None:
@@ -284,44 +298,20 @@ class Engine:
         with self._database.read() as session:
             return [run_id for run_id in session.exec(query.limit(limits.QUEUE_RUNS)).all() if run_id is not None]
 
-    def _has_ended(self, run_id: int) -> bool:
+    def _is_settled(self, run_id: int) -> bool:
+        """Return whether nothing more happens by itself: the run has ended or is gone, or a person must act."""
         with self._database.read() as session:
-            status = session.exec(select(RunRow.status).where(RunRow.id == run_id)).first()
-        return status not in OPEN
-
-
-def _installation(session: Session) -> str:
-    """Return what tells this installation's idempotency keys from another's; made once."""
-    row = session.get(Setting, INSTALLATION)
-    if row is None:
-        row = Setting(key=INSTALLATION, value={"id": uuid4().hex[:12]})
-        session.add(row)
-    return str(row.value["id"])
-
-
-def _cancel(session: Session, run_id: int, now: datetime) -> bool:
-    stop = update(RunRow).where(col(RunRow.id) == run_id, col(RunRow.status).in_(OPEN))
-    stop = stop.values(status="cancelled", epoch=RunRow.epoch + 1, ended_at=now, wake_at=None)
-    if not session.connection().execute(stop).rowcount:
-        return False
-    steps = update(StepRow).where(col(StepRow.run_id) == run_id)
-    for node in session.exec(select(StepRow.node).where(StepRow.run_id == run_id, StepRow.status == "running")):
-        error = {"message": CANCELLED_STEP, "code": "step.outcome_unknown", "step": node}
-        unknown = steps.where(col(StepRow.node) == node, col(StepRow.status) == "running")
-        session.connection().execute(unknown.values(status="unknown", error=error, ended_at=now))
-    session.connection().execute(steps.where(col(StepRow.status) == "waiting").values(status="failed", ended_at=now))
-    return True
-
-
-def _forget_old_tests(session: Session, flow_id: str) -> None:
-    tests = select(RunRow.id).where(RunRow.flow_id == flow_id, col(RunRow.is_test)).order_by(col(RunRow.id).desc())
-    old = [run_id for run_id in session.exec(tests.offset(TEST_RUNS_KEPT)).all() if run_id is not None]
-    if old:
-        ended = select(RunRow.id).where(col(RunRow.id).in_(old), col(RunRow.status).not_in(OPEN))
-        gone = session.exec(ended).all()
-        session.exec(delete(StepRow).where(col(StepRow.run_id).in_(gone)))
-        session.exec(delete(RunRow).where(col(RunRow.id).in_(gone)))
+            found = session.exec(select(RunRow.status, RunRow.wake_at).where(RunRow.id == run_id)).first()
+        return found is None or found[0] not in OPEN or found == ("waiting", None)
 
 
 def _unavailable(code: str, message: str) -> Unavailable:
     return Unavailable(Problem(code, message))
+
+
+def _storage_unavailable(error: StorageError) -> Unavailable:
+    if isinstance(error, StorageFull):
+        return _unavailable("storage.full", str(error))
+    if isinstance(error, StorageBusy):
+        return _unavailable("storage.busy", str(error))
+    return _unavailable("engine.down", f"{error} Nothing was confirmed; try again.")

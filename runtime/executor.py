@@ -9,13 +9,14 @@ from typing import Any
 import orjson
 
 from nodes.spec import NodeError
-from runtime import limits
+from runtime import engine_rows, limits
 from runtime.context import Platform
 from runtime.execution import Ended, Execution
 from runtime.plans import Walkable
 from storage.journal import Fenced, SqliteJournal
 from storage.journal_rows import RunWrite
 from storage.journal_runs import RunState
+from storage.tables import from_us
 
 
 class Executor:
@@ -53,11 +54,11 @@ class Executor:
             return None
 
     async def refuse(self, state: RunState, error: NodeError) -> Ended | None:
-        """End a run that cannot be walked."""
-        try:
-            return await self.end(state, "failed", {"message": error.message, "code": error.code, "node": None})
-        except Fenced:
-            return None
+        """End a run that cannot be walked; None when it is no longer this engine's."""
+        shape = {"message": error.message, "code": error.code, "node": None}
+        now = from_us(self.now_us())
+        is_ended = await self.journal.call(lambda session: engine_rows.fail(session, state.id, state.epoch, shape, now))
+        return Ended("failed") if is_ended else None
 
     async def end(self, state: RunState, status: str, error: dict[str, Any] | None) -> Ended:
         """Record the end of a run."""

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from runtime import limits
+from runtime import dispatcher, limits
 from runtime.engine import NewEvent, TestRequest
 from runtime.errors import Invalid, Unavailable
+from storage.errors import StorageBusy
 from storage.tables import EventRow, FlowVersion, RunRow
 
 
@@ -287,7 +288,7 @@ async def test_a_full_disk_refuses_events_loses_nothing_and_work_goes_on_when_th
     was_full, was_open = (await rig.engine.status()).storage_full, rig.read(run_id).status
     rig.limit_pages(1_000_000)
 
-    assert refused.value.problems[0].code == "storage.unavailable"
+    assert refused.value.problems[0].code == "storage.full"
     assert (was_full, was_open) == (True, "running")
     assert (await rig.run(run_id)).status == "succeeded"
     assert not (await rig.engine.status()).storage_full
@@ -323,3 +324,83 @@ async def test_a_retry_that_a_person_asked_for_is_not_filtered(rig) -> None:
     await rig.engine.wake()
 
     assert (await rig.run(run_id)).status == "succeeded"
+
+
+async def test_runs_of_an_accept_that_nobody_waits_for_any_more_begin_nevertheless(rig) -> None:
+    rig.flow([call("send")], ["start>send"])
+
+    accepting = asyncio.create_task(rig.engine.accept([NewEvent("go", {})]))
+    await asyncio.sleep(0)
+    accepting.cancel()
+    await asyncio.gather(accepting, return_exceptions=True)
+    async with asyncio.timeout(5):
+        await rig.calls.arrived["send"].wait()
+
+    (run,) = rig.runs()
+    assert (await rig.run(run.id)).status == "succeeded"
+
+
+async def test_events_that_come_at_once_do_not_all_become_work_at_once(rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatcher, "RUNS_AT_ONCE", 5)
+    monkeypatch.setattr(dispatcher, "CLAIM_AT_ONCE", 1)
+    rig.flow([call("send")], ["start>send"])
+    rig.calls.hold("send")
+
+    accepted = await asyncio.gather(*(rig.engine.accept([NewEvent("go", {"n": n})]) for n in range(30)))
+    async with asyncio.timeout(5):
+        while len(rig.calls.seen) < 5:  # noqa: ASYNC110 - nothing tells of the fifth
+            await asyncio.sleep(0.01)
+    at_once, is_open = len(rig.calls.seen), (await rig.engine.status()).open_runs
+    rig.calls.release("send")
+
+    assert (at_once, is_open) == (5, 30)
+    for (each,) in accepted:
+        assert (await rig.run(each.runs[0])).status == "succeeded"
+    assert len({key for _text, key in rig.calls.seen}) == len(rig.calls.seen) == 30
+
+
+async def test_a_run_that_cannot_be_walked_any_more_leaves_no_step_under_way(rig) -> None:
+    rig.flow([call("send")], ["start>send"])
+    rig.calls.hold("send")
+    run_id = await rig.emit()
+    await rig.calls.arrived["send"].wait()
+    with rig.database.write() as session:
+        session.delete(session.get_one(FlowVersion, ("f", 1)))
+
+    await rig.restart()
+
+    assert (await rig.run(run_id)).error["code"] == "flow.version_gone"
+    assert rig.steps(run_id)["send"].status == "unknown"
+
+
+async def test_waiting_for_a_run_ends_where_a_person_has_to_act(rig) -> None:
+    rig.flow([{**call("send"), "type": "call_once"}], ["start>send"])
+    rig.calls.hold("send")
+    run_id = await rig.emit()
+    await rig.calls.arrived["send"].wait()
+    await rig.restart()
+
+    assert await rig.engine.wait(run_id, 5)
+    assert await rig.engine.wait(run_id, 5)
+    assert rig.read(run_id).status == "waiting"
+
+
+async def test_a_run_that_finds_the_database_busy_is_taken_up_again(rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = iter([StorageBusy("The database is busy.")])
+    read = rig.database.read
+
+    def busy_once() -> Any:
+        for error in reads:
+            raise error
+        return read()
+
+    rig.flow([call("send")], ["start>send"])
+    monkeypatch.setattr(rig.database, "read", busy_once)
+    run_id = await rig.emit()
+    async with asyncio.timeout(5):
+        while (await rig.engine.status()).open_runs:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+    rig.clock.advance(seconds=2)
+
+    assert (await rig.run(run_id)).status == "succeeded"
+    assert len(rig.calls.seen) == 1
