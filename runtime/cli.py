@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +21,8 @@ from runtime.supervisor import REFUSED
 
 if TYPE_CHECKING:
     from runtime.app import App
+
+PORT_WAIT_S = 1  # the web process of a server that was killed may still be ending
 
 app = typer.Typer(
     name="pulsewire",
@@ -62,9 +66,9 @@ def serve(host: HostOption = None, port: PortOption = None) -> None:
         if value is not None:
             os.environ[name] = str(value)
     settings = settings_from_environment()
-    listen(settings.host, settings.port).close()
     if settings.database_file and engine_lock.is_taken(settings.database_file):
         fail(f"Another Pulsewire serves {settings.data_dir}. Stop it, or set another PULSEWIRE_DATA_DIR.", REFUSED)
+    listen(settings.host, settings.port).close()
     command = [sys.executable, "-m", "runtime.supervisor"]
     os.execv(sys.executable, command)  # noqa: S606 - our own module, in place of this process: it is smaller
 
@@ -140,13 +144,18 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        reason = error.strerror or "that is no address of this machine"
-        fail(f"pulsewire cannot listen on {host}:{port}: {reason}. Stop what does, or choose another --port.", REFUSED)
-    return listener
+    until = time.monotonic() + PORT_WAIT_S
+    while True:
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE and time.monotonic() < until:
+                time.sleep(0.05)
+                continue
+            listener.close()
+            why = error.strerror or "that is no address of this machine"
+            fail(f"pulsewire cannot listen on {host}:{port}: {why}. Stop what does, or choose another --port.", REFUSED)
+        return listener
 
 
 def _add_pages() -> Callable[[App], None]:
