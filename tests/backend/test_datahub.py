@@ -49,6 +49,17 @@ def test_creating_a_table_reports_it_once(datahub: Datahub, fired: Any) -> None:
     assert orders.as_json()["columns"] == [{"name": "n", "type": "integer", "required": True}]
 
 
+def test_others_can_see_a_change_when_they_are_told_of_it(database: Database) -> None:
+    seen: list[list[str]] = []
+    hub = Datahub(database, lambda _session, _event: None, lambda: seen.append([table.name for table in hub.list()]))
+
+    hub.create("orders")
+    hub.update("orders", name="sales")
+    hub.delete("sales")
+
+    assert seen == [["orders"], ["sales"], []]
+
+
 def test_updating_a_table_reports_it_once_with_its_new_name(datahub: Datahub, fired: Any) -> None:
     orders = datahub.create("orders")
     fired.clear()

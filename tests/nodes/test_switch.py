@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from nodes.switch import SwitchParams, case_ports, equals
+from nodes.switch import SwitchParams, case_ports, equals, switch
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,13 @@ from nodes.switch import SwitchParams, case_ports, equals
 )
 def test_value_equals_case(value, case, is_equal):
     assert equals(value, case) is is_equal
+
+
+@pytest.mark.parametrize("cases", [["3", "3.0"], ["3.0", "3"]])
+def test_first_of_two_cases_that_both_equal_is_taken(cases, ctx):
+    routed = switch.run(SwitchParams.model_validate({"value": 3, "cases": cases}), ctx)
+
+    assert (routed.port, routed.output.case) == (cases[0], cases[0])
 
 
 @pytest.mark.parametrize("cases", [["a", "a"], ["default"], ["error"], [""], [], [3], "paid", ["x" * 201]])

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import Environment, StrictUndefined
 
-from runtime import dialect, scanner
+from runtime import dialect, limits, scanner
 from runtime.expressions import (
     ExpressionError,
     Scope,
@@ -458,6 +458,52 @@ def test_tags_are_stripped_in_linear_time() -> None:
 
     assert compile_value("{{ $param.tags | striptags }}").evaluate(full) == ""
     assert compile_value("{{ $param.open | striptags }}").evaluate(full) == "<!--" * 200_000
+
+
+def _written_out(length: int) -> str:
+    return "{{" + " 'a' ".ljust(length) + "}}"
+
+
+@pytest.mark.parametrize(
+    ("largest", "one_more", "code"),
+    [
+        (
+            _written_out(limits.EXPRESSION_CHARS),
+            _written_out(limits.EXPRESSION_CHARS + 1),
+            "expression.too_long",
+        ),
+        (
+            "{{ [" + "1," * (limits.EXPRESSION_NODES - 1) + "] }}",
+            "{{ [" + "1," * limits.EXPRESSION_NODES + "] }}",
+            "expression.too_complex",
+        ),
+        (
+            "{{ " + "not " * (limits.EXPRESSION_DEPTH - 1) + "1 }}",
+            "{{ " + "not " * limits.EXPRESSION_DEPTH + "1 }}",
+            "expression.too_complex",
+        ),
+        (
+            f"{{{{ range({limits.EXPRESSION_ITEMS}) }}}}",
+            f"{{{{ range({limits.EXPRESSION_ITEMS + 1}) }}}}",
+            "expression.too_large",
+        ),
+        (
+            f"{{{{ 'a' * {limits.EXPRESSION_TEXT} }}}}",
+            f"{{{{ 'a' * {limits.EXPRESSION_TEXT + 1} }}}}",
+            "expression.too_large",
+        ),
+        (
+            "{{ 1 }}" * limits.EXPRESSIONS_IN_TEXT,
+            "{{ 1 }}" * (limits.EXPRESSIONS_IN_TEXT + 1),
+            "expression.too_many",
+        ),
+    ],
+    ids=["characters", "nodes", "depth", "items", "text", "expressions"],
+)
+def test_a_limit_is_reached_and_not_passed(largest: str, one_more: str, code: str) -> None:
+    value_of(largest)
+
+    assert error_of(one_more).code == code
 
 
 def test_a_condition_may_stand_without_braces() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nodes.spec import load
-from runtime import document, validation
+from runtime import document, limits, validation
 from runtime.errors import Problem
 
 TYPES = load()
@@ -93,8 +93,32 @@ def test_a_cycle_is_reported_on_both_nodes_of_the_closing_edge() -> None:
     assert validation.refused(found) == found
 
 
+def test_a_node_connected_to_itself_is_told_once() -> None:
+    nodes = [{"id": "t", "type": "manual"}, {"id": "a", "type": "set_fields", "name": "A", "params": {"fields": {}}}]
+
+    found = check(nodes, [("t", "out", "a"), ("a", "out", "a")])
+
+    assert codes(found) == [("graph.cycle", "a", None)]
+    assert found[0].message == "A: the node is connected to itself. Remove that edge."
+
+
 def test_a_flow_needs_a_trigger() -> None:
     assert codes(check([])) == [("graph.no_trigger", None, None)]
+
+
+def test_a_node_of_an_unknown_type_may_be_the_trigger() -> None:
+    assert codes(check([{"id": "old", "type": "gone"}])) == [("node.type_unknown", "old", None)]
+
+
+def test_a_flow_has_only_so_many_expressions() -> None:
+    def flow_with(count: int) -> list[Problem]:
+        full, rest = divmod(count, limits.EXPRESSIONS_IN_TEXT)
+        texts = ["{{ 1 }}" * limits.EXPRESSIONS_IN_TEXT] * full + ["{{ 1 }}" * rest]
+        fields = {f"field {number}": text for number, text in enumerate(texts)}
+        return of_node("set_fields", {"fields": fields})
+
+    assert flow_with(limits.EXPRESSIONS_IN_FLOW) == []
+    assert codes(flow_with(limits.EXPRESSIONS_IN_FLOW + 1)) == [("expression.too_many", None, None)]
 
 
 def test_what_no_trigger_reaches_is_a_warning() -> None:
