@@ -50,6 +50,10 @@ class Frames(asyncio.Protocol):
         self._transport = None
         self._lost(self)
 
+    @property
+    def is_open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
     def send(self, message: Any) -> None:
         """Send one message, if the connection is still there."""
         if self._transport is not None:

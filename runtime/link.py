@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,10 @@ from runtime.frames import Frames, socket_path
 from runtime.outbox import NewEvent
 
 RECONNECT_S = 0.1
+BATCH_BYTES = 8_000_000  # of calls that travel together; a frame has a limit
 CALL_S = 30  # an engine that has not answered by then is not there
+
+Group = tuple[orjson.Fragment, asyncio.Future[Any], int]  # the events of one call, and their length
 
 
 class EngineLink:
@@ -35,15 +38,15 @@ class EngineLink:
         self._connecting: asyncio.Task[Frames] | None = None
         self._numbers = itertools.count(1)
         self._calls: dict[int, asyncio.Future[Any]] = {}
-        self._batch: list[tuple[orjson.Fragment, asyncio.Future[Any]]] = []
+        self._batch: list[Group] = []
         self._senders: set[asyncio.Task[None]] = set()
 
     async def accept(self, events: Sequence[NewEvent]) -> list[Accepted]:
-        group = orjson.Fragment(_encoded(events))
+        encoded = _encoded(events)
         future = asyncio.get_running_loop().create_future()
         if not self._batch:
             asyncio.get_running_loop().call_soon(self._send_batch)
-        self._batch.append((group, future))
+        self._batch.append((orjson.Fragment(encoded), future, len(encoded)))
         answer = await future
         return [Accepted(*each) for each in answer]
 
@@ -71,10 +74,12 @@ class EngineLink:
             self._frames = None
 
     def _send_batch(self) -> None:
-        batch, self._batch = self._batch, []
-        sender = asyncio.ensure_future(self._accept_batch(batch))
-        self._senders.add(sender)
-        sender.add_done_callback(self._senders.discard)
+        waiting, self._batch = self._batch, []
+        for batch in _in_parts(waiting):
+            groups = [(group, future) for group, future, _size in batch]
+            sender = asyncio.create_task(self._accept_batch(groups))
+            self._senders.add(sender)
+            sender.add_done_callback(self._senders.discard)
 
     async def _accept_batch(self, batch: list[tuple[orjson.Fragment, asyncio.Future[Any]]]) -> None:
         try:
@@ -98,7 +103,7 @@ class EngineLink:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(timeout_s):
-                frames = self._frames or await self._connect()
+                frames = self._frames if self._frames and self._frames.is_open else await self._connect()
                 self._calls[number] = future
                 frames.send([number, name, body])
                 return await future
@@ -119,6 +124,8 @@ class EngineLink:
         except OSError:
             await asyncio.sleep(RECONNECT_S)  # it may just be starting again
             _, frames = await loop.create_unix_connection(lambda: Frames(self._received, self._lost), str(self._path))
+        if not frames.is_open:  # lost before anyone here was told of it
+            raise ConnectionResetError
         self._frames = frames
         return frames
 
@@ -139,6 +146,18 @@ class EngineLink:
         for future in self._calls.values():
             if not future.done():
                 future.set_exception(_down())
+
+
+def _in_parts(groups: list[Group]) -> Iterator[list[Group]]:
+    """Cut *groups* into parts of at most BATCH_BYTES, or of one group."""
+    part, size = list[Group](), 0
+    for group in groups:
+        if part and size + group[2] > BATCH_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(group)
+        size += group[2]
+    yield part
 
 
 def _encoded(events: Sequence[NewEvent]) -> bytes:

@@ -15,6 +15,7 @@ from runtime.errors import Problem, RuntimeFault, Unavailable
 from runtime.frames import Frames, private_parent, socket_path
 from runtime.outbox import NewEvent
 
+WATCH_S = 2.0  # between two looks whether the socket is still there
 log = logging.getLogger("pulsewire.link")
 
 
@@ -30,6 +31,21 @@ class LinkServer:
     async def start(self) -> None:
         """Listen; a socket that a killed engine left behind is replaced (this one holds the lock)."""
         private_parent(self._path)
+        await self._listen()
+        self._watching = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        """Listen anew when someone has removed the socket; connections that are there go on."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            if not self._path.exists():
+                log.warning("%s was removed and is made again", self._path)
+                self._server.close()
+                with contextlib.suppress(OSError):  # tried again at the next look
+                    private_parent(self._path)
+                    await self._listen()
+
+    async def _listen(self) -> None:
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
         fresh = self._path.with_name(f"{self._path.name}.new")
@@ -41,6 +57,8 @@ class LinkServer:
 
     async def stop(self) -> None:
         """Close the socket and every connection."""
+        self._watching.cancel()
+        await asyncio.gather(self._watching, return_exceptions=True)
         self._server.close()
         if self._calls:
             await asyncio.wait(self._calls, timeout=1)

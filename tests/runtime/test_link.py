@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from runtime import frames as frames_module
+from runtime import link as link_module
+from runtime import link_server
 from runtime.engine import NewEvent, TestRequest
 from runtime.errors import Invalid, Unavailable
 from runtime.frames import socket_path
@@ -84,3 +87,57 @@ def test_a_long_data_directory_has_a_short_socket_in_a_private_place(tmp_path: P
 
     assert len(str(path)) < 100
     assert path == socket_path(tmp_path / ("x" * 150))
+
+
+async def test_calls_of_one_moment_that_are_too_large_together_travel_apart(
+    rig, link: EngineLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames_module, "FRAME_BYTES", 100_000)
+    monkeypatch.setattr(link_module, "BATCH_BYTES", 50_000)
+
+    events = [NewEvent("go", {"text": "x" * 20_000}) for _ in range(20)]
+    answers = await asyncio.gather(*(link.accept([event]) for event in events), return_exceptions=True)
+
+    assert [type(answer) for answer in answers] == [list] * 20
+
+
+class ClosedAtOnce(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
+async def test_a_connection_that_was_lost_as_it_opened_is_not_kept(rig, server: LinkServer, link: EngineLink) -> None:
+    await server.stop()
+    path = socket_path(rig.settings.data_dir)
+    other = await asyncio.get_running_loop().create_unix_server(ClosedAtOnce, str(path))
+    async with asyncio.timeout(5):
+        for _ in range(20):
+            with pytest.raises(Unavailable):
+                await link.status()
+    other.close()
+    await other.wait_closed()
+    await server.start()
+
+    async with asyncio.timeout(5):
+        assert (await link.status()).ready
+
+
+async def test_a_socket_that_someone_removed_is_there_again(rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_server, "WATCH_S", 0.02)
+    server = LinkServer(rig.engine, rig.settings.data_dir)
+    await server.start()
+    path = socket_path(rig.settings.data_dir)
+    link, late = EngineLink(rig.settings.data_dir), EngineLink(rig.settings.data_dir)
+    await link.status()
+
+    path.unlink()
+    async with asyncio.timeout(5):
+        while not path.exists():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+    both = await link.status(), await late.status()
+    for each in (link, late):
+        await each.close()
+    await server.stop()
+
+    assert all(status.ready for status in both)
+    assert not path.exists()
