@@ -142,6 +142,7 @@ def test_an_operation_that_changes_nothing_is_left_out(operation: dict[str, Any]
     ("operation", "code"),
     [
         (edge("b", "a"), "graph.cycle"),
+        (edge("b", "a") | {"restore": True}, "graph.cycle"),
         (edge("a", "a"), "graph.cycle"),
         (edge("a", "t"), "graph.cycle"),
         (edge("lone", "t"), "edge.into_trigger"),
@@ -277,6 +278,38 @@ _OPERATIONS = st.one_of(
         }
     ),
 )
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "add_node", "node": {"id": "c", "type": "set_fields"}, "at": [40, 60]},
+        {"op": "del_node", "id": "t"},
+        {"op": "del_node", "id": "a"},
+        edge("t", "b"),
+        edge("t", "a", op="del_edge"),
+        {"op": "move", "at": {"a": [20, 40], "b": None}},
+        {"op": "patch_node", "id": "a", "set": {"name": "Mine", "retry": {"attempts": 2}, "on_error": "port"}},
+        {"op": "patch_node", "id": "a", "param": {"fields": {"y": 2}, "more": 1}},
+        {"op": "patch_node", "id": "a", "unset": ["fields"]},
+        {"op": "patch_flow", "set": {"name": "B", "description": "Other"}},
+        {"op": "set_samples", "samples": []},
+        {"op": "replace", "document": document.dump(document.new("a", "C"))},
+    ],
+    ids=lambda operation: operation["op"],
+)
+def test_each_operation_is_done_and_taken_back(operation: dict[str, Any]) -> None:
+    start = flow(
+        *(node("t", "manual"), node("a", params={"fields": {"x": 1}}), node("b"), edge("t", "a"), edge("a", "b")),
+        {"op": "set_samples", "samples": [{"name": "s", "trigger": "t", "payload": {"n": 1}}]},
+    )
+
+    edited = apply(start, [operation], TYPES)
+    undone = apply(edited.document, edited.inverse, TYPES)
+
+    assert edited.document != start
+    assert (edited.refused, undone.refused) == ([], [])
+    assert json.dumps(undone.document) == json.dumps(start)
 
 
 def test_undoing_a_new_node_leaves_the_sample_that_was_waiting_for_it() -> None:
