@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from errno import ENOSPC
 from io import StringIO
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from backend.datahub import Column, Datahub
+from backend.datahub_csv import IMPORT_ROWS
 from backend.errors import BackendError, Conflict, NotFound, StorageFull
 from storage.database import Database
 
@@ -56,6 +58,31 @@ def test_export_has_a_line_of_names_and_no_formulas(datahub: Datahub) -> None:
     assert lines[0] == ["id", "text", "n", "created_at", "updated_at"]
     assert not any(line[1][0] in "=+-@\t\r" for line in lines[1:])
     assert {line[2] for line in lines[1:]} == {"-1"}  # a number is no formula
+
+
+def test_a_file_of_too_many_rows_is_refused(datahub: Datahub) -> None:
+    datahub.create("t", [Column("n", "integer")])
+
+    with pytest.raises(BackendError) as caught:
+        datahub.import_csv("t", ["n\n", "1\n" * (IMPORT_ROWS + 1)])
+
+    assert faults(caught.value) == [("csv.invalid", f"lines[{IMPORT_ROWS + 2}]")]
+    assert datahub.get("t").row_count == 0
+
+
+def test_a_table_whose_columns_change_while_a_file_is_read_takes_nothing_of_it(datahub: Datahub) -> None:
+    datahub.create("t", [Column("n", "integer")])
+
+    def lines() -> Iterator[str]:
+        yield "n\n1\n"
+        datahub.update("t", columns=[Column("n", "text")])
+        yield "2\n"
+
+    with pytest.raises(Conflict) as caught:
+        datahub.import_csv("t", lines())
+
+    assert faults(caught.value) == [("table.changed", None)]
+    assert datahub.get("t").row_count == 0
 
 
 @pytest.mark.parametrize("count", [1_200, 12_000], ids=["memory", "file"])

@@ -288,6 +288,7 @@ PEOPLE = [
         ({"text": {"starts_with": "a"}}, [1]),
         ({"text": {"starts_with": "%"}}, []),
         ({"boolean": False}, [2]),
+        ({"integer": {"lte": 2}}, [1, 2]),
         ({"number": {"lte": 2}}, [1]),
         ({"date": {"gt": "2024-01-15"}}, [2]),
         ({"datetime": "2024-05-03T12:00:00+02:00"}, [3]),
