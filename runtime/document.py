@@ -20,6 +20,8 @@ from runtime.errors import Problem
 FORMAT = "pulsewire.flow/1"
 NODE_ID = r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
 FLOW_ID = r"^([A-Za-z0-9][A-Za-z0-9_-]{0,99})?$"
+NO_NUL = r"^[^\x00]*$"
+ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 DESCRIPTION_CHARS = 10_000
 SAMPLES = 200
 PLACE = 1_000_000  # px from the origin
@@ -29,7 +31,7 @@ Json: TypeAlias = Any
 Number: TypeAlias = int | float
 OnError: TypeAlias = Literal["stop", "continue", "port"]
 NodeId = Annotated[str, Field(pattern=NODE_ID)]
-Name = Annotated[str, Field(min_length=1, max_length=limits.NAME_CHARS)]
+Name = Annotated[str, Field(min_length=1, max_length=limits.NAME_CHARS, pattern=ONE_LINE)]
 Coordinate = Annotated[Number, Field(ge=-PLACE, le=PLACE)]
 Place = Annotated[list[Coordinate], Field(min_length=2, max_length=2)]
 
@@ -96,7 +98,7 @@ class Head(_Part):
 
     id: Annotated[str, Field(pattern=FLOW_ID)] = ""
     name: Name
-    description: Annotated[str, Field(max_length=DESCRIPTION_CHARS)] = ""
+    description: Annotated[str, Field(max_length=DESCRIPTION_CHARS, pattern=NO_NUL)] = ""
 
 
 class Document(_Part):

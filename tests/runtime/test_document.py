@@ -103,6 +103,22 @@ def test_what_has_a_default_may_be_left_out() -> None:
     assert document.dump(parsed)["nodes"] == [{"id": "a", "type": "manual", "name": "a", "params": {}}]
 
 
+@pytest.mark.parametrize("name", ["a\0b", "two\nlines", "\x1b[2J", "next\u2028line"])
+def test_a_name_is_one_line_of_text(name: str) -> None:
+    data = flow()
+    data["graph"]["name"] = data["nodes"][0]["name"] = name
+
+    assert [problem.code for problem in problems(data)] == ["document.invalid", "node.invalid"]
+
+
+@pytest.mark.parametrize("name", ["\u202egnp.exe", "🦊", "<b>x</b>", "'; DROP TABLE flow", "../../etc", "עברית"])
+def test_a_name_may_be_odd(name: str) -> None:
+    data = flow()
+    data["graph"]["name"] = data["nodes"][0]["name"] = name
+
+    assert problems(data) == []
+
+
 def test_a_new_flow_is_sound() -> None:
     assert problems(document.dump(document.new("a", "A"))) == []
 
