@@ -85,6 +85,23 @@ def test_check_needs_no_installation(run: Run, file: Path, data_dir: Path, docum
     assert not data_dir.exists()
 
 
+def test_problems_and_answers_come_as_json_for_programs(run: Run, file: Path, document: Callable[..., dict[str, Any]]):
+    broken = document("broken")
+    broken["nodes"][1]["params"] = {}
+    file.write_text(json.dumps(broken))
+
+    (problem,) = json.loads(run("flow", "check", file, "--json", status=1).stdout)["problems"]
+    imported = json.loads(run("flow", "import", file, "--json").stdout)
+    file.write_text(json.dumps(document()))
+    sound = json.loads(run("flow", "check", file, "--json").stdout)
+    run("flow", "import", file)
+
+    assert (problem["code"], problem["node"], problem["param"]) == ("param.missing", "large", "if")
+    assert (imported["id"], [each["code"] for each in imported["problems"]]) == ("broken", ["param.missing"])
+    assert sound == {"problems": []}
+    assert json.loads(run("flow", "publish", "greet", "--json").stdout)["published_version"] == 1
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": "other"}'])
 def test_file_that_is_no_flow_is_told(run: Run, file: Path, text: str):
     file.write_text(text)
@@ -243,7 +260,9 @@ def server(data_dir: Path) -> Iterator[str]:
     """A whole installation, served on a free port; its address."""
     port = free_port()
     command = [sys.executable, "-m", "runtime.cli", "serve", "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ.copy())
+    environment = os.environ.copy()
+    environment.pop("PYTEST_CURRENT_TEST", None)  # NiceGUI looks for it, and would leave its processes behind
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == f"Pulsewire is ready: http://127.0.0.1:{port}\n"
@@ -278,11 +297,3 @@ def test_served_installation_works_for_command_and_api(server: str, run: Run, fi
     assert (ready.status_code, page.status_code) == (200, 200)
     assert page.headers["X-Frame-Options"] == "DENY"
     assert "ok    engine" in run("doctor").stdout
-
-    port = server.rpartition(":")[2]
-    refused = subprocess.run(
-        [sys.executable, "-m", "runtime.cli", "serve", "--port", port], capture_output=True, text=True, check=False
-    )
-    assert refused.returncode != 0
-    assert refused.stderr.count("\n") == 1
-    assert f"cannot listen on 127.0.0.1:{port}" in refused.stderr

@@ -65,24 +65,30 @@ def export_flow(
 @app.command("import")
 def import_flow(
     files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Exported flows; “-” is standard input.")],
+    as_json: JsonOption = False,
 ) -> None:
     """Make a flow of each file and print its id. An id that is taken gets a number."""
     with opened() as service:
         for file in files:
-            typer.echo(service.flows.import_(read_text(file)).id)
+            flow = service.flows.import_(read_text(file))
+            print_json(flow.as_json()) if as_json else typer.echo(flow.id)
 
 
 @app.command("check")
 def check_flows(
     files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Flow files; “-” is standard input.")],
+    as_json: JsonOption = False,
 ) -> None:
     """Check flow files without an installation; status 1 when one has an error."""
-    has_error = False
+    found: list[Problem] = []
     for file in files:
         _, problems = _read(file)
-        print_problems(problems, file)
-        has_error |= any(problem.severity == "error" for problem in problems)
-    if has_error:
+        found += problems
+        if not as_json:
+            print_problems(problems, file)
+    if as_json:
+        print_json({"problems": [problem.as_json() for problem in found]})
+    if any(problem.severity == "error" for problem in found):
         raise typer.Exit(1)
 
 
@@ -113,10 +119,13 @@ def run_test(
 
 
 @app.command("publish")
-def publish_flow(flow_id: FlowId) -> None:
+def publish_flow(flow_id: FlowId, as_json: JsonOption = False) -> None:
     """Make the draft the live version."""
     with opened() as service:
         flow = service.flows.publish(flow_id)
+    if as_json:
+        print_json(flow.as_json())
+        return
     print_problems(flow.problems)
     typer.echo(f"{flow.name}: version {flow.published_version} is live")
 

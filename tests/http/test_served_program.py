@@ -52,7 +52,8 @@ class Installation:
     """A data directory, the program that serves it, and a client that has a key."""
 
     def __init__(self, folder: Path) -> None:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("PULSEWIRE_")}
+        ours = ("PULSEWIRE_", "PYTEST_")  # NiceGUI would leave its processes behind under pytest
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self.data_dir = folder / "data"
         self.log = folder / "log"
         self.port = free_port()
