@@ -53,6 +53,24 @@ def test_only_matching_triggers_start(session: Session) -> None:
     assert runs(session) == [("b", 1, "first", "queued")]
 
 
+def test_a_match_on_null_is_not_met_by_a_payload_without_the_name(session: Session) -> None:
+    session.add(Subscription(flow_id="c", node="start", version=1, event="paid", match={"Name": None}))
+
+    outbox.record(session, "paid", {})
+    outbox.record(session, "paid", {"Name": None})
+
+    assert runs(session) == [("c", 1, "start", "queued")]
+
+
+def test_an_id_with_another_name_is_refused(session: Session) -> None:
+    outbox.record(session, "go", {"n": 1}, id="x")
+
+    with pytest.raises(Invalid) as caught:
+        outbox.record(session, "gone", {"n": 1}, id="x")
+
+    assert [problem.code for problem in caught.value.problems] == ["event.id_reused"]
+
+
 def test_an_id_seen_before_writes_nothing(session: Session) -> None:
     first = outbox.record(session, "go", {"n": 1}, id="x")
     second = outbox.record(session, "go", {"n": 1}, id="x")
