@@ -31,7 +31,8 @@ PAGES = (flows_page, flow_page, runs_page, run_page, tables_page, table_page, ma
 
 def add_pages(app: App) -> None:
     """Mount every page and the static files on ``app.http``; call once, after its own routes are there."""
-    run.process_pool_start_method = "spawn"
+    # no page computes in another process: the pool's helper process would cost 10 MB, and complain when it outlives us
+    run.setup = _without_processes
     pages.state.pulsewire = app.service
     theme.install()
     error_pages.register()
@@ -48,3 +49,7 @@ def add_pages(app: App) -> None:
         reconnect_timeout=RECONNECT_S,
         show_welcome_message=False,
     )
+
+
+def _without_processes() -> None:
+    """Take the place of ``nicegui.run.setup``, which makes a pool of processes."""
