@@ -19,7 +19,7 @@ from runtime.app import App, build_app
 from runtime.errors import Unavailable
 from runtime.settings import Settings
 from runtime.supervisor import REFUSED
-from storage.errors import StorageError
+from storage.errors import StorageBusy, StorageError, StorageFull
 
 GRACE_S = 5  # for requests under way; the pages' sockets are closed then
 KEEP_ALIVE_S = 30
@@ -63,6 +63,9 @@ def serve_app(settings: Settings, listener: Any, add_pages: Callable[[App], None
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         app = build_app(settings)
+    except (StorageFull, StorageBusy) as error:
+        print(f"pulsewire cannot start yet: {error}", file=sys.stderr)
+        return 1  # this passes: the supervisor tries again
     except (StorageError, BackendError, OSError) as error:
         print(f"pulsewire cannot start: {error}", file=sys.stderr)
         return REFUSED

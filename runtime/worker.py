@@ -24,7 +24,7 @@ from runtime.link_server import LinkServer
 from runtime.settings import Settings
 from runtime.supervisor import REFUSED
 from storage.database import Database
-from storage.errors import StorageError
+from storage.errors import StorageBusy, StorageError, StorageFull
 
 GRACE_S = 30
 GC_OBJECTS = 20_000  # allocations between two looks for cycles; runs make few and end with none
@@ -49,6 +49,9 @@ def main() -> int:
         names = ", ".join(f"PULSEWIRE_{fault['loc'][0]}".upper() for fault in error.errors() if fault["loc"])
         log.error("the engine cannot start: %s has a value that does not fit", names)
         return REFUSED
+    except (StorageFull, StorageBusy) as error:
+        log.error("the engine cannot start yet: %s", error)
+        return 1  # this passes: the supervisor tries again
     except (StorageError, BackendError) as error:
         log.error("the engine cannot start: %s", error)
         return REFUSED
