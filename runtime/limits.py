@@ -8,6 +8,7 @@ DOCUMENT_BYTES = 5_000_000
 FLOW_NODES = 2_000
 FLOW_EDGES = 8_000
 NAME_CHARS = 200
+LARGEST_NUMBER = 2**63 - 1  # of a run or a message; SQLite holds no larger one
 OUTPUT_BYTES = 1_000_000  # one step's output as JSON
 
 EXPRESSION_CHARS = 4_096

@@ -12,6 +12,7 @@ from runtime.http import examples
 from runtime.http.answers import Json
 from runtime.http.bodies import ApiRoute
 from runtime.http.examples import answers, listed
+from runtime.limits import LARGEST_NUMBER
 from runtime.payloads import check_value
 from runtime.service import Service
 
@@ -34,7 +35,9 @@ def run_routes(service: Service) -> APIRouter:
     def list_runs(
         flow: str | None = None,
         status: str | None = None,
-        after: Annotated[int | None, Query(ge=1, description="The “next” of the answer before.")] = None,
+        after: Annotated[
+            int | None, Query(ge=1, le=LARGEST_NUMBER, description="The “next” of the answer before.")
+        ] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
         test: Annotated[bool, Query(description="Tests of drafts instead of runs of live versions.")] = False,
     ) -> Response:

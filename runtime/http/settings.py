@@ -13,6 +13,7 @@ from runtime.http import examples
 from runtime.http.answers import Json
 from runtime.http.bodies import ApiRoute
 from runtime.http.examples import answers, listed
+from runtime.limits import LARGEST_NUMBER
 from runtime.service import Service
 
 Number = Annotated[int, Path(ge=1, lt=2**63)]
@@ -53,7 +54,9 @@ def _mail(router: APIRouter, service: Service) -> None:
     @router.get("/mailbox", summary="List the messages kept here", responses=answers(listed(examples.MESSAGE)))
     def list_messages(
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
-        after: Annotated[int | None, Query(ge=1, description="The “next” of the answer before.")] = None,
+        after: Annotated[
+            int | None, Query(ge=1, le=LARGEST_NUMBER, description="The “next” of the answer before.")
+        ] = None,
     ) -> Response:
         found = service.mailbox.list(limit, after)
         items = [message.as_json() for message in found]

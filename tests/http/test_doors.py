@@ -187,6 +187,8 @@ async def test_browsers_are_told_to_be_careful(client: httpx.AsyncClient):
         ("GET", "/api/runs/abc", 422, "path.invalid"),
         ("GET", "/api/runs?status=odd", 422, "filter.invalid"),
         ("GET", "/api/runs?limit=0", 422, "query.invalid"),
+        ("GET", "/api/runs?after=99999999999999999999", 422, "query.invalid"),
+        ("GET", "/api/mailbox?after=99999999999999999999", 422, "query.invalid"),
         ("GET", "/api/tables/nowhere/rows", 404, "table.not_found"),
         ("PATCH", "/api/flows", 405, "method.not_allowed"),
         ("GET", "/api/events", 405, "method.not_allowed"),
