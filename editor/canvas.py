@@ -19,8 +19,8 @@ SCRIPT = Path(__file__).resolve().parent.parent / "static" / "dist" / "flow_canv
 class FlowCanvas(ui.element, component=SCRIPT):
     """Draws a flow. The page tells it what to show; edits come back as lists of operations.
 
-    *on_operations* gets ``{"tab", "seq", "operations"}``, *on_select* ``{"nodes", "edges"}``, *on_command*
-    ``{"name", …}``.
+    *on_operations* gets ``{"tab", "seq", "operations"}`` and ``"group"``, the same number for the parts of one long
+    edit; *on_select* ``{"nodes", "edges"}``, *on_command* ``{"name", …}``.
     """
 
     def __init__(

@@ -98,10 +98,10 @@ export function createAdding({ flow, kinds, kindOf, portsOf, usedPorts, commit, 
     unfit()
     commit(operations)
     const { id } = operations.find((op) => op.op === 'add_node').node
-    nextTick(() => {
+    nextTick(() => requestAnimationFrame(() => { // drawn by then, so that it can have the focus
       select([id], true)
       reveal(id)
-    })
+    }))
   }
 
   // -- choosing

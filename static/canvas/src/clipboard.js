@@ -1,10 +1,12 @@
 import { edgeId, freeId, fromEdge, GRID } from './graph.js'
 
 export const FORMAT = 'pulsewire.clip/1'
+const MOST_CHARS = 5_000_000 // NOTE: a flow's limit, DOCUMENT_BYTES in runtime/limits.py
+const MOST_NODE_CHARS = 900_000 // one node travels in one message, which holds about a million
 
 // Copied nodes travel as JSON text, so that they can be pasted in another flow, tab or window. Parameters come from
 // the page, which hands over the whole records of what is selected.
-export function createClipboard({ flow, stemOf, commit, select, remove, isActive, isReadonly, pointer }) {
+export function createClipboard({ flow, stemOf, commit, select, remove, isActive, isReadonly, pointer, refuse }) {
   let records = new Map() // selected nodes as the document has them
 
   const setRecords = (nodes) => { records = new Map(nodes.map((n) => [n.id, n])) }
@@ -32,7 +34,8 @@ export function createClipboard({ flow, stemOf, commit, select, remove, isActive
     const clip = parse(event.clipboardData.getData('text/plain'))
     if (!clip) return
     event.preventDefault()
-    insert(clip, pointer())
+    const isTooLong = JSON.stringify(clip).length > MOST_CHARS || clip.nodes.some((n) => JSON.stringify(n).length > MOST_NODE_CHARS)
+    isTooLong ? refuse() : insert(clip, pointer())
   }
 
   /** Accept copied nodes, or a whole exported flow. */

@@ -1,10 +1,12 @@
 import { computed, ref } from 'vue'
 
+const PART_CHARS = 300_000 // of one message: the page's connection carries about a million
+
 // The browser's half of saving: edits are applied at once, kept until the server has acknowledged them, and
 // sent again after a reload or a lost connection. The server remembers each tab's last number, so nothing happens twice.
 export function createSync({ flowId, emit, apply }) {
   const key = `pulsewire:pending:${flowId}`
-  const state = restore() // {tab, seq, pending: [{seq, operations}]}
+  const state = restore() // {tab, seq, pending: [{seq, operations, group?}]}
   const isLoaded = ref(false)
   const waiting = ref(state.pending.length)
   const isBusy = ref(false) // the page itself is saving (a field in the side panel)
@@ -35,12 +37,14 @@ export function createSync({ flowId, emit, apply }) {
     send(operations)
   }
 
-  /** Save what the canvas already shows, such as a finished drag. */
+  /** Save what the canvas already shows, such as a finished drag; what is long goes in parts that are undone as one. */
   function send(operations) {
-    const message = { seq: ++state.seq, operations }
-    state.pending.push(message)
+    const parts = split(operations)
+    const group = parts.length > 1 ? { group: state.seq + 1 } : {}
+    const messages = parts.map((part) => ({ seq: ++state.seq, operations: part, ...group }))
+    state.pending.push(...messages)
     keep()
-    post(message)
+    messages.forEach(post)
   }
 
   function replay() {
@@ -88,4 +92,19 @@ export function createSync({ flowId, emit, apply }) {
   })
 
   return { tab: state.tab, commit, send, replay, loaded, acknowledge, close, isLoaded, isBusy, saveState }
+}
+
+function split(operations) {
+  const parts = []
+  let room = 0
+  for (const operation of operations) {
+    const chars = JSON.stringify(operation).length
+    if (!parts.length || chars > room) {
+      parts.push([])
+      room = PART_CHARS
+    }
+    parts.at(-1).push(operation)
+    room -= chars
+  }
+  return parts
 }
