@@ -55,8 +55,9 @@ class Draft:
         self._stop = self._flows.on_change(self._heard)
 
     def close(self) -> None:
-        """Stop following."""
+        """Stop following; that the flow is gone is no news any more."""
         self._stop()
+        self.on_gone = _nothing
 
     async def edit(self, operations: Operations, merge_key: str | None = None) -> None:
         """Apply *operations* to the draft and read it again; what was refused is told to ``on_refused``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncio import to_thread
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
@@ -11,6 +12,7 @@ from nicegui import ui
 from editor.draft import Draft
 from editor.frame import box, icon
 from editor.widgets import Refused, button, confirm, icon_button, menu_item, tell, toast
+from runtime.errors import NotFound
 from runtime.flow_views import FlowView
 from runtime.limits import NAME_CHARS
 
@@ -57,12 +59,14 @@ class FlowBar:
         self._chip.clear()
         with self._chip:
             ui.label(text)
-        is_live = view.published_version is not None
-        self._unpublish.set_visibility(is_live)
-        self._publish.set_enabled(not (view.state == "published" and not view.has_unpublished_changes))
-        self._publish.set_text(
-            "Published" if view.state == "published" and not view.has_unpublished_changes else "Publish"
-        )
+        has_version = view.published_version is not None
+        self._pause.set_visibility(view.state == "published")
+        self._resume.set_visibility(view.state == "paused")
+        self._unpublish.set_visibility(has_version)
+        self._live_rule.set_visibility(has_version)
+        is_current = has_version and not view.has_unpublished_changes
+        self._publish.set_enabled(not is_current or view.state == "paused")
+        self._publish.set_text(("Resume" if view.state == "paused" else "Published") if is_current else "Publish")
 
     def build(self) -> None:
         """Draw it in the current place."""
@@ -83,7 +87,10 @@ class FlowBar:
                 self._menu()
 
     def _menu(self) -> None:
+        self._pause = menu_item("Pause", "pause", self._pause_flow)
+        self._resume = menu_item("Resume", "play_arrow", self._resume_flow)
         self._unpublish = menu_item("Unpublish", "cloud_off", self._unpublish_flow)
+        self._live_rule = ui.separator()
         menu_item("Export JSON", "download", self._export)
         menu_item("Duplicate", "content_copy", self._duplicate)
         menu_item("Runs of this flow", "history", lambda: ui.navigate.to(f"/runs?flow={self._draft.flow_id}"))
@@ -101,9 +108,20 @@ class FlowBar:
             await self._draft.edit([{"op": "patch_flow", "set": {"name": name}}], "name")
 
     async def _publish_flow(self) -> None:
-        if await self._act(self._service.flows.publish):
+        view = self._draft.view
+        if view.state == "paused" and not view.has_unpublished_changes:
+            await self._resume_flow()
+        elif await self._act(self._service.flows.publish):
             version = self._draft.view.published_version
-            toast(f"Published as version {version}. Events start it from now on.")
+            toast(f"Published as version {version}. Its triggers start runs from now on.")
+
+    async def _pause_flow(self) -> None:
+        if await self._act(self._service.flows.pause):
+            toast("Paused. Events start nothing until you resume it; runs under way go on.")
+
+    async def _resume_flow(self) -> None:
+        if await self._act(self._service.flows.resume):
+            toast("Resumed. Its triggers start runs again.")
 
     async def _unpublish_flow(self) -> None:
         if await self._act(self._service.flows.unpublish):
@@ -122,12 +140,21 @@ class FlowBar:
 
     async def _export(self) -> None:
         await self._save_all()
-        text = await to_thread(self._service.flows.export, self._draft.flow_id)
-        ui.download.content(text, f"{self._draft.flow_id}.json", "application/json")
+        try:
+            text = await to_thread(self._service.flows.export, self._draft.flow_id)
+        except Refused as refusal:
+            tell(refusal)
+        else:
+            ui.download.content(text, f"{self._draft.flow_id}.json", "application/json")
 
     async def _duplicate(self) -> None:
-        copy = await to_thread(self._service.flows.duplicate, self._draft.flow_id)
-        ui.navigate.to(f"/flows/{copy.id}")
+        await self._save_all()
+        try:
+            copy = await to_thread(self._service.flows.duplicate, self._draft.flow_id)
+        except Refused as refusal:
+            tell(refusal)
+        else:
+            ui.navigate.to(f"/flows/{copy.id}")
 
     async def _delete(self) -> None:
         view = self._draft.view
@@ -138,7 +165,8 @@ class FlowBar:
             action="Delete flow",
         ):
             self._draft.close()
-            await to_thread(self._service.flows.delete, self._draft.flow_id)
+            with suppress(NotFound):  # somebody was quicker
+                await to_thread(self._service.flows.delete, self._draft.flow_id)
             ui.navigate.to("/")
 
 

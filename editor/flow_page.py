@@ -11,6 +11,7 @@ from editor import theme
 from editor.canvas import FlowCanvas
 from editor.catalog import card_size, picture, ports_of
 from editor.draft import Draft
+from editor.error_pages import not_found
 from editor.fields import FormContext
 from editor.flow_bar import FlowBar
 from editor.flow_panel import FlowPanel
@@ -21,7 +22,7 @@ from editor.references import references
 from editor.side_panel import NodePanel
 from editor.test_drawer import TestDrawer
 from editor.widgets import toast
-from editor.workbench import CodeTheme, not_found, workbench
+from editor.workbench import CodeTheme, workbench
 from runtime.errors import NotFound, Problem
 from runtime.layout import arrange
 from runtime.run_views import RunView
@@ -58,14 +59,15 @@ def register(app: App) -> None:
 
     @ui.page("/flows/{flow_id}", title="Flow · Pulsewire")
     async def flow_page(flow_id: str) -> None:
-        theme.dress()
         flows = app.service.flows
         try:
             view = await to_thread(flows.get, flow_id)
             history = await to_thread(flows.history_state, flow_id)
         except NotFound:
-            not_found("This flow does not exist", "It may have been deleted.", "/", "All flows")
+            ui.context.client.status_code = 404
+            not_found("flow", "It may have been deleted.", active="flows")
             return
+        theme.dress()
         page = FlowEditor(app.service, Draft(app.service, view, history), replays)
         await page.build()
 
@@ -144,7 +146,8 @@ class FlowEditor:
 
     async def _operations(self, message: dict[str, Json]) -> None:
         if self._replays.is_new(message["tab"], message["seq"]):
-            await self._draft.edit(message["operations"])
+            group = message.get("group")
+            await self._draft.edit(message["operations"], f"{message['tab']} {group}" if group else None)
         self._canvas.acknowledge(message, self._picture())
 
     async def _select(self, selection: dict[str, Json]) -> None:
@@ -173,6 +176,8 @@ class FlowEditor:
                 self._bench.show_right()
                 if command["name"] == "open":
                     self._focus_panel()
+            case "too_long":
+                toast("That is more than a flow can hold. Nothing was pasted.", "fail")
             case "theme":
                 self._code.set_dark(bool(command["dark"]))
 
@@ -214,8 +219,12 @@ class FlowEditor:
             toast("\n".join(dict.fromkeys(problem.message.replace("**", "") for problem in problems[:4])), "fail")
 
     def _gone(self) -> None:
+        self._close()
         with self._client:
-            ui.navigate.to("/")
+            self._bench.leave(
+                f"“{self._draft.view.name}” was deleted",
+                "Someone deleted this flow in another tab or with the API. Its runs are still in Runs.",
+            )
 
     def _close(self) -> None:
         self._draft.close()

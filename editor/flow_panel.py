@@ -93,7 +93,7 @@ class FlowPanel:
         if all(is_done for _title, _hint, is_done in steps):
             with box("fe-live"):
                 icon("bolt")
-                ui.label("This flow is live. Every event that fits its triggers starts a run.")
+                ui.label("This flow is live: its triggers start runs.")
             return
         ui.label("Next").classes("fe-heading")
         is_current_found = False

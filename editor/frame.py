@@ -57,7 +57,7 @@ def frame(
     fill the width, ``full`` gives it the whole height too, with neither heading nor padding.
     """
     theme.dress()
-    ui.on_exception(_Unexpected())
+    ui.on_exception(Unexpected())
     ui.page_title(f"{title} · Pulsewire" if title else "Pulsewire")
     counts: list[ui.label] = []
     ui.link("Skip to content", "#content").classes(replace="pw-skip")
@@ -117,7 +117,8 @@ def _theme_switch(classes: str, *, is_named: bool) -> None:
         for mode, symbol, title in THEMES:
             icon(symbol).classes(f"pw-theme-icon pw-theme-{mode}")
             if is_named:
-                ui.label(title).classes(f"pw-link-text pw-theme-icon pw-theme-{mode}")
+                text = "System theme" if mode == "auto" else f"{title} theme"
+                ui.label(text).classes(f"pw-link-text pw-theme-icon pw-theme-{mode}")
     switch.on("click", js_handler="() => window.pulsewireTheme.next()")
 
 
@@ -137,7 +138,7 @@ def _tabs(active: str, counts: list[ui.label]) -> None:
                 _count(key, counts)
 
 
-class _Unexpected:
+class Unexpected:
     """Tells the person that something failed that nobody foresaw; a page that keeps failing says so now and then."""
 
     def __init__(self) -> None:

@@ -11,12 +11,13 @@ from nicegui import ui
 from editor import theme, words
 from editor.canvas import FlowCanvas
 from editor.catalog import picture
+from editor.error_pages import not_found
 from editor.frame import box, icon
 from editor.live import Overlay
 from editor.palette import node_icon
 from editor.step_view import state_icon, step_detail, time_taken
 from editor.widgets import Refused, button, confirm, icon_button, link_button, status_chip, tell
-from editor.workbench import not_found, workbench
+from editor.workbench import workbench
 from runtime.errors import NotFound
 from runtime.run_views import RunView, StepView
 
@@ -25,19 +26,23 @@ if TYPE_CHECKING:
     from runtime.service import Service
 
 Json: TypeAlias = Any
+NUMBER_DIGITS = 18  # SQLite's integers have at least so many
 
 
 def register(app: App) -> None:
     """Add the page to the application."""
 
     @ui.page("/runs/{run_id}", title="Run · Pulsewire")
-    async def run_page(run_id: int) -> None:
-        theme.dress()
+    async def run_page(run_id: str) -> None:
         try:
-            view = await to_thread(app.service.runs.get, run_id)
+            view = await to_thread(app.service.runs.get, _number(run_id))
         except NotFound:
-            not_found("This run does not exist", "It may have been removed with old runs.", "/runs", "All runs")
+            ui.context.client.status_code = 404
+            not_found(
+                "run", "It may have been removed with old runs.", back="/runs", back_title="All runs", active="runs"
+            )
             return
+        theme.dress()
         RunPage(app.service, view).build()
 
 
@@ -257,6 +262,11 @@ class RunPage:
             tell(refusal)
         else:
             ui.navigate.to(f"/runs/{new.id}")
+
+
+def _number(written: str) -> int:
+    """Return a run's number from its address; no run has the number of an address that is none."""
+    return int(written) if written.isascii() and written.isdigit() and len(written) < NUMBER_DIGITS else 0
 
 
 def _json(value: Json) -> str:

@@ -11,8 +11,8 @@ from nicegui import ui
 from nicegui.element import Element
 
 from editor import theme
-from editor.frame import box, icon
-from editor.widgets import empty_state, link_button
+from editor.frame import Unexpected, box, icon
+from editor.widgets import dialog, link_button
 
 
 class CodeTheme:
@@ -49,6 +49,15 @@ class Workbench:
     center: Element
     right: Element
 
+    def leave(self, title: str, text: str) -> None:
+        """Cover the page with a notice from which only a link leads on, because what it shows is no more."""
+        with dialog(title, width=440) as (window, foot):
+            window.props("persistent").on("hide", js_handler="() => location.assign('/')")
+            ui.label(text).classes("pw-soft")
+            with foot:
+                link_button("All flows", "/", kind="primary")
+        window.open()
+
     def show_right(self) -> None:
         """Open the right panel."""
         self.right.classes(remove="fe-right--hidden", add="fe-right--open")
@@ -66,12 +75,14 @@ class Workbench:
 def workbench(*, left_title: str = "Nodes", right_title: str = "Details") -> Iterator[Workbench]:
     """Draw the frame and yield its places."""
     ui.add_head_html(f'<link rel="stylesheet" href="{theme.asset("flow.css")}">')
+    ui.on_exception(Unexpected())
+    ui.link("Skip to the canvas", "#content").classes(replace="pw-skip")
     with box("fe"):
         top = box("fe-top", "header")
         with box("fe-body"):
             with box("fe-left", "aside") as left:
                 left.props["aria-label"] = left_title
-            with box("fe-center", "main").props("id=content") as center:
+            with box("fe-center", "main").props("id=content tabindex=-1") as center:
                 pass
             with box("fe-right", "aside") as right:
                 right.props["aria-label"] = right_title
@@ -91,9 +102,3 @@ def _handle(classes: str, symbol: str, title: str, panel: str) -> None:
         icon(symbol)
     handle.props["aria-label"] = handle.props["title"] = title
     handle.on("click", js_handler=f"() => document.querySelector('{panel}').classList.toggle('fe-left--hidden')")
-
-
-def not_found(title: str, text: str, target: str, link: str) -> None:
-    """Draw a page that says that something does not exist."""
-    with empty_state("search_off", title, text):
-        link_button(link, target, kind="primary")
