@@ -178,27 +178,33 @@ class ConditionsControl(ColumnsControl):
             return True
         if not isinstance(value, dict) or "or" in value or "and" in value:
             return False
-        return all(not isinstance(v, dict) or (len(v) == 1 and next(iter(v)) in OPERATORS) for v in value.values())
+        tests = [test for test in value.values() if isinstance(test, dict)]
+        return all(test and test.keys() <= OPERATORS.keys() and test.get("is_null", True) is True for test in tests)
 
     def rows_of(self, value: Json) -> list[list[Json]]:
         rows: list[list[Json]] = []
         for column, test in value.items() if isinstance(value, dict) else ():
-            operator, wanted = next(iter(test.items())) if isinstance(test, dict) else ("eq", test)
-            rows.append(
-                [column, operator, wanted if self._is_text(column) and isinstance(wanted, str) else shown(wanted)]
-            )
+            for operator, wanted in test.items() if isinstance(test, dict) else (("eq", test),):
+                is_plain = self._is_text(column) and isinstance(wanted, str)
+                rows.append([column, operator, wanted if is_plain else shown(wanted)])
         return rows
 
     def value_of(self, rows: list[list[Json]]) -> Json:
-        found: dict[str, Json] = {}
+        tests: dict[str, dict[str, Json]] = {}
+        twice: list[Json] = []
         for column, operator, text in rows:
             if not column:
                 continue
-            wanted = (
-                True if operator == "is_null" else text if self._is_text(column) and operator != "in" else typed(text)
-            )
-            found[column] = wanted if operator == "eq" else {operator: wanted}
-        return found or UNSET
+            is_plain = self._is_text(column) and operator != "in"
+            wanted = True if operator == "is_null" else text if is_plain else typed(text)
+            if operator in tests.setdefault(column, {}):
+                twice.append({column: {operator: wanted}})
+            else:
+                tests[column][operator] = wanted
+        found: dict[str, Json] = {
+            column: test["eq"] if test.keys() == {"eq"} else test for column, test in tests.items()
+        }
+        return {**found, "and": twice} if twice else found or UNSET
 
     def new_row(self) -> list[Json]:
         column, value = super().new_row()
