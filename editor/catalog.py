@@ -6,9 +6,10 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeAlias
 
-from nodes.spec import ERROR, NodeType, Port
+from nodes.spec import ERROR, NodeType, Params, Port
 from runtime.errors import Problem
 
 Json: TypeAlias = Any
@@ -23,6 +24,7 @@ COLORS = {  # categories in the palette's order, with names of tokens in static/
 OTHER_COLOR = "--pw-blue"
 UNKNOWN_COLOR = "--pw-faint"
 SUMMARY_CHARS = 80
+NOT_SET_UP = "Not set up yet"
 NODE_WIDTH, HEAD_HEIGHT, PORT_HEIGHT = 220, 64, 22  # NOTE: px, the same as in static/canvas/src/graph.js
 
 
@@ -87,15 +89,27 @@ class _Readable(dict[str, str]):
 
 
 def summary(node: Mapping[str, Json], node_type: NodeType | None) -> str:
-    """Return the grey line of a card, empty while the parameters it shows are."""
+    """Return the grey line of a card: what it is set to, that this is still to be done, or empty without either."""
     if node_type is None:
         return f"Unknown type {node.get('type', '')}"[:SUMMARY_CHARS]
-    shown = _Readable({name: readable(value) for name, value in (node.get("params") or {}).items() if value != ""})
+    given = {name: readable(value) for name, value in (node.get("params") or {}).items() if value != ""}
     try:
-        text = node_type.summary.format_map(shown)
-    except (KeyError, IndexError, ValueError):
-        return ""
+        text = node_type.summary.format_map(_Readable(_unset(node_type.params) | given))
+    except KeyError:
+        return NOT_SET_UP
     return " ".join(text.split())[:SUMMARY_CHARS]
+
+
+@cache
+def _unset(params: type[Params]) -> dict[str, str]:
+    """Return what stands for each parameter that may be left out: its default, or what its empty drop-down says."""
+    found: dict[str, str] = {}
+    for name, info in params.model_fields.items():
+        extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+        empty = extra.get("placeholder", "") if extra.get("widget") in ("table", "select") else ""
+        if not info.is_required():
+            found[info.alias or name] = str(info.default or empty)
+    return found
 
 
 def readable(value: Json) -> str:

@@ -1,4 +1,4 @@
-"""Delete the rows of a data table that fit.
+"""Delete rows of a data table.
 
 A choice that fits every row is refused unless *All rows* is on, so that an expression that came out empty
 does not empty the table. Deleting rows here is no *Clear table* and reports no event.

@@ -1,4 +1,4 @@
-"""Report an event that flows can listen to.
+"""Report an event to other flows.
 
 Out     ``{"event_id": str}``
 Units   none

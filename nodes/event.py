@@ -1,4 +1,4 @@
-"""Start when an event of a given name was reported.
+"""Start when a named event was reported.
 
 Out     the event's payload, an object
 Units   none

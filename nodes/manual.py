@@ -1,4 +1,6 @@
-"""Start when a person presses *Run* or a program asks for it.
+"""Start by hand.
+
+No event starts it: a person does with *Test* and *Real effects*, or a program with the same through the API.
 
 Out     the payload that was given, an object; empty when none was
 Units   none

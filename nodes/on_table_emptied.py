@@ -1,4 +1,6 @@
-"""Start when a data table was cleared with *Clear table* or the API.
+"""Start when a data table was cleared.
+
+*Clear table* does that, and the API; deleting rows, even all of them, does not.
 
 Out     ``{"ID": str, "Name": str, "Description": str}``, the table that lost its rows
 Units   none

@@ -1,4 +1,6 @@
-"""Start when a data table's name, description or columns were changed.
+"""Start when a data table was changed.
+
+Its name, description or columns, that is; changes of rows report no event.
 
 Out     ``{"ID": str, "Name": str, "Description": str}``, the table as it is after the change
 Units   none

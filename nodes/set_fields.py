@@ -1,4 +1,4 @@
-"""Put values together under names of your own.
+"""Put values together by name.
 
 Out     an object with exactly the fields given
 Units   none

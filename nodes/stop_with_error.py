@@ -1,4 +1,6 @@
-"""End the run as failed, with a message of your own.
+"""End the run with a message.
+
+The run counts as failed.
 
 Out     nothing; the step never succeeds
 Units   none

@@ -1,7 +1,8 @@
-"""Go on at the first case that equals a value, or at *default*.
+"""Go on at the case that fits.
 
-Text equals the case with the same characters. A number, true, false or null equals the case that writes it
-in JSON: 3 and 3.0 equal the case ``3``, and so does the text "3". Lists and objects equal no case.
+That is the first that equals the value, or *default* when none does. Text equals the case with the same
+characters. A number, true, false or null equals the case that writes it in JSON: 3 and 3.0 equal the case ``3``,
+and so does the text "3". Lists and objects equal no case.
 
 Out     ``{"case": str}``, the case that was taken or ``default``; each case is a port of that name
 Units   none

@@ -1,4 +1,4 @@
-"""Change the rows of a data table that fit.
+"""Change rows of a data table.
 
 A choice that fits every row is refused unless *All rows* is on, so that an expression that came out empty
 does not rewrite the table.

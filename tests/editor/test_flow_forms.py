@@ -64,7 +64,7 @@ def test_a_card_says_what_its_node_is_set_to() -> None:
     check, mail = FLOW["nodes"][1:]
 
     assert summary(check, TYPES["condition"]) == "$param.Name == 'orders'"
-    assert summary(mail, TYPES["send_email"]) == ""
+    assert summary(mail, TYPES["send_email"]) == "Not set up yet"
     assert readable(["a", "{{ $param.b }}"]) == "a, $param.b"
 
 
