@@ -59,6 +59,10 @@ def import_flow(service: Service) -> None:
 
         async def take(source: str | bytes) -> None:
             problems.clear()
+            if not source.strip():
+                with problems:
+                    problem_list(["There is nothing to import yet. Choose a file, or paste the JSON of a flow."])
+                return
             try:
                 flow = await to_thread(service.flows.import_, source)
             except Refused as refusal:

@@ -153,7 +153,7 @@ class FlowList:
                 ui.label(self._subtitle(flow)).classes("pw-row-sub pw-clip")
             with box("pw-flow-marks"):
                 chip(flow.state.capitalize(), STATE_TONES[flow.state])
-                if flow.problem_count and flow.state == "draft":
+                if flow.problem_count and flow.node_count and flow.state == "draft":
                     chip(words.count(flow.problem_count, "problem"), "fail", symbol="error")
                 elif flow.has_unpublished_changes:
                     chip("Unpublished edits", "warn")

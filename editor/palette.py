@@ -40,6 +40,7 @@ class Palette:
             with search.add_slot("prepend"):
                 ui.icon("sym_r_search")
             search.on("keydown.enter", self._add_first)
+            self._search = search
         with box("fe-nodes"):
             heading: Element | None = None
             category = None
@@ -81,3 +82,4 @@ class Palette:
         found = next((item for item, _words, _heading in self._items if item.visible), None)
         if found is not None:
             self._add(str(found.props["data-node"]))
+            self._search.set_value("")

@@ -139,7 +139,8 @@ class NodePanel:
     def _kind(self, node: Mapping[str, Json]) -> str:
         if self._type is None:
             return str(node["type"])
-        return self._type.category if node["name"] == self._type.title else self._type.title
+        same = "Trigger" if self._type.kind == "trigger" else self._type.category
+        return same if node["name"] == self._type.title else self._type.title
 
     def _tab(self, title: str, show: Callable[[], None]) -> Element:
         with box("", "button").props("type=button role=tab") as tab:
@@ -294,9 +295,8 @@ def _is_gap(problems: list[Problem]) -> bool:
 def _without_name(message: str, name: str) -> str:
     """Return a problem without the node's name in front, which the panel already shows."""
     for start in (f"**{name}**: ", f"{name}: "):
-        if message.startswith(start):
-            return message[len(start) :]
-    return message
+        message = message.removeprefix(start)
+    return message[:1].upper() + message[1:]
 
 
 def _whole(value: float | None) -> float | None:
