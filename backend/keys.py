@@ -72,7 +72,7 @@ class Keys:
     def delete(self, key_id: int) -> None:
         """Make a key worthless from now on; raises NotFound."""
         with writing(self._database) as session:
-            row = session.get(ApiKey, key_id)
+            row = session.get(ApiKey, key_id) if 0 < key_id < 2**63 else None
             if row is None:
                 raise NotFound(Fault("key.not_found", "There is no such API key. It may have been deleted."))
             session.delete(row)

@@ -48,8 +48,9 @@ def test_deleted_key_opens_nothing(database: Database) -> None:
     keys.delete(info.id)
 
     assert keys.verify(text) is None
-    with pytest.raises(NotFound):
-        keys.delete(info.id)
+    for gone in (info.id, 0, 10**20):
+        with pytest.raises(NotFound):
+            keys.delete(gone)
 
 
 @pytest.mark.parametrize("change", [str.lower, str.strip, lambda t: t[:-1], lambda t: t + "x", lambda t: " " + t[1:]])
