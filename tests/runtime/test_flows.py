@@ -17,7 +17,7 @@ from runtime.flow_views import FlowChange
 from runtime.flows import Flows
 from runtime.limits import DOCUMENT_BYTES
 from storage.database import Database
-from storage.tables import Flow, FlowEdit, Subscription
+from storage.tables import DataTable, Flow, FlowEdit, Subscription
 
 Make = Callable[..., dict[str, Any]]
 
@@ -288,6 +288,16 @@ def test_merged_changes_of_different_fields_are_undone_together(flows: Flows, do
     assert flows.get("greet").draft == document()
 
 
+def test_merged_changes_are_undone_from_the_last_to_the_first(flows: Flows, document: Make):
+    flows.create(document())
+    for params in ({"to": "a@b.c"}, {"to": "d@e.f", "subject": "Hi"}):
+        flows.edit("greet", [{"op": "patch_node", "id": "greet", "param": params}], merge_key="form")
+
+    flows.undo("greet")
+
+    assert flows.get("greet").draft == document()
+
+
 def test_history_is_bounded(flows: Flows, database: Database, document: Make, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("runtime.drafts.HISTORY_EDITS", 3)
     flows.create(document())
@@ -359,6 +369,44 @@ def test_only_a_live_flow_listens(flows: Flows, database: Database, document: Ma
     on = [("shop.order_paid", 1)]
     assert seen == [[], on, [], on, [], [("shop.order_paid", 2)]]
     assert listening() == []
+
+
+def test_a_resumed_flow_listens_to_what_was_published_and_not_to_its_draft(
+    flows: Flows, database: Database, document: Make
+):
+    flows.create(document())
+    flows.publish("greet")
+    flows.pause("greet")
+    flows.edit("greet", [{"op": "patch_node", "id": "start", "param": {"event": "shop.order_lost"}}])
+
+    flows.resume("greet")
+
+    with database.read() as session:
+        (row,) = session.exec(select(Subscription)).all()
+    assert (row.event, row.version) == ("shop.order_paid", 1)
+
+
+def test_a_flow_with_warnings_alone_is_published(flows: Flows, document: Make):
+    loose = document()
+    loose["edges"] = loose["edges"][:1]
+    flows.create(loose)
+
+    flow = flows.publish("greet")
+
+    assert [(problem.code, problem.severity) for problem in flow.problems] == [("graph.unreachable", "warning")]
+    assert flow.published_version == 1
+
+
+def test_problems_follow_the_tables_that_there_are(flows: Flows, database: Database, document: Make):
+    reading = document()
+    reading["nodes"][2] |= {"type": "find_rows", "params": {"table": "orders"}}
+    before = flows.create(reading).problems
+
+    with database.write() as session:
+        session.add(DataTable(id="1", name="orders", folded_name="orders", physical="rows_1", columns=[]))
+
+    assert [problem.code for problem in before] == ["param.table_unknown"]
+    assert flows.get("greet").problems == ()
 
 
 def test_deleted_flow_made_anew_has_no_history(flows: Flows, document: Make):
