@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -172,6 +173,7 @@ async def test_browsers_are_told_to_be_careful(client: httpx.AsyncClient):
         headers = (await client.get(path)).headers
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Content-Security-Policy"] == "frame-ancestors 'none'"
+        assert headers["X-Frame-Options"] == "DENY"
         assert headers["Referrer-Policy"] == "no-referrer"
 
 
@@ -222,6 +224,22 @@ async def test_bad_bodies_are_told(client: httpx.AsyncClient, content: bytes, ki
     response = await client.post("/api/tables", content=content, headers={"Content-Type": kind})
 
     assert (response.status_code, code(response)) == (status, expected)
+
+
+@pytest.mark.parametrize("path", ["/api/tables", "/api/events"])
+async def test_body_of_untold_size_is_read_no_further_than_its_limit(client: httpx.AsyncClient, path: str):
+    handed_over = 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal handed_over
+        for _ in range(100):
+            handed_over += 1
+            yield b" " * 1_000_000
+
+    response = await client.post(path, content=pieces(), headers={"Content-Type": "application/json"})
+
+    assert (response.status_code, code(response)) == (413, "body.too_large")
+    assert handed_over < 10
 
 
 async def test_bad_json_is_told_with_its_place(client: httpx.AsyncClient):
