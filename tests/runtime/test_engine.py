@@ -98,6 +98,15 @@ async def test_a_filter_that_cannot_be_evaluated_fails_the_run(rig) -> None:
     assert steps["one"].status == "skipped"
 
 
+async def test_a_test_whose_payload_does_not_pass_the_filter_is_kept_and_does_nothing(rig) -> None:
+    document = rig.document([start(filter="$param.n > 5"), call("send")], ["start>send"])
+
+    run = await rig.run(await rig.engine.start_test(TestRequest("f", document, "start", {"n": 1})))
+
+    assert run.status == "succeeded"
+    assert {node: step.status for node, step in rig.steps(run.id).items()} == {"start": "skipped", "send": "skipped"}
+
+
 async def test_runs_that_were_queued_or_under_way_go_on_after_a_restart(rig) -> None:
     rig.flow([echo("one"), call("send"), echo("two")], ["start>one", "one>send", "send>two"])
     rig.calls.hold("send")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from nodes.spec import NodeError, TemporaryError
+from runtime import limits
 
 RETRY = {"attempts": 3, "delay_s": 5, "backoff": 2}
 
@@ -188,6 +189,42 @@ async def test_the_last_attempt_fails_the_run(rig) -> None:
     run, steps = await rig.done()
 
     assert (run.status, steps["send"].status, steps["send"].attempt) == ("failed", "failed", 2)
+
+
+async def test_no_delay_is_longer_than_the_longest(rig) -> None:
+    rig.flow(
+        [call("send", retry={"attempts": 3, "delay_s": limits.RETRY_DELAY_S, "backoff": 10})],
+        ["start>send"],
+    )
+    rig.calls.fail("send", TemporaryError("busy"), TemporaryError("busy"))
+
+    run_id = await rig.emit()
+    await rig.run(run_id, lambda run: run.status == "waiting")
+    rig.clock.advance(seconds=1.1 * limits.RETRY_DELAY_S)
+    await rig.restart()
+    await rig.run(run_id, lambda _run: rig.steps(run_id)["send"].attempt == 2)
+    run = await rig.run(run_id, lambda run: run.status == "waiting" and run.wake_at > rig.clock())
+
+    assert 1 <= (run.wake_at - rig.clock()).total_seconds() / limits.RETRY_DELAY_S <= 1.1
+
+
+async def test_a_step_that_waits_for_its_next_attempt_when_another_fails_the_run_has_failed(rig) -> None:
+    rig.flow([call("left", retry=RETRY), call("right")], ["start>left", "start>right"])
+    rig.calls.fail("left", TemporaryError("busy", code="http.status_503"))
+    rig.calls.hold("right")
+    rig.calls.fail("right", NodeError("no"))
+
+    run_id = await rig.emit()
+    await rig.run(run_id, lambda _run: "left" in (steps := rig.steps(run_id)) and steps["left"].status == "waiting")
+    rig.calls.release("right")
+    run = await rig.run(run_id)
+    left = rig.steps(run_id)["left"]
+
+    assert (run.status, run.error["node"]) == ("failed", "right")
+    assert (left.status, left.error) == (
+        "failed",
+        {"message": "busy", "code": "http.status_503", "step": "left"},
+    )
 
 
 async def test_an_error_that_will_not_pass_is_not_tried_again(rig) -> None:
