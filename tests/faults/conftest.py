@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -12,10 +13,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from backend.datahub import Column
+from runtime.app import build_service, open_database
+from runtime.link import EngineLink
+from runtime.settings import Settings
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 EVENT = "shop.order_paid"
@@ -34,38 +41,13 @@ processes = _processes()
 
 
 class Installation:
-    """A Pulsewire with a flow: event → insert row into ``orders`` → POST to the sink."""
+    """A Pulsewire that runs, with a flow: event → insert row into ``orders`` → POST to the sink."""
 
-    def __init__(self, directory: Path, sink_url: str) -> None:
-        self._sink_url = sink_url
+    def __init__(self, directory: Path, key: str, sink_url: str) -> None:
+        self._key = key
         self.directory = directory
         self.server = processes.Server(directory, allow_hosts=sink_url.removeprefix("http://"))
         self.server.start()
-        self._key = self.server.command("keys", "create", "faults")
-        self.call("POST", "/api/tables", {"name": "orders", "columns": [{"name": "n", "type": "integer"}]})
-        self.call("POST", "/api/flows", self._flow())
-        self.call("POST", "/api/flows/orders/publish", {})
-
-    def _flow(self) -> dict[str, Any]:
-        post = {"method": "POST", "url": self._sink_url, "json": {"n": "{{ $param.n }}"}}
-        insert = {"table": "orders", "values": {"n": "{{ $param.n }}"}}
-        return {
-            "format": "pulsewire.flow/1",
-            "directed": True,
-            "multigraph": True,
-            "graph": {"id": "orders", "name": "Orders", "description": ""},
-            "nodes": [
-                {"id": "paid", "type": "event", "name": "Paid", "params": {"event": EVENT}},
-                {"id": "add", "type": "insert_row", "name": "Add", "params": insert},
-                {"id": "post", "type": "http_request", "name": "Post", "params": post},
-            ],
-            "edges": [
-                {"source": "paid", "target": "add", "key": "out"},
-                {"source": "add", "target": "post", "key": "out"},
-            ],
-            "samples": [],
-            "layout": {},
-        }
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
@@ -73,6 +55,14 @@ class Installation:
         request = urllib.request.Request(f"{self.server.url}{path}", data=data, headers=headers, method=method)
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
+
+    def problems(self, method: str, path: str, body: Any = None) -> list[str]:
+        """Return the codes of the problems that the answer tells, none when it is a success."""
+        try:
+            self.call(method, path, body)
+        except urllib.error.HTTPError as error:
+            return [problem["code"] for problem in json.load(error)["problems"]]
+        return []
 
     def emit(self, number: int) -> str | None:
         """Return the id of the event if it was acknowledged, else None."""
@@ -119,6 +109,19 @@ class Sink:
             return [(number, key) for number, _moment, key in json.load(answer)]
 
 
+class SmallDisk:
+    def __init__(self, directory: Path) -> None:
+        self._ballast = directory / "ballast"
+
+    def fill(self) -> None:
+        with suppress(OSError), self._ballast.open("ab", buffering=0) as file:
+            while True:
+                file.write(b"x" * 4096)
+
+    def clear(self) -> None:
+        self._ballast.unlink()
+
+
 def until(condition: Callable[[], bool], timeout_s: float = 40) -> None:
     """Return when *condition* holds."""
     end = time.monotonic() + timeout_s
@@ -132,11 +135,54 @@ def wait_until() -> Callable[..., None]:
     return until
 
 
+def _flow(sink_url: str) -> dict[str, Any]:
+    post = {"method": "POST", "url": sink_url, "json": {"n": "{{ $param.n }}"}}
+    insert = {"table": "orders", "values": {"n": "{{ $param.n }}"}}
+    return {
+        "format": "pulsewire.flow/1",
+        "directed": True,
+        "multigraph": True,
+        "graph": {"id": "orders", "name": "Orders", "description": ""},
+        "nodes": [
+            {"id": "paid", "type": "event", "name": "Paid", "params": {"event": EVENT}},
+            {"id": "add", "type": "insert_row", "name": "Add", "params": insert},
+            {"id": "post", "type": "http_request", "name": "Post", "params": post},
+        ],
+        "edges": [
+            {"source": "paid", "target": "add", "key": "out"},
+            {"source": "add", "target": "post", "key": "out"},
+        ],
+        "samples": [],
+        "layout": {},
+    }
+
+
+@pytest.fixture(scope="session")
+def sink_port() -> int:
+    return int(processes.free_port())
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory, sink_port: int) -> tuple[Path, str]:
+    """Return a data directory to copy, with a table and a published flow, and an API key of it."""
+    directory = tmp_path_factory.mktemp("prepared")
+    settings = Settings(data_dir=directory)
+    database = open_database(settings)
+    service = build_service(settings, database, EngineLink(directory))
+    service.tables.create("orders", [Column("n", "integer")])
+    service.flows.create(_flow(f"http://127.0.0.1:{sink_port}"))
+    service.flows.publish("orders")
+    _info, key = service.keys.create("faults")
+    database.dispose()
+    return directory, key
+
+
 @pytest.fixture
-def sink() -> Iterator[Sink]:
-    port = processes.free_port()
-    process = subprocess.Popen([sys.executable, str(BENCHMARKS / "sink.py"), str(port), "0.3"])
-    sink = Sink(f"http://127.0.0.1:{port}")
+def sink(request: pytest.FixtureRequest, sink_port: int) -> Iterator[Sink]:
+    """Give a sink that answers after 0.3 s, or after as many seconds as it is parametrized with."""
+    command = [sys.executable, str(BENCHMARKS / "sink.py"), str(sink_port), str(getattr(request, "param", 0.3))]
+    process = subprocess.Popen(command)
+    sink = Sink(f"http://127.0.0.1:{sink_port}")
 
     def answers() -> bool:
         try:
@@ -151,7 +197,26 @@ def sink() -> Iterator[Sink]:
 
 
 @pytest.fixture
-def pulsewire(tmp_path: Path, sink: Sink) -> Iterator[Installation]:
-    installation = Installation(tmp_path, sink.url)
+def data_dir(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.fixture
+def small_disk(data_dir: Path) -> Iterator[SmallDisk]:
+    """Put the data directory on a disk of its own, of a few megabytes; needs the right to mount."""
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(data_dir)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a small disk is not allowed here")
+    yield SmallDisk(data_dir)
+    subprocess.run(["umount", "--lazy", str(data_dir)], check=True)
+
+
+@pytest.fixture
+def pulsewire(data_dir: Path, prepared: tuple[Path, str], sink: Sink) -> Iterator[Installation]:
+    directory, key = prepared
+    shutil.copytree(directory, data_dir, dirs_exist_ok=True)
+    installation = Installation(data_dir, key, sink.url)
     yield installation
     installation.server.stop()

@@ -26,24 +26,25 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.parametrize("sink", [1.5], indirect=True)
 def test_after_kill_9_of_everything_each_accepted_event_finishes_and_no_row_is_doubled(
     pulsewire, sink, wait_until
 ) -> None:
-    accepted = pulsewire.emit_many(range(150))
+    accepted = pulsewire.emit_many(range(250))
     wait_until(lambda: len(sink.seen()) >= 20)
-    in_flight = Counter(pulsewire.runs().values())
 
     pulsewire.server.kill()
+    under_way = Counter(pulsewire.runs().values())["running"]
     pulsewire.server.start()
     wait_until(lambda: set(pulsewire.runs().values()) == {"succeeded"})
 
-    assert len(accepted) == 150
-    assert in_flight["running"] + in_flight["queued"] >= 50
+    assert len(accepted) == 250
+    assert under_way >= 100
     assert set(accepted.values()) == set(pulsewire.runs())
-    assert pulsewire.orders() == list(range(150))
+    assert pulsewire.orders() == list(range(250))
     keys = {key for _number, key in sink.seen()}
-    assert {number for number, _key in sink.seen()} == set(range(150))
-    assert len(keys) == 150, "a repeated request came with another Idempotency-Key"
+    assert {number for number, _key in sink.seen()} == set(range(250))
+    assert len(keys) == 250, "a repeated request came with another Idempotency-Key"
 
 
 def test_an_acknowledged_event_survives_a_kill_while_events_are_accepted(pulsewire, wait_until) -> None:
@@ -87,10 +88,12 @@ def test_children_end_when_the_supervisor_is_killed_and_a_second_engine_is_refus
         check=False,
     )
     pids = pulsewire.server.pids()
+    names = sorted(pulsewire.server.name_of(pid) for pid in pids)
 
     os.kill(pids[0], signal.SIGKILL)
     wait_until(lambda: not any(is_alive(pid) for pid in pids), 15)
 
+    assert names == ["engine", "supervisor", "web"]
     assert second.returncode == 3
     assert "another Pulsewire engine works on" in second.stderr
 
@@ -108,3 +111,45 @@ def test_a_signal_to_stop_lets_steps_under_way_end(pulsewire, sink, wait_until) 
     assert "running" not in {
         row[0] for row in pulsewire.select("SELECT status FROM step WHERE node = 'post' AND status = 'running'")
     }
+
+
+def test_an_engine_that_was_paused_goes_on_and_does_nothing_twice(pulsewire, sink, wait_until) -> None:
+    engine = pid_of(pulsewire, "engine")
+    assert engine is not None
+    readiness: list[list[str]] = []
+
+    def pause() -> None:
+        wait_until(lambda: len(sink.seen()) >= 10)
+        os.kill(engine, signal.SIGSTOP)
+        readiness.append(pulsewire.problems("GET", "/readyz"))  # takes its 2 s
+        os.kill(engine, signal.SIGCONT)
+
+    accepted = pulsewire.emit_many(range(150), pause)
+    wait_until(lambda: set(pulsewire.runs().values()) == {"succeeded"})
+
+    assert readiness == [["engine.down"]]
+    assert pid_of(pulsewire, "engine") == engine
+    assert len(accepted) == 150
+    assert set(accepted.values()) == set(pulsewire.runs())
+    assert pulsewire.orders() == list(range(150))
+    assert sorted(number for number, _key in sink.seen()) == list(range(150))
+
+
+def test_a_full_disk_is_told_and_work_goes_on_when_there_is_room(small_disk, pulsewire, sink, wait_until) -> None:
+    accepted = pulsewire.emit_many(range(40))
+    small_disk.fill()
+
+    event = {"name": "other", "payload": {"text": "x" * 500_000}}
+    wait_until(lambda: pulsewire.problems("POST", "/api/events", event) == ["storage.full"])
+    readiness = pulsewire.problems("GET", "/readyz")
+    engine = pid_of(pulsewire, "engine")
+    small_disk.clear()
+    wait_until(lambda: pulsewire.problems("GET", "/readyz") == [])  # without any further write of ours
+    later = pulsewire.emit_many(range(40, 60))
+    wait_until(lambda: set(pulsewire.runs().values()) == {"succeeded"})
+
+    assert readiness == ["storage.full"]
+    assert pid_of(pulsewire, "engine") == engine
+    assert set((accepted | later).values()) == set(pulsewire.runs())
+    assert pulsewire.orders() == list(range(60))
+    assert sorted(number for number, _key in sink.seen()) == list(range(60))
