@@ -6,6 +6,7 @@ A child holds the reading end of a pipe: when the supervisor dies, even by kill 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import select
@@ -98,7 +99,8 @@ def _look_after(children: list[Child]) -> int | None:
         if status == REFUSED:
             return REFUSED
         if status is not None:
-            print(f"pulsewire: the {child.name} process ended ({status}) and is started again", file=sys.stderr)
+            with contextlib.suppress(OSError):  # the log's disk may be what is full
+                print(f"pulsewire: the {child.name} process ended ({status}) and is started again", file=sys.stderr)
         if child.process is None and time.monotonic() >= child.start_at:
             child.start()
     return None

@@ -81,3 +81,22 @@ def test_a_second_signal_does_not_wait_for_children(tmp_path: Path) -> None:
         process.wait(10)
 
     assert was_waiting
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no file that is always full")
+def test_a_log_that_cannot_be_written_does_not_end_everything(tmp_path: Path) -> None:
+    interpreter, calls = tmp_path / "dies", tmp_path / "calls"
+    interpreter.write_text(f"#!/bin/sh\necho >> {calls}\nexit 1\n")
+    interpreter.chmod(0o700)
+    program = SUPERVISE.format(str(interpreter))
+
+    with Path("/dev/full").open("wb") as full:
+        process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=full)
+    until = time.monotonic() + 20
+    while not calls.exists() or len(calls.read_bytes()) < 6:  # both children, three times
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    process.terminate()
+
+    assert process.wait(10) == 0
