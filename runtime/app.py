@@ -45,6 +45,7 @@ class Waker:
         self._engine = engine
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
+        self._is_asked_again = False  # a commit while a wake was under way, which may have looked before it
 
     def start(self) -> None:
         """Begin to pass calls on, in the running event loop."""
@@ -58,12 +59,15 @@ class Waker:
             self._loop.call_soon_threadsafe(self._begin)
 
     def _begin(self) -> None:
+        self._is_asked_again = True
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._wake())
 
     async def _wake(self) -> None:
-        with suppress(Unavailable):
-            await self._engine.wake()
+        while self._is_asked_again:
+            self._is_asked_again = False
+            with suppress(Unavailable):
+                await self._engine.wake()
 
 
 @dataclass(frozen=True)
