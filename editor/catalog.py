@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeAlias
 
-from nodes.spec import ERROR, NodeType, Params, Port
+from nodes.spec import OUT, NodeType, Params, Port
 from runtime.errors import Problem
+from runtime.graph import with_failure_port
 
 Json: TypeAlias = Any
 Edge: TypeAlias = tuple[str, str, str]  # source, key, target
@@ -71,10 +72,9 @@ def canvas_catalog(types: Mapping[str, NodeType]) -> dict[str, Json]:
 
 
 def ports_of(node: Mapping[str, Json], node_type: NodeType | None) -> tuple[Port, ...]:
-    """Return the output ports of a node of the document; ``error`` is one only when ``on_error`` says so."""
-    ports = node_type.ports(node.get("params") or {}) if node_type else (Port("out"),)
-    has_error = node.get("on_error") == "port" and ERROR.name not in {port.name for port in ports}
-    return (*ports, ERROR) if has_error else tuple(ports)
+    """Return the output ports of a node of the document, with the one that fires when it fails."""
+    ports = tuple(node_type.ports(node.get("params") or {})) if node_type else OUT
+    return with_failure_port(ports, node.get("on_error", "stop"))
 
 
 def card_size(node: Mapping[str, Json], node_type: NodeType | None) -> tuple[int, int]:

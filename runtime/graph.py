@@ -86,9 +86,13 @@ def build(document: Document) -> networkx.MultiDiGraph[str]:
 
 
 def ports_of(node: Node, node_type: NodeType) -> tuple[Port, ...]:
-    """Return the output ports of a node; what fires when it fails is one of them only when ``on_error`` says so."""
-    ports = tuple(node_type.ports(node.params))
-    fired = {"continue": OUT[0], "port": ERROR}.get(node.on_error)
+    """Return the output ports of a node, with the one that fires when it fails."""
+    return with_failure_port(tuple(node_type.ports(node.params)), node.on_error)
+
+
+def with_failure_port(ports: tuple[Port, ...], on_error: str) -> tuple[Port, ...]:
+    """Return *ports* and, where ``on_error`` says so, the one that fires when the node fails."""
+    fired = {"continue": OUT[0], "port": ERROR}.get(on_error)
     return ports if fired is None or fired.name in {port.name for port in ports} else (*ports, fired)
 
 

@@ -77,6 +77,13 @@ def test_a_node_of_an_unknown_type_is_drawn_all_the_same() -> None:
     assert drawn.nodes["x"]["ports"] == [{"name": "out", "title": ""}]
 
 
+def test_a_node_that_goes_on_when_it_fails_has_a_way_out() -> None:
+    stop = {"id": "s", "type": "stop_with_error", "name": "S", "params": {}, "on_error": "continue"}
+
+    assert [port.name for port in ports_of(stop, TYPES["stop_with_error"])] == ["out"]
+    assert ports_of({**stop, "on_error": "stop"}, TYPES["stop_with_error"]) == ()
+
+
 def test_ports_of_a_node_follow_its_parameters_and_settings() -> None:
     switch = {"id": "s", "type": "switch", "name": "S", "params": {"cases": ["a"]}, "on_error": "port"}
 
