@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from editor.canvas import touched_by
-from editor.catalog import Picture, canvas_catalog, card_size, in_order, picture, readable, stem, summary
+from editor.catalog import Picture, canvas_catalog, card_size, in_order, picture, ports_of, readable, stem, summary
 from editor.flow_page import Replays
 from editor.live import edge_states, node_states
 from editor.param_form import param_fields, shown, typed
