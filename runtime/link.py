@@ -169,4 +169,5 @@ def _encoded(events: Sequence[NewEvent]) -> bytes:
 
 
 def _down() -> Unavailable:
-    return Unavailable(Problem("engine.down", "The engine is starting again. Nothing was confirmed; try again."))
+    message = "The engine does not answer. Nothing was confirmed; try again, an event with the same id as before."
+    return Unavailable(Problem("engine.down", message))

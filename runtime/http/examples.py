@@ -164,5 +164,5 @@ _WORDS = {
     409: "It clashes with what is there, or someone else was quicker.",
     413: "Too large; the message names the limit.",
     422: "Refused, with every problem found; nothing was changed.",
-    503: "Not possible right now; nothing was changed. Try again.",
+    503: "Not possible right now; nothing was confirmed. Try again.",
 }

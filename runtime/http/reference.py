@@ -33,8 +33,9 @@ EVENTS_OPERATION: dict[str, Any] = {
     "tags": ["Events"],
     "summary": "Hand in an event",
     "description": "Answers once the event and the runs that it starts are committed; a run whose trigger then filters "
-    "the event out is taken back. The same “id” twice is one event. CloudEvents 1.0 are taken in structured, binary "
-    "and batch mode; their “source” and “id” are the id.",
+    "the event out is taken back. The same “id” twice is one event. After a 503 "
+    "`engine.down`, or no answer, the event may be stored or not; one with an “id” is safe to send again. "
+    "CloudEvents 1.0 are taken in structured, binary and batch mode; their “source” and “id” are the id.",
     "requestBody": {
         "required": True,
         "content": {
