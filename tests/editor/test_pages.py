@@ -194,6 +194,20 @@ async def test_the_html_of_a_message_is_served_with_nothing_allowed(pages: Pages
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+async def test_the_frame_around_the_html_of_a_message_allows_nothing(pages: Pages) -> None:
+    source = b"Subject: hi\r\nContent-Type: text/html\r\n\r\n<p>hi</p>"
+    pages.service.mailbox.keep(
+        source, message_id="<1@x>", sender="a@b.c", recipients=["d@e.f"], subject="hi", idempotency_key="1"
+    )
+
+    await pages.user.open("/mailbox?message=1")
+
+    assert pages.user.client is not None
+    (shown,) = await until(lambda: [each for each in pages.user.client.elements.values() if each.tag == "iframe"])
+    assert shown.props["sandbox"] == ""
+    assert shown.props["src"] == "/mailbox/1/html"
+
+
 async def test_a_message_is_marked_as_read_when_it_is_opened(pages: Pages) -> None:
     pages.service.mailbox.keep(
         b"Subject: hi\r\n\r\nHello",

@@ -1,0 +1,94 @@
+"""One field of a form: the control that its parameter gets, and the problem under it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import unescape
+from typing import Any
+
+from nicegui import ui
+from nicegui.element import Element
+
+from editor.fields import FieldView, FormContext
+from editor.param_form import param_fields
+from editor.step_view import mail_frame
+from nodes import spec
+from tests.editor.simulated import Pages
+
+TYPES = spec.load()
+TABLES: Mapping[str, Mapping[str, str]] = {"orders": {"number": "integer"}}
+
+
+def draw(node_type: str, name: str, params: Mapping[str, Any]) -> FieldView:
+    context = FormContext(
+        save=lambda _name, _value: None,
+        insert=lambda _element, _text: None,
+        references=lambda: [],
+        tables=lambda: TABLES,
+        dress_code=lambda _code: None,
+    )
+    field = next(field for field in param_fields(TYPES[node_type]) if field.name == name)
+    return FieldView(field, context, params)
+
+
+def named(pages: Pages, label: str) -> list[Element]:
+    assert pages.user.client is not None
+    return [each for each in pages.user.client.elements.values() if each.props.get("aria-label") == label]
+
+
+CONTROLS: list[tuple[str, str, dict[str, Any], str, type[Element]]] = [
+    ("send_email", "subject", {}, "Subject", ui.input),
+    ("send_email", "text", {}, "Text", ui.textarea),
+    ("send_email", "html", {}, "HTML", ui.codemirror),
+    ("condition", "if", {}, "If", ui.textarea),
+    ("http_request", "method", {}, "Method", ui.select),
+    ("http_request", "json", {}, "JSON", ui.codemirror),
+    ("http_request", "timeout_s", {}, "Timeout", ui.number),
+    ("find_rows", "limit", {"limit": "{{ $param.n }}"}, "Limit", ui.textarea),
+    ("delete_rows", "all_rows", {}, "All rows", ui.switch),
+    ("delete_rows", "table", {}, "Table", ui.select),
+    ("switch", "cases", {"cases": ["paid"]}, "Cases: entry 1", ui.input),
+    ("set_fields", "fields", {"fields": {"a": 1}}, "Fields: value 1", ui.input),
+]
+
+
+async def test_each_parameter_gets_the_control_of_its_kind(pages: Pages) -> None:
+    @ui.page("/fields")
+    def page() -> None:
+        for node_type, name, params, _label, _kind in CONTROLS:
+            draw(node_type, name, params)
+
+    await pages.user.open("/fields")
+
+    for _type, _name, _params, label, kind in CONTROLS:
+        (control,) = named(pages, label)
+        assert isinstance(control, kind), label
+
+
+async def test_a_problem_is_told_under_its_field_until_it_is_solved(pages: Pages) -> None:
+    drawn: list[FieldView] = []
+
+    @ui.page("/field")
+    def page() -> None:
+        drawn.append(draw("send_email", "subject", {}))
+
+    await pages.user.open("/field")
+    drawn[0].set_problem("“Subject” is empty.")
+    await pages.user.should_see("“Subject” is empty.")
+    drawn[0].set_problem(None)
+
+    await pages.user.should_not_see("“Subject” is empty.")
+
+
+async def test_html_of_a_simulated_mail_is_shown_with_nothing_allowed(pages: Pages) -> None:
+    @ui.page("/mail")
+    def page() -> None:
+        mail_frame("<script>alert(1)</script><p>hi</p>")
+
+    await pages.user.open("/mail")
+
+    assert pages.user.client is not None
+    (frame,) = [each for each in pages.user.client.elements.values() if each.tag == "iframe"]
+    assert frame.props["sandbox"] == ""
+    shown = unescape(frame.props["srcdoc"])
+    assert shown.index("default-src 'none'") < shown.index("<script>")
