@@ -116,6 +116,16 @@ async def test_ids_of_runs_are_never_used_twice(journal: SqliteJournal, database
     assert min(await accept(journal, seed("e2"))) > max(first)
 
 
+async def test_a_run_that_is_claimed_again_keeps_the_time_of_its_start(journal: SqliteJournal) -> None:
+    run, _ = await accept(journal, seed("e1"), claims=False)
+
+    (first,) = await journal.claim([run])
+    (second,) = await journal.claim([run])
+
+    assert (first.epoch, second.epoch) == (1, 2)
+    assert first.started_us == second.started_us
+
+
 async def test_writes_of_an_older_epoch_are_refused(journal: SqliteJournal, database: Database) -> None:
     run, _ = await accept(journal, seed("e1"))
     (state,) = await journal.claim([run])
