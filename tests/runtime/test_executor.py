@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -251,6 +252,20 @@ async def test_after_a_crash_a_repeatable_call_is_repeated_with_the_same_key(rig
     assert len(rig.calls.seen) == 2
     assert len(set(rig.calls.seen)) == 1
     assert rig.steps(run_id)["send"].effect == {"repeated_after_crash": True}
+
+
+async def test_two_installations_never_use_the_same_key(rig, tmp_path: Path) -> None:
+    other = type(rig)(tmp_path / "other")
+    await other.engine.start()
+    for each in (rig, other):
+        each.flow([call("send")], ["start>send"])
+
+    ids = [(await each.run(await each.emit())).id for each in (rig, other)]
+    await other.engine.stop(grace_s=0)
+    other.database.dispose()
+
+    assert ids[0] == ids[1]
+    assert rig.calls.seen != other.calls.seen
 
 
 async def test_after_a_crash_a_call_that_must_not_be_repeated_waits_for_a_person(rig) -> None:
