@@ -27,6 +27,10 @@ def test_a_live_flow_is_paused_resumed_and_unpublished(page: Page, server: Serve
     expect(state).to_have_text("Published v1")
     expect(publish).to_be_disabled()
     menu(page, "Pause")
+    notice = page.locator(".pw-toast", has_text="Paused")
+    expect(notice).to_be_visible()
+    colors = notice.evaluate("(e) => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor]")
+    assert colors == ["rgb(24, 34, 48)", "rgb(255, 255, 255)"]
     expect(state).to_have_text("Paused v1")
     assert server.flows.get(flow.flow_id).state == "paused"
     expect(publish).to_have_text("Resume")
@@ -69,7 +73,8 @@ def test_addresses_of_nothing_are_answered_in_the_frame(page: Page, faults: list
     ):
         answer = page.goto(address)
 
-        assert answer and answer.status == 404
+        assert answer
+        assert answer.status == 404
         expect(page.get_by_text(words)).to_be_visible()
         expect(page.get_by_role("navigation").first).to_be_visible()
     assert all("404" in fault for fault in faults)
