@@ -156,7 +156,7 @@ class FlowList:
                 if flow.problem_count and flow.node_count and flow.state == "draft":
                     chip(words.count(flow.problem_count, "problem"), "fail", symbol="error")
                 elif flow.has_unpublished_changes:
-                    chip("Unpublished edits", "warn")
+                    chip("Unpublished changes", "warn")
             with box("pw-flow-run"):
                 self._last_run(flow.last_run)
             with box("pw-row-tools"):
