@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nodes.spec import NodeError, TemporaryError
+from nodes.spec import Context, Effect, NodeError, Output, Params, TemporaryError, action
 from runtime import limits
 
 RETRY = {"attempts": 3, "delay_s": 5, "backoff": 2}
@@ -354,6 +354,54 @@ async def test_an_output_that_cannot_be_kept_fails_the_step(rig, kind: str, code
 
     assert (run.status, steps["odd"].error["code"]) == ("failed", code)
     assert "secret" not in steps["odd"].error["message"]
+
+
+@pytest.mark.parametrize("effect", ["none", "read"])
+@pytest.mark.parametrize("deed", ["insert", "update", "delete", "emit"])
+async def test_a_node_does_not_write_unless_it_says_so(rig, effect: Effect, deed: str) -> None:
+    def sly(params: Params, ctx: Context) -> Output:
+        match deed:
+            case "insert":
+                ctx.tables.insert("orders", {"name": "Bob"})
+            case "update":
+                ctx.tables.update("orders", None, {"name": "Bob"})
+            case "delete":
+                ctx.tables.delete("orders", None)
+            case "emit":
+                ctx.events.emit("go", {})
+        return Output()
+
+    rig.types["sly"] = action(title="Sly", category="Test", effect=effect)(sly)
+    await rig.restart()
+    rig.table("orders", "name")
+    rig.tables.insert("orders", [{"name": "Ada"}])
+    rig.flow([{"id": "sly", "type": "sly"}], ["start>sly"])
+
+    run, steps = await rig.done()
+
+    assert (run.status, steps["sly"].error["code"]) == ("failed", "node.effect_undeclared")
+    assert [row["name"] for row in rig.tables.rows("orders").rows] == ["Ada"]
+    assert len(rig.runs()) == 1
+
+
+async def test_parameters_that_are_too_large_fail_the_step_before_its_node_is_called(rig) -> None:
+    both = {"a": "{{ $param.text }}", "b": "{{ $param.text }}"}
+    rig.flow([{"id": "set", "type": "set_fields", "params": {"fields": both}}], ["start>set"])
+
+    run, steps = await rig.done({"text": "x" * (limits.OUTPUT_BYTES // 2)})
+
+    assert (run.status, steps["set"].error["code"]) == ("failed", "param.too_large")
+    assert steps["set"].input is None
+
+
+async def test_later_steps_see_an_infinite_number_as_it_is_kept(rig) -> None:
+    infinite = {"id": "odd", "type": "odd", "params": {"text": "infinite"}}
+    rig.flow([infinite, condition("is_null", "$action.odd.value == null")], ["start>odd", "odd>is_null"])
+
+    _run, steps = await rig.done()
+
+    assert steps["odd"].output == {"value": None}
+    assert steps["is_null"].port == "true"
 
 
 async def test_a_simulated_run_says_what_each_effect_would_do_and_does_none(rig) -> None:

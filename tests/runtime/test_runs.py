@@ -9,6 +9,7 @@ from runtime.errors import Conflict, Invalid, NotFound
 from runtime.outbox import NewEvent
 from runtime.run_views import RunView
 from runtime.service import Service
+from storage.tables import RunRow
 
 Make = Callable[..., dict[str, Any]]
 
@@ -102,6 +103,20 @@ async def test_retry_from_a_node_keeps_what_was_before(service: Service, live: s
     assert after["greet"] != before["greet"]
 
 
+async def test_retry_from_a_node_does_what_the_failure_kept_from_being_done(service: Service, document: Make):
+    beside = document()
+    beside["nodes"].append({"id": "beside", "type": "set_fields", "name": "Beside", "params": {"fields": {}}})
+    beside["edges"].append({"source": "start", "target": "beside", "key": "out"})
+    service.flows.create(beside)
+    service.flows.publish("greet")
+    failed = await run_once(service, "many")
+
+    again = await ended(service, (await service.runs.retry(failed.id, from_="large", payload={"total": 500})).id)
+
+    assert states(failed) == {"start": "succeeded", "large": "failed", "greet": "skipped", "beside": "skipped"}
+    assert set(states(again).values()) == {"succeeded"}
+
+
 async def test_retry_refuses_what_cannot_be(service: Service, live: str):
     run = await run_once(service, 1)
 
@@ -112,6 +127,20 @@ async def test_retry_refuses_what_cannot_be(service: Service, live: str):
     with pytest.raises(Conflict):
         await service.runs.cancel(run.id)
 
+    assert len(service.runs.list().items) == 1
+
+
+async def test_retry_waits_until_a_run_has_ended(service: Service, live: str):
+    with service.database.write() as session:
+        run = RunRow(flow_id=live, version=1, trigger="start", status="waiting")
+        session.add(run)
+        session.flush()
+        assert run.id is not None
+
+    with pytest.raises(Conflict) as error:
+        await service.runs.retry(run.id)
+
+    assert [problem.code for problem in error.value.problems] == ["run.not_ended"]
     assert len(service.runs.list().items) == 1
 
 
