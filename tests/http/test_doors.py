@@ -135,9 +135,10 @@ async def passed(settings: Settings, scope: dict[str, Any], headers: dict[str, s
 
 SOCKET = {"type": "websocket", "path": "/_nicegui_ws/socket.io/"}
 POLLING = {"type": "http", "method": "GET", "path": "/_nicegui_ws/socket.io/"}
+OTHER_SOCKET = {"type": "websocket", "path": "/live"}
 
 
-@pytest.mark.parametrize("scope", [SOCKET, POLLING], ids=["socket", "polling"])
+@pytest.mark.parametrize("scope", [SOCKET, POLLING, OTHER_SOCKET], ids=["socket", "polling", "another socket"])
 @pytest.mark.parametrize(("origin", "is_let_in"), [("http://localhost:8080", True), ("http://evil.example", False)])
 async def test_pages_of_other_sites_do_not_reach_the_editor(scope: dict[str, Any], origin: str, is_let_in: bool):
     reached = await passed(Settings(), scope, {"host": "localhost:8080", "origin": origin})
