@@ -19,6 +19,7 @@ from editor.frame import box
 from editor.live import Overlay
 from editor.palette import Palette
 from editor.references import references
+from editor.replays import Replays
 from editor.side_panel import NodePanel
 from editor.test_drawer import TestDrawer
 from editor.widgets import toast
@@ -33,24 +34,6 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = Any
 LOOK_EVERY_S = 1.5
-REPLAYS_KEPT = 500
-
-
-class Replays:
-    """The last message dealt with of each tab, so that one that is sent again is not done again."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, int] = {}
-
-    def is_new(self, tab: str, seq: int) -> bool:
-        """Return whether this message was not dealt with, and remember it."""
-        last = self._last.pop(tab, 0)
-        self._last[tab] = max(last, seq)
-        if last >= seq:
-            return False
-        while len(self._last) > REPLAYS_KEPT:
-            del self._last[next(iter(self._last))]
-        return True
 
 
 def register(app: App) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from nicegui import background_tasks, ui
@@ -12,25 +12,19 @@ from nicegui.element import Element
 from editor.catalog import ports_of
 from editor.connections import Connections
 from editor.draft import Draft
+from editor.failure_form import FailureForm
 from editor.fields import FieldView, FormContext
 from editor.frame import box
 from editor.palette import node_icon
 from editor.param_form import UNSET, param_fields
 from editor.step_view import step_detail
-from editor.widgets import choice, icon_button
+from editor.widgets import icon_button
 from nodes.spec import NodeType
 from runtime.errors import Problem
-from runtime.limits import ATTEMPTS, NAME_CHARS, RETRY_DELAY_S
+from runtime.limits import NAME_CHARS
 from runtime.run_views import StepView
 
 Json: TypeAlias = Any
-Edit: TypeAlias = Callable[[list[dict[str, Json]], str | None], Awaitable[None]]
-ON_ERROR = {"stop": "Stop the run", "continue": "Go on with an empty output", "port": "Go on at an Error port"}
-RETRY = (
-    ("attempts", "Attempts", 3, 1, ATTEMPTS),
-    ("delay_s", "Seconds between", 5, 0, RETRY_DELAY_S),
-    ("backoff", "Times longer each time", 2, 1, 10),
-)
 DOC_LINE = re.compile(r"^(Out|Units|Effect|Errors|Source)\s{2,}(.*)$")
 
 
@@ -62,7 +56,7 @@ class NodePanel:
         self._prefer_result = prefer_result
         self._fields: list[FieldView] = []
         self._connections: Connections | None = None
-        self._failure: ui.select | None = None
+        self._failure: FailureForm | None = None
         node = draft.node(node_id)
         assert node is not None
         self._type = types.get(node["type"])
@@ -96,7 +90,8 @@ class NodePanel:
             self._name.set_value(node["name"])
         if self._connections is not None and not self._draft.in_flight:
             self._connections.update(node)
-        self._update_failure(node)
+        if self._failure is not None and not self._draft.in_flight:
+            self._failure.update(node)
 
     def set_step(self, step: StepView | None, *, is_simulated: bool) -> None:
         """Show how the node fared in the last run."""
@@ -188,7 +183,7 @@ class NodePanel:
             with self._section(
                 "When it fails", is_open=bool(node.get("retry")) or node.get("on_error", "stop") != "stop"
             ):
-                self._build_failure(node)
+                self._failure = FailureForm(self._draft, self.node_id, self._edit)
         if ports_of(node, self._type):
             with self._section("Connections", is_open=True):
                 self._connections = Connections(self._draft, self._types, self.node_id, self._visit)
@@ -205,54 +200,6 @@ class NodePanel:
         """Store a parameter."""
         change: dict[str, Json] = {"unset": [name]} if value is UNSET else {"param": {name: value}}
         self._edit([{"op": "patch_node", "id": self.node_id, **change}], f"param {self.node_id} {name}")
-
-    # -- failure
-
-    def _build_failure(self, node: Mapping[str, Json]) -> None:
-        with box("fe-field"):
-            ui.label("After the last attempt").classes("fe-label")
-            self._on_error = choice(ON_ERROR, value=node.get("on_error", "stop"), on_change=self._set_on_error)
-            self._on_error.props["aria-label"] = "After the last attempt"
-        with box("fe-field"):
-            self._again = ui.switch(
-                "Try again when the error may pass", value=bool(node.get("retry")), on_change=self._set_retry
-            )
-        with box("fe-retry") as self._retry_box:
-            self._retry: dict[str, ui.number] = {}
-            for key, title, default, least, most in RETRY:
-                with box("fe-field"):
-                    ui.label(title).classes("fe-label")
-                    made = ui.number(
-                        value=(node.get("retry") or {}).get(key, default),
-                        min=least,
-                        max=most,
-                        on_change=self._set_retry,
-                    )
-                    made.props(f'outlined dense hide-bottom-space debounce=250 aria-label="{title}"')
-                    self._retry[key] = made
-        self._retry_box.bind_visibility_from(self._again, "value")
-        self._failure = self._on_error
-
-    def _set_on_error(self, event: Any) -> None:
-        node = self._draft.node(self.node_id)
-        if node and event.value != node.get("on_error", "stop"):
-            self._edit([{"op": "patch_node", "id": self.node_id, "set": {"on_error": event.value}}], None)
-
-    def _set_retry(self, _event: Any) -> None:
-        node = self._draft.node(self.node_id)
-        retry = {key: _whole(number.value) for key, number in self._retry.items()} if self._again.value else None
-        if node is None or retry == node.get("retry") or (retry and None in retry.values()):
-            return
-        self._edit([{"op": "patch_node", "id": self.node_id, "set": {"retry": retry}}], f"retry {self.node_id}")
-
-    def _update_failure(self, node: Mapping[str, Json]) -> None:
-        if self._failure is None or self._draft.in_flight:
-            return
-        self._on_error.set_value(node.get("on_error", "stop"))
-        self._again.set_value(bool(node.get("retry")))
-        for key, number in self._retry.items():
-            if key in (node.get("retry") or {}):
-                number.set_value(node["retry"][key])
 
     # -- help
 
@@ -297,7 +244,3 @@ def _without_name(message: str, name: str) -> str:
     for start in (f"**{name}**: ", f"{name}: "):
         message = message.removeprefix(start)
     return message[:1].upper() + message[1:]
-
-
-def _whole(value: float | None) -> float | None:
-    return int(value) if value is not None and float(value).is_integer() else value

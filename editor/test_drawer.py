@@ -10,13 +10,12 @@ from nicegui import ui
 
 from editor.draft import Draft
 from editor.frame import box, icon
-from editor.palette import node_icon
-from editor.step_view import state_icon, step_detail, time_taken
+from editor.step_row import StepRow
 from editor.widgets import Refused, button, choice, confirm, dialog, field, icon_button, reasons, text_input, toast
 from nodes.spec import NodeType
 from runtime.limits import NAME_CHARS
 from runtime.payloads import check_payload
-from runtime.run_views import RunView, StepView
+from runtime.run_views import RunView
 
 if TYPE_CHECKING:
     from runtime.service import Service
@@ -49,7 +48,7 @@ class TestDrawer:
         self._follow = follow
         self._visit = visit
         self._triggers: dict[str, str] = {}
-        self._rows: dict[str, _Row] = {}
+        self._rows: dict[str, StepRow] = {}
         self._run_id: int | None = None
         self._shown_payload = ""
         self._fault: ui.label
@@ -203,7 +202,7 @@ class TestDrawer:
             row = self._rows.get(step.node)
             if row is None:
                 with self._log:
-                    row = self._rows[step.node] = _Row(self._named(step.node), self._visit)
+                    row = self._rows[step.node] = StepRow(self._named(step.node), self._visit)
             row.show(step, is_simulated=view.is_simulated)
         if view.has_ended:
             self._end(view)
@@ -248,72 +247,3 @@ class TestDrawer:
         with self._log, box("ft-empty"):
             icon("play_circle")
             ui.label("Run the flow with this payload. Nothing is sent or changed unless you switch on real effects.")
-
-
-class _Row:
-    """A step in the log; a click opens its detail."""
-
-    def __init__(self, named: tuple[str, str, NodeType | None], visit: Callable[[str], None]) -> None:
-        self._node, name, node_type = named
-        self._visit = visit
-        self._shown: StepView | None = None
-        self._is_simulated = False
-        with box("ft-step") as self._box:
-            with box("ft-row", "button").props('type=button aria-expanded="false"') as self._line:
-                self._state = box("ft-state", "span")
-                node_icon(node_type)
-                ui.label(name).classes("ft-name pw-clip")
-                self._what = ui.label().classes("ft-what pw-clip")
-                self._time = ui.label().classes("ft-time pw-num")
-                icon("expand_more").classes("ft-arrow")
-            self._detail = box("ft-detail")
-        self._detail.set_visibility(False)
-        self._line.on("click", self._toggle)
-
-    def show(self, step: StepView, *, is_simulated: bool) -> None:
-        if step == self._shown:
-            return
-        self._shown, self._is_simulated = step, is_simulated
-        self._box.classes(replace=f"ft-step ft-step--{step.status}")
-        self._state.clear()
-        with self._state:
-            state_icon(step.status)
-        self._time.set_text(time_taken(step))
-        self._what.set_text(_in_short(step, is_simulated=is_simulated))
-        if self._detail.visible:
-            self._fill()
-        elif step.status == "failed" or (step.effect or {}).get("kind") == "email":
-            self._toggle(is_quiet=True)
-            self._line.run_method("scrollIntoView", {"block": "start", "behavior": "smooth"})
-
-    def _toggle(self, *, is_quiet: bool = False) -> None:
-        is_open = not self._detail.visible
-        self._detail.set_visibility(is_open)
-        self._line.props["aria-expanded"] = "true" if is_open else "false"
-        self._line.update()
-        if is_open:
-            self._fill()
-            if is_quiet is False:
-                self._visit(self._node)
-
-    def _fill(self) -> None:
-        self._detail.clear()
-        if self._shown is not None:
-            with self._detail:
-                step_detail(self._shown, is_simulated=self._is_simulated)
-
-
-def _in_short(step: StepView, *, is_simulated: bool) -> str:
-    if step.error:
-        return str(step.error.get("message", ""))
-    if step.effect:
-        kind = step.effect.get("kind")
-        if kind == "email":
-            verb = "would send" if is_simulated else "sent"
-            return f"{verb} “{step.effect.get('subject', '')}”"
-        return {"http": "request", "rows": "rows", "event": "event"}.get(str(kind), "") + (
-            " · simulated" if is_simulated else ""
-        )
-    if step.status == "skipped":
-        return "skipped"
-    return f"→ {step.port}" if step.port and step.port != "out" else ""

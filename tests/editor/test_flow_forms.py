@@ -9,10 +9,11 @@ import pytest
 
 from editor.canvas import touched_by
 from editor.catalog import Picture, canvas_catalog, card_size, in_order, picture, ports_of, readable, stem, summary
-from editor.flow_page import Replays
 from editor.live import edge_states, node_states
 from editor.param_form import param_fields, shown, typed
 from editor.references import references
+from editor.replays import Replays
+from editor.step_row import effect_in_words
 from nodes import spec
 from runtime.errors import Problem
 from runtime.run_views import RunView, StepView
@@ -185,3 +186,19 @@ def run_of(*steps: StepView) -> RunView:
         steps=steps,
         document=FLOW,
     )
+
+
+@pytest.mark.parametrize(
+    ("effect", "simulated", "real"),
+    [
+        ({"kind": "email", "subject": "Hi"}, "would send “Hi”", "sent “Hi”"),
+        ({"kind": "http", "method": "GET", "url": "https://a.example"}, "would call GET https://a.example", None),
+        ({"kind": "rows", "action": "insert", "table": "orders"}, "would add 1 row of orders", None),
+        ({"kind": "rows", "action": "delete", "table": "orders", "count": 3}, None, "deleted 3 rows of orders"),
+        ({"kind": "event", "name": "shop.paid"}, None, "reported shop.paid"),
+    ],
+    ids=["email", "request", "insert", "delete", "event"],
+)
+def test_an_effect_is_told_in_one_line(effect: dict[str, Any], simulated: str | None, real: str | None) -> None:
+    for wanted, is_simulated in ((simulated, True), (real, False)):
+        assert wanted is None or effect_in_words(effect, is_simulated=is_simulated) == wanted
