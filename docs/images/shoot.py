@@ -13,9 +13,7 @@ from typing import Any
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from backend.datahub import Column, Datahub
 from nodes import spec
@@ -23,6 +21,8 @@ from runtime.flows import Flows
 from runtime.settings import Settings
 from storage.database import Database
 
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 SIZE = {"width": 1440, "height": 900}
 ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 
