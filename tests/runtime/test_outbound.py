@@ -391,6 +391,18 @@ async def test_localhost_can_be_opened(start, client):
     assert response.body == b"x"
 
 
+async def test_a_cookie_of_one_answer_is_not_sent_with_the_next_call(start, client):
+    server = await start(answer(b"", "Set-Cookie: session=one\r\n"))
+    place = f"shop.test:{server.port}"
+    outbound = client(place, look_up=names(shop_test=["127.0.0.1"]))
+
+    for _ in range(2):
+        await outbound.request("GET", f"http://{place}/")
+
+    assert len(server.requests) == 2
+    assert b"cookie" not in server.requests[1].lower()
+
+
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
 @pytest.mark.parametrize("leads_to", ["http://169.254.169.254/latest", "file:///etc/passwd", "/again"])
 async def test_redirect_is_not_followed(start, client, status: int, leads_to: str):
