@@ -9,7 +9,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Text, TypeDecorator, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.engine import Dialect
 from sqlmodel import Field, SQLModel
 
@@ -138,6 +148,7 @@ class RunRow(SQLModel, table=True):
         Index("ix_run_flow", "flow_id", "id"),
         Index("ix_run_status", "status", "id"),
         Index("ix_run_open", "status", "wake_at", sqlite_where=Column("status").in_(["queued", "running", "waiting"])),
+        Index("ix_run_test", "flow_id", "id", sqlite_where=text("is_test = 1")),
         {"sqlite_autoincrement": True},  # an id is never used twice
     )
 

@@ -131,6 +131,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("status IN ('queued', 'running', 'waiting')"),
     )
     op.create_index("ix_run_status", "run", ["status", "id"], unique=False)
+    op.create_index("ix_run_test", "run", ["flow_id", "id"], unique=False, sqlite_where=sa.text("is_test = 1"))
     op.create_table(
         "setting",
         sa.Column("key", sa.String(), nullable=False),
