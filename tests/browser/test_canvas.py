@@ -37,6 +37,10 @@ def test_the_palette_finds_by_words_and_adds_by_keyboard(page: Page, server: Ser
 
     flow.has(2, 1)
     assert flow.edges == {"manual out send_email"}
+    expect(page.locator(".fe-node:visible")).not_to_have_count(1)
+    flow.panel_shows("Send email")
+    flow.keys("n")
+    expect(page.locator(".fc-picker")).to_be_visible()
 
 
 def test_an_empty_flow_offers_triggers_and_a_click_adds_one(page: Page, server: Server, make_flow: Make) -> None:

@@ -98,10 +98,11 @@ export function createAdding({ flow, kinds, kindOf, portsOf, usedPorts, commit, 
     unfit()
     commit(operations)
     const { id } = operations.find((op) => op.op === 'add_node').node
-    nextTick(() => requestAnimationFrame(() => { // drawn by then, so that it can have the focus
+    focusCanvas() // a node that is not drawn yet cannot have the focus
+    nextTick(() => {
       select([id], true)
       reveal(id)
-    }))
+    })
   }
 
   // -- choosing
