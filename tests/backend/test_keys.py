@@ -86,6 +86,14 @@ def test_secret_key_is_made_once_and_readable_by_its_owner_alone(tmp_path: Path)
     assert (tmp_path / "data" / "secret.key").stat().st_mode & 0o777 == 0o600
 
 
+def test_secret_key_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    (tmp_path / "secret.key").write_text("a key that was copied here\n")
+    (tmp_path / "secret.key").chmod(0o644)
+
+    assert load_or_create_key(tmp_path, None) == "a key that was copied here"
+    assert (tmp_path / "secret.key").stat().st_mode & 0o777 == 0o600
+
+
 def test_configured_secret_key_makes_no_file(tmp_path: Path) -> None:
     assert load_or_create_key(tmp_path, "a configured secret key") == "a configured secret key"
     assert list(tmp_path.iterdir()) == []

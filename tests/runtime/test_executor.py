@@ -394,13 +394,24 @@ async def test_parameters_that_are_too_large_fail_the_step_before_its_node_is_ca
     assert steps["set"].input is None
 
 
+class Measured(Output):
+    value: float
+
+
 async def test_later_steps_see_an_infinite_number_as_it_is_kept(rig) -> None:
-    infinite = {"id": "odd", "type": "odd", "params": {"text": "infinite"}}
-    rig.flow([infinite, condition("is_null", "$action.odd.value == null")], ["start>odd", "odd>is_null"])
+    def measure(params: Params, ctx: Context) -> Measured:
+        return Measured(value=float("inf"))
+
+    rig.types["measure"] = action(title="Measure", category="Test")(measure)
+    await rig.restart()
+    rig.flow(
+        [{"id": "measure", "type": "measure"}, condition("is_null", "$action.measure.value == null")],
+        ["start>measure", "measure>is_null"],
+    )
 
     _run, steps = await rig.done()
 
-    assert steps["odd"].output == {"value": None}
+    assert steps["measure"].output == {"value": None}
     assert steps["is_null"].port == "true"
 
 
