@@ -345,6 +345,33 @@ def test_nothing_reaches_behind_the_values(text: str) -> None:
     assert "Traceback" not in error.message
 
 
+@pytest.mark.parametrize(
+    ("texts", "code"),
+    [
+        (
+            ["attr('x')", "pprint", "random", "safe", "urlize", "xmlattr", "wordwrap(9)", "filesizeformat"],
+            "expression.filter_unknown",
+        ),
+        (["callable", "escaped", "filter", "sameas($param)", "test"], "expression.test_unknown"),
+        (
+            ["format(1)", "format_map($param)", "encode()", "translate({})", "maketrans('a')", "pop('b')", "popitem()"],
+            "expression.call",
+        ),
+        (
+            ["update({})", "setdefault('z')", "clear()", "fromkeys([1])", "append(1)", "sort()", "mro()", "send(1)"],
+            "expression.call",
+        ),
+    ],
+    ids=["filters", "tests", "methods", "more methods"],
+)
+def test_what_python_and_jinja_have_and_we_do_not_is_refused_on_sight(texts: list[str], code: str) -> None:
+    sign = {"expression.filter_unknown": " | ", "expression.test_unknown": " is ", "expression.call": "."}[code]
+
+    found = {text: [problem.code for problem in problems_of(f"{{{{ $param.a{sign}{text} }}}}")] for text in texts}
+
+    assert found == {text: [code] for text in texts}
+
+
 def test_escapes_are_refused_in_the_same_words() -> None:
     messages = {
         error_of("{{ " + text + " }}").message
