@@ -271,6 +271,20 @@ async def test_one_refused_recipient_of_several_is_told_and_not_tried_again(
     assert server.envelopes[0].rcpt_tos == ["a@example.org"]
 
 
+async def test_all_recipients_refused_but_one_only_for_now_is_tried_again(
+    serve: Serve, preferences: Preferences, mailer: Mailer
+) -> None:
+    server = await serve()
+    server.answers |= {"a@example.org": "550 no such user", "b@example.org": "450 busy"}
+    use(preferences, server.port)
+
+    with pytest.raises(MailDelayed) as caught:
+        await send(mailer, to=["a@example.org", "b@example.org"])
+
+    assert faults(caught.value) == [("mail.delayed", None)]
+    assert server.envelopes == []
+
+
 async def test_missing_server_is_tried_again(serve: Serve, preferences: Preferences, mailer: Mailer) -> None:
     listener = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
