@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from nicegui import ui
 
 from editor.draft import Draft
+from editor.flow_dialogs import start_flow
 from editor.frame import box, icon
 from editor.widgets import Refused, button, confirm, icon_button, menu_item, tell, toast
 from runtime.errors import NotFound
 from runtime.flow_views import FlowView
 from runtime.limits import NAME_CHARS
+from runtime.manual import manual_triggers
 
 if TYPE_CHECKING:
     from runtime.service import Service
@@ -60,6 +62,7 @@ class FlowBar:
         with self._chip:
             ui.label(text)
         has_version = view.published_version is not None
+        self._start.set_visibility(view.state == "published" and bool(self._manual_triggers()))
         self._pause.set_visibility(view.state == "published")
         self._resume.set_visibility(view.state == "paused")
         self._unpublish.set_visibility(has_version)
@@ -87,6 +90,7 @@ class FlowBar:
                 self._menu()
 
     def _menu(self) -> None:
+        self._start = menu_item("Start by hand", "touch_app", self._start_flow)
         self._pause = menu_item("Pause", "pause", self._pause_flow)
         self._resume = menu_item("Resume", "play_arrow", self._resume_flow)
         self._unpublish = menu_item("Unpublish", "cloud_off", self._unpublish_flow)
@@ -114,6 +118,14 @@ class FlowBar:
         elif await self._act(self._service.flows.publish):
             version = self._draft.view.published_version
             toast(f"Published as version {version}. Its triggers start runs from now on.")
+
+    def _manual_triggers(self) -> dict[str, str]:
+        document = self._draft.document
+        names = {node["id"]: node["name"] for node in document["nodes"]}
+        return {node_id: names[node_id] for node_id in manual_triggers(document, self._service.types)}
+
+    def _start_flow(self) -> None:
+        start_flow(self._service, self._draft.view, self._manual_triggers())
 
     async def _pause_flow(self) -> None:
         if await self._act(self._service.flows.pause):

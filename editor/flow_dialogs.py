@@ -1,7 +1,8 @@
-"""Making a flow: a new one by name, or one from a file."""
+"""Making a flow, by name or from a file, and starting one by hand."""
 
 from __future__ import annotations
 
+import json
 from asyncio import to_thread
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,10 +10,12 @@ from typing import TYPE_CHECKING
 from nicegui import events, ui
 
 from editor.frame import box, icon
-from editor.widgets import Refused, button, dialog, field, problem_list, reasons, text_input
+from editor.widgets import Refused, button, choice, dialog, field, problem_list, reasons, text_input
 from runtime.limits import DOCUMENT_BYTES, NAME_CHARS
+from runtime.payloads import check_payload
 
 if TYPE_CHECKING:
+    from runtime.flow_views import FlowView
     from runtime.service import Service
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "warn-on-emptied-table.json"
@@ -82,6 +85,40 @@ def import_flow(service: Service) -> None:
         with foot:
             button("Cancel", window.close, kind="ghost")
             button("Import", lambda: take(text.value or ""), kind="primary", icon="upload")
+    window.open()
+
+
+def start_flow(service: Service, view: FlowView, triggers: dict[str, str]) -> None:
+    """Ask for a payload, start the live version at one of *triggers* (id to name), and open the run."""
+    samples = {sample["trigger"]: sample["payload"] for sample in reversed(view.draft.get("samples") or [])}
+    first = next(iter(triggers))
+    with dialog(f"Start “{view.name}”", width=480) as (window, foot):
+        ui.label(f"Version {view.published_version} runs for real: what it sends is sent.").classes("pw-soft")
+        with field("Start at") as place:
+            trigger = choice(triggers, value=first)
+        place.set_visibility(len(triggers) > 1)
+        with field("Payload", hint="A JSON object; the flow reads it as $param."):
+            payload = ui.textarea(value=json.dumps(samples.get(first, {}), ensure_ascii=False, indent=2)).props(
+                "outlined dense hide-bottom-space spellcheck=false input-style='height: 132px; resize: none'"
+            )
+            payload.classes("pw-code-area").props["aria-label"] = "Payload"
+        problems = box("pw-place")
+
+        async def start() -> None:
+            problems.clear()
+            try:
+                given = check_payload((payload.value or "{}").encode())
+                run = await service.runs.start(view.id, trigger.value, given)
+            except Refused as refusal:
+                with problems:
+                    problem_list(reasons(refusal))
+            else:
+                window.close()
+                ui.navigate.to(f"/runs/{run.id}")
+
+        with foot:
+            button("Cancel", window.close, kind="ghost")
+            button("Start", start, kind="primary", icon="play_arrow")
     window.open()
 
 

@@ -1,6 +1,7 @@
 """Start by hand.
 
-No event starts it: a person does with *Test* and *Real effects*, or a program with the same through the API.
+No event starts it: a person does with *Start by hand* in the menu of the published flow, or a program with
+``POST /api/flows/{id}/run`` or ``pulsewire flow run``.
 
 Out     the payload that was given, an object; empty when none was
 Units   none

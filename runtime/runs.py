@@ -17,6 +17,7 @@ from runtime.engine_api import EngineApi, TestRequest
 from runtime.errors import Conflict, Invalid, NotFound, Problem, Unavailable
 from runtime.flows import Flows
 from runtime.graph import build, reachable_from
+from runtime.manual import start_by_hand
 from runtime.run_views import STATUSES, Page, RunSummary, RunView, StepView
 from runtime.trials import Effects, prepare
 from storage.database import Database
@@ -87,6 +88,17 @@ class Runs:
             document=document,
         )
 
+    async def start(self, flow_id: str, trigger: str | None = None, payload: dict[str, Any] | None = None) -> RunView:
+        """Start the live version of a flow by hand, at its manual trigger, and return the queued run."""
+
+        def queue() -> int:
+            with self._database.write() as session:
+                return start_by_hand(
+                    session, flow_id, self._types, trigger=trigger, payload=payload or {}, now=self._clock()
+                )
+
+        return await self._queued(await asyncio.to_thread(queue))
+
     async def cancel(self, run_id: int) -> RunView:
         """Stop a run; Conflict when it has ended."""
         before = await asyncio.to_thread(self.get, run_id)
@@ -99,10 +111,7 @@ class Runs:
 
         With *from_*, what the old run did before that node is kept. *payload* replaces the old payload.
         """
-        created = await asyncio.to_thread(self._again, run_id, from_, payload)
-        with suppress(Unavailable):  # then it starts when the engine does
-            await self._engine.wake()
-        return await asyncio.to_thread(self.get, created)
+        return await self._queued(await asyncio.to_thread(self._again, run_id, from_, payload))
 
     async def test(
         self,
@@ -129,6 +138,11 @@ class Runs:
         """Start to run a draft and return the run's id; Invalid when what would run has errors."""
         request = await asyncio.to_thread(self._prepare, flow, trigger, payload, sample, effects)
         return await self._engine.start_test(request)
+
+    async def _queued(self, run_id: int) -> RunView:
+        with suppress(Unavailable):  # then it starts when the engine does
+            await self._engine.wake()
+        return await asyncio.to_thread(self.get, run_id)
 
     def _prepare(
         self,

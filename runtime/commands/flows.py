@@ -118,6 +118,20 @@ def run_test(
         raise typer.Exit(1)
 
 
+@app.command("run")
+def start_run(
+    flow_id: FlowId,
+    payload: Annotated[str | None, typer.Option(help="File with the payload as JSON; “-” is standard input.")] = None,
+    trigger: Annotated[str | None, typer.Option(help="Node to start at, when there are several manual starts.")] = None,
+) -> None:
+    """Start the live version by hand, for real, and print the run's number."""
+    from runtime.payloads import check_payload
+
+    with told(), opened() as service:
+        given = None if payload is None else check_payload(read_text(payload))
+        typer.echo(ask_engine(service, lambda: service.runs.start(flow_id, trigger, given)).id)
+
+
 @app.command("publish")
 def publish_flow(flow_id: FlowId, as_json: JsonOption = False) -> None:
     """Make the draft the live version."""

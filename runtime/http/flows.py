@@ -31,6 +31,13 @@ class TestRequest(BaseModel):
     effects: Literal["simulate", "real"] = "simulate"
 
 
+class StartRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    trigger: str | None = None
+    payload: dict[str, Any] | None = None
+
+
 def flow_routes(service: Service) -> APIRouter:
     """Return the routes of flows."""
     router = APIRouter(prefix="/api/flows", tags=["Flows"], route_class=ApiRoute)
@@ -109,6 +116,20 @@ def flow_routes(service: Service) -> APIRouter:
         payload = None if asked.payload is None else check_value(asked.payload)
         run = await service.runs.test(flow_id, asked.trigger, payload, asked.sample, asked.effects)
         return Json(run.as_json())
+
+    @router.post(
+        "/{flow_id}/run",
+        status_code=201,
+        summary="Start by hand",
+        description="Starts the live version at its manual trigger, for real, and answers the queued run.",
+        responses=answers(examples.RUN, 201, refusals=(404, 409)),
+    )
+    async def start_run(
+        flow_id: str, request: Annotated[StartRequest | None, Body(examples=[{"payload": {"note": "by hand"}}])] = None
+    ) -> Response:
+        asked = request or StartRequest()
+        payload = None if asked.payload is None else check_value(asked.payload)
+        return Json((await service.runs.start(flow_id, asked.trigger, payload)).as_json(), 201)
 
     return router
 

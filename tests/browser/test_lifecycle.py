@@ -41,6 +41,26 @@ def test_a_live_flow_is_paused_resumed_and_unpublished(page: Page, server: Serve
     expect(publish).to_have_text("Publish")
 
 
+def test_a_live_flow_is_started_by_hand(page: Page, server: Server, make_flow: Make) -> None:
+    fields = {"fields": {"seen": "{{ $param.n }}"}}
+    FlowPage(page, make_flow({"t": "manual", "s": "set_fields"}, ["t out s"], s=fields), server.flows)
+    page.locator(".fe-publish").click()
+    expect(page.locator(".fe-state")).to_have_text("Published v1")
+
+    menu(page, "Start by hand")
+    window = page.get_by_role("dialog")
+    window.get_by_label("Payload").fill("{no")
+    window.get_by_role("button", name="Start", exact=True).click()
+    expect(window.locator(".pw-place")).to_contain_text("JSON")
+    window.get_by_label("Payload").fill('{"n": 7}')
+    window.get_by_role("button", name="Start", exact=True).click()
+
+    page.wait_for_url(re.compile("/runs/[0-9]+$"))
+    expect(page.locator(".fr-status")).to_have_text(re.compile("Succeeded"))
+    page.locator(".vue-flow__node[data-id=s]").click()
+    expect(page.get_by_role("region", name="Output")).to_contain_text('"seen": 7')
+
+
 def test_a_copy_opens_with_what_was_typed_last(page: Page, server: Server, make_flow: Make) -> None:
     flow = FlowPage(page, make_flow({"t": "manual", "m": "send_email"}, ["t out m"], m=MAIL), server.flows)
     flow.node("m").click()
