@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import to_thread
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import uuid4
 
@@ -59,20 +59,27 @@ class Draft:
         self._stop()
         self.on_gone = _nothing
 
-    async def edit(self, operations: Operations, merge_key: str | None = None) -> None:
-        """Apply *operations* to the draft and read it again; what was refused is told to ``on_refused``."""
-        if operations:
-            await self._change(
-                lambda: self._flows.edit(self.flow_id, operations, merge_key=merge_key, origin=self.origin)
+    def edit(self, operations: Operations, merge_key: str | None = None) -> Coroutine[Any, Any, None]:
+        """Apply *operations* to the draft and read it again; what was refused is told to ``on_refused``.
+
+        Await it, or start it as a task. From the call on the person is ahead of ``view``, and ``in_flight`` says so:
+        a reading that is answered before the task has begun must not put the old value back into a field.
+        """
+        return self._begin(
+            lambda: (
+                self._flows.edit(self.flow_id, operations, merge_key=merge_key, origin=self.origin)
+                if operations
+                else None
             )
+        )
 
     async def undo(self) -> None:
         """Take back the newest change."""
-        await self._change(lambda: self._flows.undo(self.flow_id, self.origin))
+        await self._begin(lambda: self._flows.undo(self.flow_id, self.origin))
 
     async def redo(self) -> None:
         """Apply again what was taken back last."""
-        await self._change(lambda: self._flows.redo(self.flow_id, self.origin))
+        await self._begin(lambda: self._flows.redo(self.flow_id, self.origin))
 
     async def act(self, action: Callable[[str], object]) -> bool:
         """Call *action* with the flow's id in a thread and read the flow again; the refusal is raised."""
@@ -83,8 +90,8 @@ class Draft:
 
     async def settled(self) -> None:
         """Wait until every edit that was begun is answered."""
-        await asyncio.sleep(0)  # an edit in a task of its own gets into the queue
         while self.in_flight:
+            await asyncio.sleep(0)  # an edit in a task of its own gets into the queue
             async with self._order:
                 pass
 
@@ -103,8 +110,11 @@ class Draft:
         async with self._order:
             await self._read()
 
-    async def _change(self, call: Callable[[], EditResult]) -> None:
+    def _begin(self, call: Callable[[], EditResult | None]) -> Coroutine[Any, Any, None]:
         self.in_flight += 1
+        return self._change(call)
+
+    async def _change(self, call: Callable[[], EditResult | None]) -> None:
         try:
             async with self._order:
                 try:
@@ -115,7 +125,7 @@ class Draft:
         except Refused as refusal:
             self.on_refused(list(getattr(refusal, "problems", [])) or [Problem("edit.refused", str(refusal))])
             return
-        if result.refused:
+        if result is not None and result.refused:
             self.on_refused([problem for _operation, problem in result.refused])
 
     async def _read(self) -> None:

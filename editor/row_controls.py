@@ -210,15 +210,19 @@ class ConditionsControl(ColumnsControl):
         column, value = super().new_row()
         return [column, "eq", value]
 
+    def _compare(self, index: int, operator: str) -> None:
+        """Put a comparison; the row is drawn anew only where it looks different, so that nothing typed is lost."""
+        odd = {"is_null", "in"}
+        before = self._rows[index][1]
+        self.set(index, 1, operator, is_redrawn=before != operator and bool({before, operator} & odd))
+
     def row(self, index: int, row: list[Json]) -> None:
         with box("fe-condition"):
             if self._columns:
                 self._column(index, row)
             else:
                 self.cell(index, 0, "column", "column")
-            made = choice(
-                OPERATORS, value=row[1], on_change=lambda event: self.set(index, 1, event.value, is_redrawn=True)
-            )
+            made = choice(OPERATORS, value=row[1], on_change=lambda event: self._compare(index, event.value))
             self.name(made, f"{self.field.title}: comparison {index + 1}")
             if row[1] != "is_null":
                 self.cell(index, 2, "value", '["a", "b"]' if row[1] == "in" else "value")
