@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import importlib.util
 import json
 import shutil
@@ -68,7 +69,7 @@ class Installation:
         """Return the id of the event if it was acknowledged, else None."""
         try:
             return str(self.call("POST", "/api/events", {"name": EVENT, "payload": {"n": number}})["id"])
-        except (OSError, urllib.error.URLError, ValueError):
+        except (OSError, urllib.error.URLError, http.client.HTTPException, ValueError):  # cut off by a kill, too
             return None
 
     def emit_many(self, numbers: range, meanwhile: Callable[[], None] | None = None) -> dict[int, str]:
