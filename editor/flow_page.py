@@ -10,6 +10,7 @@ from nicegui import background_tasks, ui
 from editor import theme
 from editor.canvas import FlowCanvas
 from editor.catalog import card_size, picture, ports_of
+from editor.cut_nodes import CutNodes
 from editor.draft import Draft
 from editor.error_pages import not_found
 from editor.fields import FormContext
@@ -63,6 +64,7 @@ class FlowEditor:
         self._types = service.types
         self._draft = draft
         self._replays = replays
+        self._cut = CutNodes()
         self._panel: NodePanel | FlowPanel | None = None
         self._selected: str | None = None
         self._selection: list[str] = []
@@ -130,7 +132,8 @@ class FlowEditor:
     async def _operations(self, message: dict[str, Json]) -> None:
         if self._replays.is_new(message["tab"], message["seq"]):
             group = message.get("group")
-            await self._draft.edit(message["operations"], f"{message['tab']} {group}" if group else None)
+            operations = self._cut.completed(message["operations"], self._draft.document)
+            await self._draft.edit(operations, f"{message['tab']} {group}" if group else None)
         self._canvas.acknowledge(message, self._picture())
 
     async def _select(self, selection: dict[str, Json]) -> None:
