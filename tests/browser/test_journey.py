@@ -8,19 +8,21 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page, expect
 
+from backend.mailbox import Mailbox
 from tests.browser.flow_page import FlowPage, Server, flow_id_of, until
 
 
 def test_an_email_is_sent_because_a_table_was_emptied(
     page: Page, context: BrowserContext, server: Server, tmp_path: Path
 ) -> None:
+    Mailbox(server.database).clear()  # other tests of this server send mail too
     create_orders(page)
     flow = draw(page, server)
     fill_in(flow)
     run_a_test(page)
     publish(page)
     clear_orders(page)
-    see_the_run(page)
+    see_the_run(page, flow)
     read_the_email(page)
     export_delete_import(page, server, flow, tmp_path)
 
@@ -110,8 +112,8 @@ def clear_orders(page: Page) -> None:
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
-def see_the_run(page: Page) -> None:
-    page.goto("/runs")
+def see_the_run(page: Page, flow: FlowPage) -> None:
+    page.goto(f"/runs?flow={flow.flow_id}")
     page.get_by_role("link", name=re.compile("Open run .*succeeded")).first.click()
     page.wait_for_url("**/runs/*")
     expect(page.locator('.fc-badge[data-state="succeeded"]')).to_have_count(3)
