@@ -163,7 +163,7 @@ class FieldView:
         with box("fe-insert", "button").props("type=button") as button:
             icon("data_object")
             ui.tooltip("Insert a value from the trigger or an earlier node").props("delay=400")
-            menu = ui.menu().props("anchor='bottom right' self='top right'").classes("fe-references")
+            menu = ui.menu().props("no-refocus anchor='bottom right' self='top right'").classes("fe-references")
         button.props["aria-label"] = f"{self.field.title}: insert a value"
 
         def fill() -> None:
