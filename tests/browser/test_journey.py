@@ -106,7 +106,7 @@ def clear_orders(page: Page) -> None:
     page.goto("/mailbox")
     expect(page.get_by_text("No mail yet")).to_be_visible()  # the test sent nothing
     page.goto("/tables")
-    page.get_by_role("button", name="Settings of orders").click()
+    page.get_by_role("button", name="Settings of orders", exact=True).click()
     page.get_by_text("Clear table", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="Clear table").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
