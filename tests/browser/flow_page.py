@@ -25,7 +25,7 @@ class Server:
     database: Database
 
 
-def until(check: Callable[[], T], timeout_s: float = 6) -> T:
+def until(check: Callable[[], T], timeout_s: float = 15) -> T:
     """Return what *check* gives as soon as it is true."""
     end = time.monotonic() + timeout_s
     while not (value := check()):
