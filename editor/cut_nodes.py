@@ -16,18 +16,18 @@ class CutNodes:
         self._nodes: dict[str, dict[str, Json]] = {}
 
     def completed(self, operations: Operations, document: dict[str, Json]) -> Operations:
-        """Return *operations*, about to be applied to *document*, with copies of deleted nodes filled in."""
+        """Return *operations* with copies of deleted nodes filled in; *document* may be a moment behind."""
         present = {node["id"]: node for node in document["nodes"]}
         for operation in operations:
             if operation.get("op") == "del_node" and operation.get("id") in present:
                 self._nodes[operation["id"]] = present[operation["id"]]
         for node_id in list(self._nodes)[:-KEPT]:
             del self._nodes[node_id]
-        return [self._filled_in(operation, present) for operation in operations]
+        return [self._filled_in(operation) for operation in operations]
 
-    def _filled_in(self, operation: dict[str, Json], present: dict[str, dict[str, Json]]) -> dict[str, Json]:
+    def _filled_in(self, operation: dict[str, Json]) -> dict[str, Json]:
         given = operation.get("node")
-        if operation.get("op") != "add_node" or not isinstance(given, dict) or given.get("copy_of") in present:
+        if operation.get("op") != "add_node" or not isinstance(given, dict):
             return operation
         source = self._nodes.get(given.get("copy_of", ""))
         if source is None or source["type"] != given.get("type"):
