@@ -6,7 +6,8 @@ They are written in the transaction of the change itself, once per operation; a 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -15,9 +16,14 @@ from sqlmodel import Session
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something that happened in the backend."""
+    """Something that happened in the backend.
+
+    The fields in *secret* work like a password for *lives*; whoever records the event keeps them locked.
+    """
 
     name: ClassVar[str]
+    secret: ClassVar[tuple[str, ...]] = ()
+    lives: ClassVar[timedelta | None] = None
 
     def payload(self) -> dict[str, Any]:
         """Return the payload as JSON values."""
@@ -61,3 +67,113 @@ class DataTableDeleted(DataTableEvent):
     """A data table was deleted."""
 
     name: ClassVar[str] = "api.dataTable_deleted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataRowEvent(DataTableEvent):
+    """*row* is the row after the change, *before* the one it replaced; a row has its columns, ``id`` and times."""
+
+    row: dict[str, Any] | None
+    before: dict[str, Any] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataTableRowCreated(DataRowEvent):
+    """A row was added to a data table."""
+
+    name: ClassVar[str] = "api.dataTable_rowCreated"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataTableRowUpdated(DataRowEvent):
+    """A row of a data table was changed."""
+
+    name: ClassVar[str] = "api.dataTable_rowUpdated"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataTableRowDeleted(DataRowEvent):
+    """A row of a data table was deleted by itself, not with its table or by `Clear table`."""
+
+    name: ClassVar[str] = "api.dataTable_rowDeleted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserEvent(Event):
+    userId: UUID
+    email: str
+    emailVerified: bool
+    roles: list[str]  # their names, in the order of the alphabet
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserSignedUp(UserEvent):
+    """A person signed up; a sign-in is not a sign-up."""
+
+    name: ClassVar[str] = "auth.user_signedUp"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserLoggedIn(UserEvent):
+    """A user signed in with the right password."""
+
+    name: ClassVar[str] = "auth.user_loggedIn"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailVerificationRequested(UserEvent):
+    """A user's address is to be verified: after a sign-up, or on request. *link* is None while the pages are off."""
+
+    name: ClassVar[str] = "auth.email_verificationRequested"
+    secret: ClassVar[tuple[str, ...]] = ("token", "link")
+    lives: ClassVar[timedelta | None] = timedelta(hours=24)
+
+    token: str = field(repr=False)
+    link: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailVerified(UserEvent):
+    """A user showed, with the token, that the address is theirs."""
+
+    name: ClassVar[str] = "auth.email_verified"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasswordResetRequested(UserEvent):
+    """A user asked to set a new password. It shares its published name with PasswordReset, which has no token."""
+
+    name: ClassVar[str] = "auth.password_reset"
+    secret: ClassVar[tuple[str, ...]] = ("token", "link")
+    lives: ClassVar[timedelta | None] = timedelta(hours=1)
+
+    token: str = field(repr=False)
+    link: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasswordReset(UserEvent):
+    """A user set a new password with a token; a change on the Users page is no reset."""
+
+    name: ClassVar[str] = "auth.password_reset"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserBlocked(UserEvent):
+    """A user may not sign in any more."""
+
+    name: ClassVar[str] = "auth.user_blocked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserDeleted(UserEvent):
+    """A user was deleted; the payload is what the user was."""
+
+    name: ClassVar[str] = "auth.user_deleted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserRolesChanged(UserEvent):
+    """A user has other roles than before; *roles* are the new ones."""
+
+    name: ClassVar[str] = "auth.user_rolesChanged"

@@ -125,9 +125,10 @@ class Subscription(SQLModel, table=True):
 
 
 class EventRow(SQLModel, table=True):
-    """An event that was accepted. *path* names the flows that led to it."""
+    """An event that was accepted. *path* names the flows that led to it; secrets in *payload* are masked."""
 
     __tablename__ = "event"
+    __table_args__ = (Index("ix_event_sealed", "id", sqlite_where=text("sealed IS NOT NULL")),)
 
     id: str = Field(primary_key=True)
     name: str = Field(index=True)
@@ -137,6 +138,7 @@ class EventRow(SQLModel, table=True):
     parent_run: int | None = None
     depth: int = 0
     path: list[str] = Field(sa_column=Column(JsonText, nullable=False))
+    sealed: str | None = None  # locked: the payload in clear, its secrets and when they expire; see runtime/sealing.py
     created_at: datetime = Field(default_factory=_now, sa_column=_time(index=True))
 
 
@@ -172,10 +174,13 @@ class RunRow(SQLModel, table=True):
 
 
 class StepRow(SQLModel, table=True):
-    """One node's execution within a run; *iteration* is empty outside a loop."""
+    """One node's execution within a run; *iteration* is empty outside a loop. Secrets in it are masked."""
 
     __tablename__ = "step"
-    __table_args__ = {"sqlite_with_rowid": False}
+    __table_args__ = (
+        Index("ix_step_sealed", "run_id", sqlite_where=text("sealed IS NOT NULL")),
+        {"sqlite_with_rowid": False},
+    )
 
     run_id: int = Field(primary_key=True)
     node: str = Field(primary_key=True)
@@ -187,6 +192,7 @@ class StepRow(SQLModel, table=True):
     output: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))
     error: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))  # message, code, step
     effect: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))
+    sealed: str | None = None  # locked: the output in clear, where *output* has something masked
     started_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
     ended_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
 
@@ -207,7 +213,7 @@ class DataTable(SQLModel, table=True):
 
 
 class MailboxMessage(SQLModel, table=True):
-    """A message the built-in mailbox kept, as it would have left."""
+    """A message the built-in mailbox kept, as it would have left; *subject* and *source* are locked."""
 
     __tablename__ = "mailbox_message"
     __table_args__ = (UniqueConstraint("idempotency_key"),)
@@ -220,6 +226,7 @@ class MailboxMessage(SQLModel, table=True):
     subject: str
     source: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     run_id: int | None = None
+    has_secret: bool = False  # it carries a live token or link
     is_read: bool = False
     created_at: datetime = Field(default_factory=_now, sa_column=_time())
 
@@ -233,6 +240,7 @@ class ApiKey(SQLModel, table=True):
     name: str
     prefix: str
     digest: str = Field(unique=True)
+    role: str = "owner"  # owner, editor, viewer
     created_at: datetime = Field(default_factory=_now, sa_column=_time())
     last_used_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
 
@@ -245,3 +253,144 @@ class Setting(SQLModel, table=True):
     key: str = Field(primary_key=True)
     value: dict[str, Any] = Field(sa_column=Column(JsonText, nullable=False))
     updated_at: datetime = Field(default_factory=_now, sa_column=_time())
+
+
+class UserRow(SQLModel, table=True):
+    """An end user. *folded_email* is what two addresses are compared by; mail goes to *email*."""
+
+    __tablename__ = "account"
+    __table_args__ = (Index("ix_account_created", "created_at", "id"),)
+
+    id: str = Field(primary_key=True)
+    email: str
+    folded_email: str = Field(unique=True)
+    first_name: str = ""
+    last_name: str = ""
+    password_hash: str | None = None  # argon2id; None: cannot sign in with a password
+    is_verified: bool = False
+    is_blocked: bool = False
+    created_at: datetime = Field(default_factory=_now, sa_column=_time())
+    updated_at: datetime = Field(default_factory=_now, sa_column=_time())
+    last_login_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
+
+
+class RoleRow(SQLModel, table=True):
+    """A role that end users may have."""
+
+    __tablename__ = "role"
+
+    id: str = Field(primary_key=True)
+    name: str
+    folded_name: str = Field(unique=True)
+    description: str = ""
+    created_at: datetime = Field(default_factory=_now, sa_column=_time())
+
+
+class UserRole(SQLModel, table=True):
+    """Which user has which role."""
+
+    __tablename__ = "account_role"
+
+    user_id: str = Field(primary_key=True, foreign_key="account.id", ondelete="CASCADE")
+    role_id: str = Field(primary_key=True, foreign_key="role.id", ondelete="CASCADE", index=True)
+
+
+class UserSession(SQLModel, table=True):
+    """An end user's sign-in: digests of its tokens only."""
+
+    __tablename__ = "user_session"
+
+    id: str = Field(primary_key=True)
+    user_id: str = Field(foreign_key="account.id", ondelete="CASCADE", index=True)
+    access_digest: str = Field(unique=True)
+    access_expires_at: datetime = Field(sa_column=_time())
+    csrf_digest: str | None = None  # of the anti-CSRF token; None: the tokens travel in headers
+    created_at: datetime = Field(default_factory=_now, sa_column=_time())
+    expires_at: datetime = Field(sa_column=_time(index=True))
+
+
+class RefreshToken(SQLModel, table=True):
+    """A refresh token that was given out, by its digest; *replaced_at* is set once it was exchanged."""
+
+    __tablename__ = "refresh_token"
+
+    digest: str = Field(primary_key=True)
+    session_id: str = Field(foreign_key="user_session.id", ondelete="CASCADE", index=True)
+    parent: str | None = None  # the digest it was exchanged for
+    is_confirmed: bool = False  # it, or the access token that came with it, has been used
+    replaced_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
+    created_at: datetime = Field(default_factory=_now, sa_column=_time())
+
+
+class OneTimeToken(SQLModel, table=True):
+    """A token that was mailed to a user, by its digest: for one purpose, one use and the address it went to."""
+
+    __tablename__ = "one_time_token"
+    __table_args__ = (Index("ix_one_time_token_user", "user_id", "purpose"),)
+
+    digest: str = Field(primary_key=True)
+    purpose: str  # verify, reset
+    user_id: str = Field(foreign_key="account.id", ondelete="CASCADE")
+    email: str  # folded, as it was then
+    created_at: datetime = Field(default_factory=_now, sa_column=_time())
+    expires_at: datetime = Field(sa_column=_time(index=True))
+    used_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
+
+
+class OperatorRow(SQLModel, table=True):
+    """A person who uses the editor; apart from the end users."""
+
+    __tablename__ = "operator"
+
+    id: str = Field(primary_key=True)
+    email: str
+    folded_email: str = Field(unique=True)
+    name: str = ""
+    role: str  # owner, editor, viewer
+    password_hash: str | None = None  # None until the invitation is accepted
+    is_disabled: bool = False
+    created_at: datetime = Field(default_factory=_now, sa_column=_time())
+    last_seen_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
+
+
+class OperatorSession(SQLModel, table=True):
+    """An operator's sign-in, by the digest of its cookie."""
+
+    __tablename__ = "operator_session"
+
+    digest: str = Field(primary_key=True)
+    operator_id: str = Field(foreign_key="operator.id", ondelete="CASCADE", index=True)
+    created_at: datetime = Field(default_factory=_now, sa_column=_time())
+    seen_at: datetime = Field(default_factory=_now, sa_column=_time())
+    expires_at: datetime = Field(sa_column=_time(index=True))
+
+
+class OperatorLink(SQLModel, table=True):
+    """A one-time link: to create the first owner (*operator_id* None), to accept an invitation, to set a password."""
+
+    __tablename__ = "operator_link"
+
+    digest: str = Field(primary_key=True)
+    operator_id: str | None = Field(default=None, foreign_key="operator.id", ondelete="CASCADE", index=True)
+    created_at: datetime = Field(default_factory=_now, sa_column=_time())
+    expires_at: datetime = Field(sa_column=_time())
+
+
+class AuditEntry(SQLModel, table=True):
+    """Who did what: *actor* is a person or API key as it was named then, *target* what it was done to."""
+
+    __tablename__ = "audit_entry"
+    __table_args__ = (
+        Index("ix_audit_entry_actor", "actor_id", "id"),
+        Index("ix_audit_entry_action", "action", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    at: datetime = Field(default_factory=_now, sa_column=_time(index=True))
+    actor_kind: str  # operator, key, command, system
+    actor_id: str
+    actor: str
+    action: str  # such as flow.publish
+    target: str = ""
+    details: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))

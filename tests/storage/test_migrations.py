@@ -10,15 +10,36 @@ from sqlalchemy import create_engine
 from sqlmodel import SQLModel
 
 import storage.tables  # noqa: F401 - fills the metadata
-from storage.database import Database
+from storage.database import VERSIONS, Database
 from storage.errors import NewerSchema, StorageError
 
+HEAD = max(path.name for path in VERSIONS.glob("[0-9]*_*.py"))[:4]
 
-def schema_of(path: Path) -> set[str]:
+
+def schema_of(path: Path) -> dict[str, object]:
+    """Return what the tables hold; in which order columns came, and defaults for rows of before, do not matter."""
     with sqlite3.connect(path) as connection:
-        rows = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+
+        def found(query: str) -> list[tuple[object, ...]]:
+            return sorted(connection.execute(query).fetchall(), key=repr)
+
+        names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'alembic_version'"
+        schema: dict[str, object] = {
+            str(name): (
+                found(f"SELECT name, type, \"notnull\", pk FROM pragma_table_info('{name}')"),
+                found(f'SELECT "table", "from", "to", on_delete FROM pragma_foreign_key_list(\'{name}\')'),
+                found(f"SELECT name, \"unique\", origin, partial FROM pragma_index_list('{name}') WHERE origin = 'c'"),
+                found(
+                    f"SELECT group_concat(part.name) FROM pragma_index_list('{name}') AS list, "
+                    "pragma_index_info(list.name) AS part GROUP BY list.name"
+                ),
+                found(f"SELECT wr, strict FROM pragma_table_list('{name}')"),
+            )
+            for (name,) in found(names)
+        }
+        schema["autoincrement"] = found("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'")
     connection.close()
-    return {" ".join(sql.split()) for (sql,) in rows if "alembic_version" not in sql}
+    return schema
 
 
 def test_migrations_make_the_schema_that_the_tables_declare(tmp_path: Path) -> None:
@@ -55,7 +76,7 @@ def test_two_processes_starting_at_once_migrate_once(tmp_path: Path) -> None:
     assert [starter.returncode for starter in starters] == [0, 0]
     assert sorted(printed) == ["False", "True"]  # only the one that migrated needed Alembic
     with sqlite3.connect(tmp_path / "new.db") as connection:
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
     connection.close()
 
 
