@@ -14,7 +14,7 @@ import pkgutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any, Literal, Protocol, TypeAlias, get_type_hints
 
@@ -36,7 +36,9 @@ Widget: TypeAlias = Literal[
     "conditions",
     "pairs",
     "list",
+    "password",
 ]
+Right: TypeAlias = Literal["editor", "owner"]
 
 
 class NodeError(Exception):
@@ -195,6 +197,62 @@ class Tables(Protocol):
     def delete(self, table: str, where: Json) -> int: ...
 
 
+class Passwords(Protocol):
+    async def hash(self, password: str) -> object:
+        """Return *password* as it may be stored, for ``ctx.users`` alone; it takes a moment, so call it in ``before``.
+
+        Raises NodeError for a password that the rule does not allow, TemporaryError when too many wait.
+        """
+
+
+class Users(Protocol):
+    """End users, inside the transaction of the step; their events start flows as everywhere. Raises NodeError.
+
+    A user is ``{"id", "email", "first_name", "last_name", "roles", "email_verified", "blocked", "created_at",
+    "updated_at", "last_login_at"}``. A *password* is what ``ctx.passwords.hash`` gave. Those that write return
+    the user as it is afterwards, ``delete`` as it was.
+    """
+
+    def get(self, by: Literal["email", "id"], value: str) -> dict[str, Json]:
+        """Return the user; raises NodeError (``user.not_found``) where there is none."""
+
+    def find(
+        self,
+        *,
+        search: str = "",
+        role: str | None = None,
+        email_verified: bool | None = None,
+        blocked: bool | None = None,
+        limit: int = 100,
+    ) -> list[dict[str, Json]]: ...
+    def check(self, values: Mapping[str, Json], *, user_id: str | None = None) -> dict[str, Json]:
+        """Return *values* (``email``, ``first_name``, ``last_name``, ``roles``, ``email_verified``) as they would be
+        stored, without storing them: of the user *user_id*, or of a new one."""
+
+    def create(
+        self,
+        email: str,
+        *,
+        password: object | None = None,
+        first_name: str = "",
+        last_name: str = "",
+        roles: Sequence[str] = (),
+        email_verified: bool = False,
+    ) -> dict[str, Json]: ...
+    def update(self, user_id: str, values: Mapping[str, Json], *, password: object | None = None) -> dict[str, Json]:
+        """Change only what *values* names: ``email``, ``first_name``, ``last_name``, ``email_verified``."""
+
+    def delete(self, user_id: str) -> dict[str, Json]: ...
+    def set_roles(self, user_id: str, names: Sequence[str]) -> dict[str, Json]: ...
+    def block(self, user_id: str) -> dict[str, Json]: ...
+    def unblock(self, user_id: str) -> dict[str, Json]: ...
+    def send_verification(self, user_id: str) -> dict[str, Json]:
+        """Emit the event that asks for a verification mail, with a new token that the caller never sees."""
+
+    def send_password_reset(self, user_id: str) -> dict[str, Json]:
+        """Emit the event that asks for a reset mail, with a new token that the caller never sees."""
+
+
 class Events(Protocol):
     def emit(self, name: str, payload: Mapping[str, Json]) -> str:
         """Record an event in the transaction of the step and return its id."""
@@ -215,10 +273,27 @@ class Context(Protocol):
     def tables(self) -> Tables: ...
     @property
     def events(self) -> Events: ...
+    @property
+    def users(self) -> Users: ...
+    @property
+    def passwords(self) -> Passwords: ...
+    @property
+    def prepared(self) -> Any: ...  # what the node's ``before`` gave; None where it has none
 
 
 Result: TypeAlias = Output | Routed
 PortsOf: TypeAlias = Callable[[Mapping[str, Json]], tuple[Port, ...]]
+Before: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One entry of the palette for a type that has several: a node with *params* filled in, and its own sample."""
+
+    title: str
+    params: Mapping[str, Json]
+    icon: str | None = None  # None: the type's own
+    sample: Mapping[str, Json] | None = None  # None: the type's own
 
 
 @dataclass(frozen=True)
@@ -242,6 +317,19 @@ class NodeType:
     summary: str  # format string over the raw parameters: the grey line on the card
     doc: str
     examples: tuple[Example, ...] = field(default=())
+    before: Before | None = None  # awaited before the transaction of a write; gives ``ctx.prepared``
+    right: Right = "editor"  # who may publish or test a flow with this node
+    presets: tuple[Preset, ...] = ()  # the palette's entries; none: one entry, with the type's title
+
+    @cached_property
+    def secret_params(self) -> frozenset[str]:
+        """The names of the parameters whose values are recorded masked."""
+        fields = self.params.model_fields.items()
+        return frozenset(
+            name
+            for name, found in fields
+            if isinstance(found.json_schema_extra, dict) and found.json_schema_extra.get("secret")
+        )
 
     @property
     def is_async(self) -> bool:
@@ -254,11 +342,17 @@ class NodeType:
 
 
 def ui(
-    widget: Widget | None = None, *, placeholder: str | None = None, is_advanced: bool = False, is_literal: bool = False
+    widget: Widget | None = None,
+    *,
+    placeholder: str | None = None,
+    is_advanced: bool = False,
+    is_literal: bool = False,
+    is_secret: bool = False,
 ) -> dict[str, Json]:
     """Return ``json_schema_extra`` for a Field: how the form shows it.
 
     *is_literal*: the value is never an expression (it decides ports or what a trigger listens to).
+    *is_secret*: the value is recorded masked, wherever it shows up in the run.
     """
     extra: dict[str, Json] = {}
     if widget:
@@ -269,6 +363,8 @@ def ui(
         extra["advanced"] = True
     if is_literal:
         extra["literal"] = True
+    if is_secret:
+        extra["secret"] = True
     return extra
 
 
@@ -288,10 +384,13 @@ def action(
     is_repeatable: bool = True,
     summary: str = "",
     examples: Sequence[Example] = (),
+    before: Before | None = None,
+    right: Right = "editor",
 ) -> Callable[[Callable[[Any, Context], Any]], NodeType]:
     """Return a decorator that turns a function ``(params, ctx) -> Output`` into a NodeType; it registers nothing.
 
-    *output* is given where the function returns Routed and so does not say its model.
+    *output* is given where the function returns Routed and so does not say its model. *before* is what a node
+    that writes has to wait for, outside its transaction: ``async (params, ctx) -> ctx.prepared``.
     """
 
     def declare(function: Callable[[Any, Context], Any]) -> NodeType:
@@ -299,6 +398,8 @@ def action(
             raise TypeError(f"{function.__name__} has an effect and needs a plan")
         if effect == "write" and inspect.iscoroutinefunction(function):
             raise TypeError(f"{function.__name__} writes in the step's transaction and cannot be async")
+        if before is not None and effect != "write":
+            raise TypeError(f"{function.__name__} does not write: it can do by itself what `before` does")
         hints = get_type_hints(function)
         return NodeType(
             type=function.__name__,
@@ -318,6 +419,8 @@ def action(
             summary=summary,
             doc=inspect.getmodule(function).__doc__ or "",
             examples=tuple(examples),
+            before=before,
+            right=right,
         )
 
     return declare
@@ -332,10 +435,12 @@ def trigger(
     icon: str = "bolt",
     category: str = "Triggers",
     summary: str = "",
+    presets: Sequence[Preset] = (),
 ) -> Callable[[Callable[[Any], Listen]], NodeType]:
     """Return a decorator that turns a function ``(params) -> Listen`` into a NodeType.
 
-    *type* is given where the published event name is the node type's name and no Python name.
+    *type* is given where the published event name is the node type's name and no Python name. *presets* are the
+    palette's entries of a type that has several.
     """
 
     def declare(function: Callable[[Any], Listen]) -> NodeType:
@@ -357,6 +462,7 @@ def trigger(
             sample=sample,
             summary=summary,
             doc=inspect.getmodule(function).__doc__ or "",
+            presets=tuple(presets),
         )
 
     return declare

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlmodel import Session
 
@@ -20,7 +20,7 @@ from backend.mail import MailDelayed, Mailer
 from backend.mailbox import Mailbox
 from backend.preferences import Preferences
 from backend.secrets import SecretBox, load_or_create_key
-from nodes.spec import Email, Http, Json, NodeError, SentEmail, TemporaryError
+from nodes.spec import Email, Http, Json, NodeError, Passwords, SentEmail, TemporaryError, Users
 from runtime import outbox
 from runtime.outbound import Outbound
 from runtime.outbox import NewEvent
@@ -77,6 +77,7 @@ class StepContext:
         self._is_read_only = is_read_only
         self.idempotency_key = idempotency_key
         self.now = now
+        self.prepared: Any = None
         self.emitted: list[int] = []  # runs started by the events of this step
 
     @property
@@ -92,6 +93,14 @@ class StepContext:
         if self._session is None:
             raise NodeError("This node says that it does not touch data tables.", code="node.effect_undeclared")
         return StepTables(self._platform, self._session, self._is_read_only)
+
+    @property
+    def users(self) -> Users:
+        raise NodeError("This node says that it does not touch users.", code="node.effect_undeclared")
+
+    @property
+    def passwords(self) -> Passwords:
+        raise NodeError("This node says that it does not touch users.", code="node.effect_undeclared")
 
     @property
     def events(self) -> StepContext:
