@@ -47,6 +47,16 @@ class LastRun:
 
 
 @dataclass(frozen=True)
+class LiveTrigger:
+    """What starts a live flow: an event of this name, which is also as *match* says."""
+
+    event: str
+    match: dict[str, Any]
+    flow_id: str
+    flow_name: str
+
+
+@dataclass(frozen=True)
 class FlowSummary:
     """One line of the list of flows. *problem_count* counts errors, not warnings."""
 

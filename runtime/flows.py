@@ -15,7 +15,7 @@ from runtime.drafts import Drafts, flow_changed, flow_row, flow_too_large
 from runtime.edits import apply
 from runtime.errors import Conflict, Invalid, NotFound, Problem, TooLarge
 from runtime.flow_ids import decode, free_id, has_id, name_in, renamed, slug, with_id
-from runtime.flow_views import FlowChange, FlowSummary, FlowView, LastRun, PublishedVersion
+from runtime.flow_views import FlowChange, FlowSummary, FlowView, LastRun, LiveTrigger, PublishedVersion
 from runtime.limits import DOCUMENT_BYTES
 from runtime.publishing import freeze, subscribe, unsubscribe
 from runtime.validation import check
@@ -52,6 +52,15 @@ class Flows(Drafts):
                 self._summary(flow, tables, None if run is None else LastRun(run, status, created_at))
                 for flow, run, status, created_at in found
             ]
+
+    def live_triggers(self) -> builtins.list[LiveTrigger]:
+        """Return what starts the live flows, in the order of their names."""
+        query = select(Subscription.event, Subscription.match, Flow.id, Flow.name).join(
+            Flow, col(Flow.id) == Subscription.flow_id
+        )
+        with self._database.read() as session:
+            found = session.exec(query.order_by(Flow.name, Flow.id, Subscription.node)).all()
+            return [LiveTrigger(event, dict(match), flow_id, name) for event, match, flow_id, name in found]
 
     def get(self, flow_id: str) -> FlowView:
         """Return one flow with its draft and the draft's problems."""

@@ -371,6 +371,15 @@ def test_only_a_live_flow_listens(flows: Flows, database: Database, document: Ma
     assert listening() == []
 
 
+def test_only_live_flows_are_told_with_what_starts_them(flows: Flows, document: Make):
+    live, paused, _draft = (flows.import_(document()).id for _ in range(3))
+    flows.publish(live)
+    flows.publish(paused)
+    flows.pause(paused)
+
+    assert [(each.event, each.match, each.flow_id) for each in flows.live_triggers()] == [("shop.order_paid", {}, live)]
+
+
 def test_a_resumed_flow_listens_to_what_was_published_and_not_to_its_draft(
     flows: Flows, database: Database, document: Make
 ):
