@@ -304,22 +304,22 @@ class UserSession(SQLModel, table=True):
     user_id: str = Field(foreign_key="account.id", ondelete="CASCADE", index=True)
     access_digest: str = Field(unique=True)
     access_expires_at: datetime = Field(sa_column=_time())
+    refresh_digest: str  # of the refresh token that came with the access token
     csrf_digest: str | None = None  # of the anti-CSRF token; None: the tokens travel in headers
     created_at: datetime = Field(default_factory=_now, sa_column=_time())
     expires_at: datetime = Field(sa_column=_time(index=True))
 
 
 class RefreshToken(SQLModel, table=True):
-    """A refresh token that was given out, by its digest; *replaced_at* is set once it was exchanged."""
+    """A refresh token that was given out, by its digest; it stays when it was exchanged, to be known again."""
 
     __tablename__ = "refresh_token"
 
     digest: str = Field(primary_key=True)
     session_id: str = Field(foreign_key="user_session.id", ondelete="CASCADE", index=True)
-    parent: str | None = None  # the digest it was exchanged for
+    parent: str | None = Field(default=None, index=True)  # the digest of the one it was exchanged for
     is_confirmed: bool = False  # it, or the access token that came with it, has been used
-    replaced_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
-    created_at: datetime = Field(default_factory=_now, sa_column=_time())
+    created_at: datetime = Field(default_factory=_now, sa_column=_time(index=True))
 
 
 class OneTimeToken(SQLModel, table=True):

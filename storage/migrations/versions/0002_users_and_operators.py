@@ -119,6 +119,7 @@ def upgrade() -> None:
         sa.Column("user_id", sa.String(), nullable=False),
         sa.Column("access_digest", sa.String(), nullable=False),
         sa.Column("access_expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("refresh_digest", sa.String(), nullable=False),
         sa.Column("csrf_digest", sa.String(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
@@ -134,11 +135,12 @@ def upgrade() -> None:
         sa.Column("session_id", sa.String(), nullable=False),
         sa.Column("parent", sa.String(), nullable=True),
         sa.Column("is_confirmed", sa.Boolean(), nullable=False),
-        sa.Column("replaced_at", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["session_id"], ["user_session.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("digest"),
     )
+    op.create_index(op.f("ix_refresh_token_created_at"), "refresh_token", ["created_at"], unique=False)
+    op.create_index(op.f("ix_refresh_token_parent"), "refresh_token", ["parent"], unique=False)
     op.create_index(op.f("ix_refresh_token_session_id"), "refresh_token", ["session_id"], unique=False)
     op.add_column("api_key", sa.Column("role", sa.String(), nullable=False, server_default="owner"))
     op.add_column("event", sa.Column("sealed", sa.String(), nullable=True))

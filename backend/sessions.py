@@ -1,0 +1,307 @@
+"""Sessions of signed-in users: a short-lived access token, and a refresh token that is exchanged for the next pair.
+
+Only digests are stored. What a session may do is read when it is used: a user who was blocked or deleted has none, and
+roles are those of this moment.
+
+An exchanged refresh token is good for another pair until one of its successors was used, because the answer may have
+been lost on its way. After that two parties have it, and the session ends for both.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+from sqlalchemy import ColumnElement, Select, exists, func
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, delete, select, update
+
+from backend.errors import BackendError, Fault, StorageBusy, StorageFull
+from backend.tokens import digest_of, is_token, new_token
+from backend.transaction import writing
+from storage.database import Database
+from storage.tables import RefreshToken, RoleRow, UserRole, UserRow, UserSession
+
+ACCESS_LIFE = timedelta(minutes=30)
+REFRESH_LIFE = timedelta(days=100)
+SUCCESSORS = 10  # kept of one refresh token while none was used
+
+
+class SessionEnded(BackendError):
+    """The session is over, or never was: signed out, expired, or its user was blocked or deleted."""
+
+
+class CsrfMissing(BackendError):
+    """The tokens came in cookies without the anti-CSRF token that goes with them."""
+
+
+class TokenTheft(BackendError):
+    """A refresh token was used by two parties; the session *handle* of *user_id* was ended."""
+
+    def __init__(self, handle: str, user_id: str) -> None:
+        message = "This sign-in was used in two places at once and was ended. Sign in again."
+        super().__init__(Fault("session.token_theft", message))
+        self.handle = handle
+        self.user_id = user_id
+
+
+@dataclass(frozen=True)
+class SessionView:
+    """A session that is open, with its user as of now; *expires_at* is when the access token does."""
+
+    handle: str
+    user_id: str
+    email: str
+    is_verified: bool
+    roles: tuple[str, ...]  # names, in the order of the alphabet
+    expires_at: datetime
+    csrf_digest: str | None = field(repr=False)
+
+    @property
+    def needs_csrf(self) -> bool:
+        """Whether its tokens travel in cookies, so that what changes something must bring the anti-CSRF token."""
+        return self.csrf_digest is not None
+
+    def accepts_csrf(self, token: str | None) -> bool:
+        """Tell whether *token* is the anti-CSRF token of this session; a session without one accepts anything."""
+        if self.csrf_digest is None:
+            return True
+        return is_token(token) and hmac.compare_digest(digest_of(str(token)), self.csrf_digest)
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What a client gets, once: nothing of it can be read again."""
+
+    access: str = field(repr=False)
+    refresh: str = field(repr=False)
+    csrf: str | None = field(repr=False)
+    refresh_expires_at: datetime
+    session: SessionView
+
+
+class Sessions:
+    """The sessions of all users."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        new_id: Callable[[], UUID] = uuid4,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._database = database
+        self._new_id = new_id
+        self._clock = clock
+
+    def create(self, user_id: str, *, with_csrf: bool) -> Tokens:
+        """Open a session; *with_csrf* for tokens that travel in cookies. Raises SessionEnded for a user
+        who is blocked or does not exist.
+        """
+        with writing(self._database) as session:
+            return self.create_in(session, user_id, with_csrf=with_csrf)
+
+    def create_in(self, session: Session, user_id: str, *, with_csrf: bool) -> Tokens:
+        """Do what ``create`` does, in the caller's transaction."""
+        user, now = session.get(UserRow, user_id), self._clock()
+        if user is None or user.is_blocked:
+            raise _ended()
+        self._sweep(session, now)
+        row = UserSession(
+            id=str(self._new_id()),
+            user_id=user_id,
+            access_digest="",
+            access_expires_at=now,
+            refresh_digest="",
+            created_at=now,
+            expires_at=now,
+        )
+        return self._hand_out(session, row, None, now, with_csrf=with_csrf)
+
+    def check(self, access_token: object) -> SessionView | None:
+        """Return the session that *access_token* opens, or None."""
+        if not is_token(access_token):
+            return None
+        now = self._clock()
+        digest = digest_of(str(access_token))
+        is_it = (col(UserSession.access_digest) == digest, col(UserSession.access_expires_at) > now)
+        with self._database.read() as session:
+            found = session.connection().execute(_VIEW.where(*is_it, *_alive(now))).first()
+        if found is None:
+            return None
+        if not found.is_confirmed:
+            self._note_use(found.refresh_digest)
+        return _view(found)
+
+    def refresh(self, refresh_token: object, *, with_csrf: bool, csrf: str | None = None) -> Tokens:
+        """Exchange *refresh_token*; *with_csrf*: it came in a cookie, and *csrf* must have come with it.
+
+        Raises SessionEnded, CsrfMissing (nothing has changed), and TokenTheft for a token that another party used too.
+        """
+        if not is_token(refresh_token):
+            raise _ended()
+        token = str(refresh_token)
+        if with_csrf and not (is_token(csrf) and hmac.compare_digest(str(csrf), csrf_of(token))):
+            message = "The request lacks its anti-CSRF token. Load the page again and repeat it."
+            raise CsrfMissing(Fault("session.csrf_missing", message))
+        now = self._clock()
+        with writing(self._database) as session:
+            row, known = self._find(session, digest_of(token), now)
+            is_theft = not _confirm(session, known.digest) or _is_replaced(session, known.digest)
+            if not is_theft:
+                return self._hand_out(session, row, known.digest, now, with_csrf=with_csrf)
+            session.delete(row)
+        raise TokenTheft(row.id, row.user_id)
+
+    def end(self, handle: str) -> None:
+        """End one session; one that is over already is left alone."""
+        with writing(self._database) as session:
+            session.connection().execute(delete(UserSession).where(col(UserSession.id) == handle))
+
+    def end_all(self, user_id: str) -> None:
+        """End every session of a user."""
+        with writing(self._database) as session:
+            self.end_all_in(session, user_id)
+
+    def end_all_in(self, session: Session, user_id: str) -> None:
+        """Do what ``end_all`` does, in the caller's transaction."""
+        session.connection().execute(delete(UserSession).where(col(UserSession.user_id) == user_id))
+
+    def decoy(self, email: str, *, with_csrf: bool) -> Tokens:
+        """Return tokens that open nothing, in the shape of those of a new user who has *email*."""
+        now, refresh = self._clock(), new_token()
+        csrf = csrf_of(refresh) if with_csrf else None
+        digest = digest_of(csrf) if csrf else None
+        handle, user_id = str(self._new_id()), str(self._new_id())
+        view = SessionView(handle, user_id, email, False, (), now + ACCESS_LIFE, digest)
+        return Tokens(new_token(), refresh, csrf, now + REFRESH_LIFE, view)
+
+    def _find(self, session: Session, digest: str, now: datetime) -> tuple[UserSession, RefreshToken]:
+        found = session.exec(
+            select(UserSession, RefreshToken)
+            .where(col(RefreshToken.session_id) == UserSession.id, col(UserRow.id) == UserSession.user_id)
+            .where(RefreshToken.digest == digest, col(RefreshToken.created_at) > now - REFRESH_LIFE, *_alive(now))
+        ).first()
+        if found is None:
+            raise _ended()
+        return found
+
+    def _hand_out(
+        self, session: Session, row: UserSession, parent: str | None, now: datetime, *, with_csrf: bool
+    ) -> Tokens:
+        access, refresh = new_token(), new_token()
+        csrf = csrf_of(refresh) if with_csrf else None
+        row.access_digest, row.access_expires_at = digest_of(access), now + ACCESS_LIFE
+        row.refresh_digest, row.expires_at = digest_of(refresh), now + REFRESH_LIFE
+        row.csrf_digest = digest_of(csrf) if csrf else None
+        session.add(row)
+        session.flush()
+        if parent is not None:
+            _drop_unused_successors(session, parent)
+        session.add(
+            RefreshToken(
+                digest=row.refresh_digest,
+                session_id=row.id,
+                parent=parent,
+                is_confirmed=parent is None,
+                created_at=now,
+            )
+        )
+        session.flush()
+        found = session.connection().execute(_VIEW.where(col(UserSession.id) == row.id)).one()
+        return Tokens(access, refresh, csrf, row.expires_at, _view(found))
+
+    def _note_use(self, digest: str) -> None:
+        try:
+            with writing(self._database) as session:
+                _confirm(session, digest)
+        except (StorageFull, StorageBusy):
+            return  # the next use notes it
+
+    def _sweep(self, session: Session, now: datetime) -> None:
+        execute = session.connection().execute
+        execute(delete(UserSession).where(col(UserSession.expires_at) <= now))
+        execute(delete(RefreshToken).where(col(RefreshToken.created_at) <= now - REFRESH_LIFE))
+
+
+def csrf_of(refresh_token: str) -> str:
+    """Return the anti-CSRF token that goes with a refresh token; it tells nothing about it."""
+    mac = hmac.digest(refresh_token.encode(), b"anti-csrf", hashlib.sha256)
+    return base64.urlsafe_b64encode(mac).decode().rstrip("=")
+
+
+_Role = aliased(RoleRow)
+_ROLES = (
+    select(func.json_group_array(_Role.name))
+    .where(col(UserRole.role_id) == _Role.id, col(UserRole.user_id) == UserRow.id)
+    .scalar_subquery()
+)
+_VIEW: Select[Any] = (
+    select(  # type: ignore[call-overload]
+        UserSession.id,
+        UserSession.user_id,
+        UserSession.access_expires_at,
+        UserSession.refresh_digest,
+        UserSession.csrf_digest,
+        UserRow.email,
+        UserRow.is_verified,
+        RefreshToken.is_confirmed,
+        _ROLES.label("roles"),
+    )
+    .join(UserRow, col(UserRow.id) == UserSession.user_id)
+    .join(RefreshToken, col(RefreshToken.digest) == UserSession.refresh_digest)
+)
+
+
+def _alive(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (col(UserSession.expires_at) > now, col(UserRow.is_blocked).is_(False))
+
+
+def _view(found: Any) -> SessionView:
+    roles = tuple(sorted(orjson.loads(found.roles)))
+    return SessionView(
+        *(found.id, found.user_id, found.email, found.is_verified, roles, found.access_expires_at, found.csrf_digest)
+    )
+
+
+def _confirm(session: Session, digest: str) -> bool:
+    """Note that the token was used; False when a sibling was used already."""
+    sibling = aliased(RefreshToken)
+    used_sibling = exists().where(
+        col(sibling.parent) == col(RefreshToken.parent),
+        col(sibling.digest) != col(RefreshToken.digest),
+        col(sibling.is_confirmed).is_(True),
+    )
+    done = session.connection().execute(
+        update(RefreshToken).where(col(RefreshToken.digest) == digest, ~used_sibling).values(is_confirmed=True)
+    )
+    return done.rowcount == 1
+
+
+def _is_replaced(session: Session, digest: str) -> bool:
+    """Tell whether a successor of the token was used."""
+    used = select(RefreshToken.digest).where(RefreshToken.parent == digest, col(RefreshToken.is_confirmed).is_(True))
+    return session.exec(used).first() is not None
+
+
+def _drop_unused_successors(session: Session, parent: str) -> None:
+    newest = (
+        select(RefreshToken.digest)
+        .where(RefreshToken.parent == parent)
+        .order_by(col(RefreshToken.created_at).desc())
+        .limit(SUCCESSORS - 1)
+    )
+    session.connection().execute(
+        delete(RefreshToken).where(col(RefreshToken.parent) == parent, col(RefreshToken.digest).not_in(newest))
+    )
+
+
+def _ended() -> SessionEnded:
+    return SessionEnded(Fault("session.ended", "You are signed out. Sign in again."))
