@@ -19,7 +19,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
-from sqlalchemy import ColumnElement, Select, exists, func
+from sqlalchemy import ColumnElement, Select, bindparam, exists, func
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, delete, select, update
 
@@ -131,9 +131,8 @@ class Sessions:
             return None
         now = self._clock()
         digest = digest_of(str(access_token))
-        is_it = (col(UserSession.access_digest) == digest, col(UserSession.access_expires_at) > now)
         with self._database.read() as session:
-            found = session.connection().execute(_VIEW.where(*is_it, *_alive(now))).first()
+            found = session.connection().execute(_OPENED_BY, {"digest": digest, "now": now}).first()
         if found is None:
             return None
         if not found.is_confirmed:
@@ -257,6 +256,14 @@ _VIEW: Select[Any] = (
     )
     .join(UserRow, col(UserRow.id) == UserSession.user_id)
     .join(RefreshToken, col(RefreshToken.digest) == UserSession.refresh_digest)
+)
+
+
+_OPENED_BY = _VIEW.where(  # made once, because making a statement takes longer than running it
+    col(UserSession.access_digest) == bindparam("digest"),
+    col(UserSession.access_expires_at) > bindparam("now"),
+    col(UserSession.expires_at) > bindparam("now"),
+    col(UserRow.is_blocked).is_(False),
 )
 
 
