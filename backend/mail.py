@@ -73,8 +73,9 @@ class Mailer:
         reply_to: str | None = None,
         idempotency_key: str,
         run_id: int | None = None,
+        has_secret: bool = False,
     ) -> tuple[str, str]:
-        """Send the mail and return its Message-ID and ``smtp`` or ``mailbox``.
+        """Send the mail and return its Message-ID and ``smtp`` or ``mailbox``; *has_secret* is for the mailbox.
 
         The Message-ID derives from *idempotency_key*, and the mailbox keeps one mail per key. Raises MailRefused
         where trying again will not help, MailDelayed where it may.
@@ -85,7 +86,7 @@ class Mailer:
         message_id = mail.message_id(idempotency_key)
         source = mail.source(message_id, self._clock())
         if smtp is None:
-            await asyncio.to_thread(self._keep, mail, message_id, source, idempotency_key, run_id)
+            await asyncio.to_thread(self._keep, mail, message_id, source, idempotency_key, run_id, has_secret)
             return message_id, "mailbox"
         await deliver(smtp, mail.sender.addr_spec, mail.recipients, source, deadline_s=self._deadline_s)
         return message_id, "smtp"
@@ -96,7 +97,7 @@ class Mailer:
         except BackendError as error:
             raise MailRefused(*error.faults) from error
 
-    def _keep(self, mail: Mail, message_id: str, source: bytes, key: str, run_id: int | None) -> None:
+    def _keep(self, mail: Mail, message_id: str, source: bytes, key: str, run_id: int | None, has_secret: bool) -> None:
         try:
             self._mailbox.keep(
                 source,
@@ -106,6 +107,7 @@ class Mailer:
                 subject=mail.subject,
                 idempotency_key=key,
                 run_id=run_id,
+                has_secret=has_secret,
             )
         except (StorageFull, StorageBusy) as error:
             message = f"The mailbox could not keep the mail. {error}"

@@ -1,30 +1,37 @@
-"""The built-in mailbox: keeps what would have left, so that mail works with nothing installed."""
+"""The built-in mailbox: keeps what would have left, so that mail works with nothing installed.
+
+Recipients, subject and message are locked at rest, for a mail may carry a link that works like a password.
+What an earlier version kept in clear is read as it is.
+"""
 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import col, select
 
-from backend.errors import Fault, NotFound
+from backend.errors import BackendError, Fault, NotFound
+from backend.secrets import LOCKED, SecretBox
 from backend.transaction import writing
 from storage.database import Database
 from storage.tables import MailboxMessage
 
 PAGE = 200
+UNREADABLE = "This message cannot be read: it was kept with another secret key."
 
 
 @dataclass(frozen=True)
 class MessageSummary:
-    """One line of the mailbox."""
+    """One line of the mailbox; *has_secret*: it carries a live token or link."""
 
     id: int
     message_id: str
@@ -32,6 +39,7 @@ class MessageSummary:
     recipients: tuple[str, ...]
     subject: str
     run_id: int | None
+    has_secret: bool
     is_read: bool
     created_at: datetime
 
@@ -71,8 +79,11 @@ class Message(MessageSummary):
 class Mailbox:
     """Messages kept on this machine, newest first."""
 
-    def __init__(self, database: Database, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, database: Database, box: SecretBox, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._database = database
+        self._box = box
         self._clock = clock
 
     def keep(
@@ -85,31 +96,40 @@ class Mailbox:
         subject: str,
         idempotency_key: str,
         run_id: int | None = None,
+        has_secret: bool = False,
     ) -> None:
         """Keep a message; one with the same *idempotency_key* is kept once. Raises StorageFull."""
         statement = insert(MailboxMessage).values(
             idempotency_key=idempotency_key,
             message_id=message_id,
             sender=sender,
-            recipients=[*recipients],
-            subject=subject,
-            source=source,
+            recipients=[self._box.encrypt(orjson.dumps([*recipients]).decode())],
+            subject=self._box.encrypt(subject),
+            source=self._box.encrypt(source.decode("latin-1")).encode(),
             run_id=run_id,
+            has_secret=has_secret,
             is_read=False,
             created_at=self._clock(),
         )
         with writing(self._database) as session:
             session.connection().execute(statement.on_conflict_do_nothing(index_elements=["idempotency_key"]))
 
-    def list(self, limit: int = 50, before: int | None = None) -> builtins.list[MessageSummary]:
-        """Return at most *limit* messages older than the one with the id *before*."""
+    def list(
+        self, limit: int = 50, before: int | None = None, *, with_secret: bool = True
+    ) -> builtins.list[MessageSummary]:
+        """Return at most *limit* messages older than the one with the id *before*.
+
+        *with_secret* False leaves out those that carry a live token or link.
+        """
         columns = [col(getattr(MailboxMessage, name)) for name in MessageSummary.__dataclass_fields__]
         query = sa.select(*columns).order_by(col(MailboxMessage.id).desc()).limit(min(max(limit, 0), PAGE))
         if before is not None:
             query = query.where(col(MailboxMessage.id) < before)
+        if not with_secret:
+            query = query.where(col(MailboxMessage.has_secret).is_(False))
         with self._database.read() as session:
             rows = session.connection().execute(query).mappings().all()
-        return [MessageSummary(**{**row, "recipients": tuple(row["recipients"])}) for row in rows]
+        return [MessageSummary(**self._summary(dict(row))) for row in rows]
 
     def get(self, message_id: int) -> Message:
         """Return one message, taken apart; raises NotFound."""
@@ -117,13 +137,13 @@ class Mailbox:
             row = session.get(MailboxMessage, message_id)
         if row is None:
             raise _missing()
-        parsed = message_from_bytes(row.source, _class=EmailMessage, policy=policy.default)
-        summary = {name: getattr(row, name) for name in MessageSummary.__dataclass_fields__}
+        source = self._opened(row.source.decode("latin-1")).encode("latin-1")
+        parsed = message_from_bytes(source, _class=EmailMessage, policy=policy.default)
         return Message(
-            **{**summary, "recipients": tuple(row.recipients)},
+            **self._summary({name: getattr(row, name) for name in MessageSummary.__dataclass_fields__}),
             text=_body(parsed, "plain"),
             html=_body(parsed, "html"),
-            source=row.source.decode(errors="replace"),
+            source=source.decode(errors="replace"),
             attachments=tuple(
                 Attachment(part.get_filename() or "attachment", part.get_content_type(), _bytes(part))
                 for part in parsed.iter_attachments()
@@ -144,10 +164,30 @@ class Mailbox:
         with writing(self._database) as session:
             return session.connection().execute(sa.delete(MailboxMessage)).rowcount
 
-    def unread_count(self) -> int:
+    def unread_count(self, *, with_secret: bool = True) -> int:
+        """Return how many messages are unread; *with_secret* as for ``list``."""
         query = select(sa.func.count()).select_from(MailboxMessage).where(col(MailboxMessage.is_read).is_(False))
+        if not with_secret:
+            query = query.where(col(MailboxMessage.has_secret).is_(False))
         with self._database.read() as session:
             return session.exec(query).one()
+
+    def _summary(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        return {**row, "recipients": self._addresses(row["recipients"]), "subject": self._opened(row["subject"])}
+
+    def _addresses(self, kept: builtins.list[str]) -> tuple[str, ...]:
+        if len(kept) != 1 or not kept[0].startswith(LOCKED):
+            return tuple(kept)
+        opened = self._opened(kept[0])
+        return () if opened == UNREADABLE else tuple(orjson.loads(opened))
+
+    def _opened(self, text: str) -> str:
+        if not text.startswith(LOCKED):
+            return text  # of a version that locked nothing
+        try:
+            return self._box.decrypt(text)
+        except BackendError:
+            return UNREADABLE
 
 
 def _body(message: EmailMessage, kind: str) -> str | None:

@@ -18,14 +18,23 @@ if TYPE_CHECKING:
 
 KEY_FILE = "secret.key"
 KEY_CHARS = 16  # the fewest a key may have
-PURPOSE = b"pw settings v1"  # at most 16 bytes
+SETTINGS = b"pw settings v1"  # what a key is for, at most 16 bytes: a text locked for one purpose opens for no other
+MAILBOX = b"pw mailbox v1"
+PAYLOADS = b"pw payloads v1"
+LOCKED = "gAAAAA"  # how every locked text begins: Fernet's version byte and the upper bytes of its time
+UNREADABLE = "secret.unreadable"
 
 
 class SecretBox:
     """Locks and unlocks short texts with AES and an HMAC (Fernet); a changed or foreign text does not open."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, purpose: bytes = SETTINGS) -> None:
         self._key = key
+        self._purpose = purpose
+
+    def for_purpose(self, purpose: bytes) -> SecretBox:
+        """Return a box of the same key whose texts only open for *purpose*."""
+        return SecretBox(self._key, purpose)
 
     def encrypt(self, text: str) -> str:
         """Return *text* locked, as ASCII."""
@@ -39,13 +48,13 @@ class SecretBox:
             return self._fernet.decrypt(locked.encode()).decode()
         except (InvalidToken, UnicodeError) as error:
             message = "A stored password cannot be read with this secret key. Bring the key back, or enter it again."
-            raise BackendError(Fault("secret.unreadable", message)) from error
+            raise BackendError(Fault(UNREADABLE, message)) from error
 
     @cached_property
     def _fernet(self) -> Fernet:
         from cryptography.fernet import Fernet  # here because it is heavy and most processes never need it
 
-        digest = hashlib.blake2b(self._key.encode(), digest_size=32, person=PURPOSE).digest()
+        digest = hashlib.blake2b(self._key.encode(), digest_size=32, person=self._purpose).digest()
         return Fernet(base64.urlsafe_b64encode(digest))
 
 

@@ -15,7 +15,7 @@ from backend.events import Event, Record
 from backend.keys import Keys
 from backend.mailbox import Mailbox
 from backend.preferences import Preferences
-from backend.secrets import SecretBox, load_or_create_key
+from backend.secrets import MAILBOX, SecretBox, load_or_create_key
 from nodes import spec
 from runtime import outbox
 from runtime.engine_api import EngineApi
@@ -99,11 +99,16 @@ def open_database(settings: Settings) -> Database:
     return database
 
 
+def secret_box(settings: Settings) -> SecretBox:
+    """Return what locks and unlocks with the installation's key; raises BackendError for a damaged key."""
+    secret = settings.secret_key.get_secret_value() if settings.secret_key else None
+    return SecretBox(load_or_create_key(settings.data_dir, secret))
+
+
 def preferences_of(settings: Settings, database: Database) -> Preferences:
     """Return the settings kept in the database, with the key that unlocks their secrets."""
-    secret = settings.secret_key.get_secret_value() if settings.secret_key else None
     smtp_url = settings.smtp_url.get_secret_value() if settings.smtp_url else None
-    return Preferences(database, SecretBox(load_or_create_key(settings.data_dir, secret)), smtp_url)
+    return Preferences(database, secret_box(settings), smtp_url)
 
 
 def build_service(
@@ -120,7 +125,7 @@ def build_service(
         flows=flows,
         runs=Runs(database, flows, engine, types),
         tables=Datahub(database, record, waker or Waker(engine)),
-        mailbox=Mailbox(database),
+        mailbox=Mailbox(database, secret_box(settings).for_purpose(MAILBOX)),
         preferences=preferences_of(settings, database),
         keys=Keys(database),
     )

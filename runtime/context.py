@@ -19,7 +19,7 @@ from backend.events import Event
 from backend.mail import MailDelayed, Mailer
 from backend.mailbox import Mailbox
 from backend.preferences import Preferences
-from backend.secrets import SecretBox, load_or_create_key
+from backend.secrets import MAILBOX, SecretBox, load_or_create_key
 from nodes.spec import Email, Http, Json, NodeError, Passwords, SentEmail, TemporaryError, Users
 from runtime import outbox
 from runtime.outbound import Outbound
@@ -54,7 +54,7 @@ def build_platform(database: Database, settings: Settings) -> Platform:
     configured = settings.secret_key.get_secret_value() if settings.secret_key else None
     smtp_url = settings.smtp_url.get_secret_value() if settings.smtp_url else None
     box = SecretBox(load_or_create_key(settings.data_dir, configured))
-    mailer = Mailer(Preferences(database, box, smtp_url), Mailbox(database), DEFAULT_SENDER)
+    mailer = Mailer(Preferences(database, box, smtp_url), Mailbox(database, box.for_purpose(MAILBOX)), DEFAULT_SENDER)
     return Platform(database, Datahub(database, _record), mailer, Outbound(settings.allow_hosts))
 
 

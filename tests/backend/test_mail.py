@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope
+from sqlmodel import select
 
 from backend.errors import BackendError
 from backend.mail import MailDelayed, Mailer, MailRefused
 from backend.mailbox import Mailbox
 from backend.preferences import Preferences, SmtpInput
-from backend.secrets import SecretBox
+from backend.secrets import MAILBOX, SecretBox
 from storage.database import Database
+from storage.tables import MailboxMessage
 
 KEY = "a secret key for tests"
 PASSWORD = "correct horse battery"
@@ -84,7 +86,7 @@ async def serve() -> AsyncIterator[Serve]:
 
 @pytest.fixture
 def mailbox(database: Database) -> Mailbox:
-    return Mailbox(database)
+    return Mailbox(database, SecretBox(KEY, MAILBOX))
 
 
 @pytest.fixture
@@ -549,3 +551,46 @@ def certificate_for_localhost(directory: Path) -> Path:
         + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return path
+
+
+async def test_mailbox_is_locked_at_rest(mailer: Mailer, mailbox: Mailbox, database: Database) -> None:
+    await mailer.send(to="kay@example.com", subject="Read Zanzibar", text="and Timbuktu", idempotency_key="1")
+
+    with database.read() as session:
+        row = session.exec(select(MailboxMessage)).one()
+    kept = f"{row.subject} {row.recipients} {row.source.decode()}"
+
+    assert [word for word in ("Zanzibar", "Timbuktu", "kay@example.com") if word in kept] == []
+    assert (mailbox.get(1).subject, mailbox.get(1).text) == ("Read Zanzibar", "and Timbuktu\n")
+    assert mailbox.list()[0].recipients == ("kay@example.com",)
+
+
+async def test_mailbox_reads_what_was_kept_in_clear(mailbox: Mailbox, database: Database) -> None:
+    source = b"Subject: Gr\xc3\xbc\xc3\x9fe\r\n\r\nfrom then\r\n"
+    row = MailboxMessage(
+        idempotency_key="1", message_id="<1@x>", sender="a@x", recipients=["b@x"], subject="Grüße", source=source
+    )
+    with database.write() as session:
+        session.add(row)
+
+    message = mailbox.get(1)
+
+    assert (message.subject, message.recipients, message.text) == ("Grüße", ("b@x",), "from then\n")
+
+
+async def test_mailbox_of_another_key_says_so(mailer: Mailer, database: Database) -> None:
+    await mailer.send(to="kay@example.com", subject="Read Zanzibar", text="x", idempotency_key="1")
+
+    moved = Mailbox(database, SecretBox("the key of another machine", MAILBOX))
+
+    assert moved.list()[0].subject == "This message cannot be read: it was kept with another secret key."
+    assert moved.get(1).recipients == ()
+
+
+async def test_messages_with_a_secret_can_be_left_out(mailer: Mailer, mailbox: Mailbox) -> None:
+    await mailer.send(to="a@example.com", subject="plain", text="x", idempotency_key="1")
+    await mailer.send(to="a@example.com", subject="a link", text="x", idempotency_key="2", has_secret=True)
+
+    assert [(each.subject, each.has_secret) for each in mailbox.list()] == [("a link", True), ("plain", False)]
+    assert [each.subject for each in mailbox.list(with_secret=False)] == ["plain"]
+    assert (mailbox.unread_count(), mailbox.unread_count(with_secret=False)) == (2, 1)
