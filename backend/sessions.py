@@ -9,8 +9,6 @@ been lost on its way. After that two parties have it, and the session ends for b
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,7 +17,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
-from sqlalchemy import ColumnElement, Select, bindparam, exists, func
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, exists, func, type_coerce
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, delete, select, update
 
@@ -27,7 +26,7 @@ from backend.errors import BackendError, Fault, StorageBusy, StorageFull
 from backend.tokens import digest_of, is_token, new_token
 from backend.transaction import writing
 from storage.database import Database
-from storage.tables import RefreshToken, RoleRow, UserRole, UserRow, UserSession
+from storage.tables import RefreshToken, RoleRow, UserRole, UserRow, UserSession, from_us, to_us
 
 ACCESS_LIFE = timedelta(minutes=30)
 REFRESH_LIFE = timedelta(days=100)
@@ -60,6 +59,7 @@ class SessionView:
     user_id: str
     email: str
     is_verified: bool
+    user_created_at: datetime
     roles: tuple[str, ...]  # names, in the order of the alphabet
     expires_at: datetime
     csrf_digest: str | None = field(repr=False)
@@ -69,16 +69,14 @@ class SessionView:
         """Whether its tokens travel in cookies, so that what changes something must bring the anti-CSRF token."""
         return self.csrf_digest is not None
 
-    def accepts_csrf(self, token: str | None) -> bool:
+    def accepts_csrf(self, token: object) -> bool:
         """Tell whether *token* is the anti-CSRF token of this session; a session without one accepts anything."""
-        if self.csrf_digest is None:
-            return True
-        return is_token(token) and hmac.compare_digest(digest_of(str(token)), self.csrf_digest)
+        return _is_csrf(token, self.csrf_digest)
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """What a client gets, once: nothing of it can be read again."""
+    """What a client gets, once; *csrf* stays the same for as long as the session travels in cookies."""
 
     access: str = field(repr=False)
     refresh: str = field(repr=False)
@@ -123,39 +121,38 @@ class Sessions:
             created_at=now,
             expires_at=now,
         )
-        return self._hand_out(session, row, None, now, with_csrf=with_csrf)
+        return self._hand_out(session, row, None, now, csrf=_new_csrf(with_csrf))
 
     def check(self, access_token: object) -> SessionView | None:
         """Return the session that *access_token* opens, or None."""
         if not is_token(access_token):
             return None
-        now = self._clock()
-        digest = digest_of(str(access_token))
-        with self._database.read() as session:
-            found = session.connection().execute(_OPENED_BY, {"digest": digest, "now": now}).first()
+        digest, now_us = digest_of(str(access_token)), to_us(self._clock())
+        with self._database.engine.connect() as connection:  # without a session, which would cost as much again
+            found = connection.exec_driver_sql(_LOOK_UP, (digest, now_us, now_us)).first()
         if found is None:
             return None
         if not found.is_confirmed:
             self._note_use(found.refresh_digest)
         return _view(found)
 
-    def refresh(self, refresh_token: object, *, with_csrf: bool, csrf: str | None = None) -> Tokens:
+    def refresh(self, refresh_token: object, *, with_csrf: bool, csrf: object = None) -> Tokens:
         """Exchange *refresh_token*; *with_csrf*: it came in a cookie, and *csrf* must have come with it.
 
         Raises SessionEnded, CsrfMissing (nothing has changed), and TokenTheft for a token that another party used too.
         """
         if not is_token(refresh_token):
             raise _ended()
-        token = str(refresh_token)
-        if with_csrf and not (is_token(csrf) and hmac.compare_digest(str(csrf), csrf_of(token))):
-            message = "The request lacks its anti-CSRF token. Load the page again and repeat it."
-            raise CsrfMissing(Fault("session.csrf_missing", message))
         now = self._clock()
         with writing(self._database) as session:
-            row, known = self._find(session, digest_of(token), now)
+            row, known = self._find(session, digest_of(str(refresh_token)), now)
+            if with_csrf and not _is_csrf(csrf, row.csrf_digest):
+                message = "The request lacks its anti-CSRF token. Load the page again and repeat it."
+                raise CsrfMissing(Fault("session.csrf_missing", message))
             is_theft = not _confirm(session, known.digest) or _is_replaced(session, known.digest)
             if not is_theft:
-                return self._hand_out(session, row, known.digest, now, with_csrf=with_csrf)
+                kept = str(csrf) if with_csrf and row.csrf_digest else None
+                return self._hand_out(session, row, known.digest, now, csrf=kept or _new_csrf(with_csrf))
             session.delete(row)
         raise TokenTheft(row.id, row.user_id)
 
@@ -175,12 +172,18 @@ class Sessions:
 
     def decoy(self, email: str, *, with_csrf: bool) -> Tokens:
         """Return tokens that open nothing, in the shape of those of a new user who has *email*."""
-        now, refresh = self._clock(), new_token()
-        csrf = csrf_of(refresh) if with_csrf else None
-        digest = digest_of(csrf) if csrf else None
-        handle, user_id = str(self._new_id()), str(self._new_id())
-        view = SessionView(handle, user_id, email, False, (), now + ACCESS_LIFE, digest)
-        return Tokens(new_token(), refresh, csrf, now + REFRESH_LIFE, view)
+        now, csrf = self._clock(), _new_csrf(with_csrf)
+        view = SessionView(
+            handle=str(self._new_id()),
+            user_id=str(self._new_id()),
+            email=email,
+            is_verified=False,
+            user_created_at=now,
+            roles=(),
+            expires_at=now + ACCESS_LIFE,
+            csrf_digest=digest_of(csrf) if csrf else None,
+        )
+        return Tokens(new_token(), new_token(), csrf, now + REFRESH_LIFE, view)
 
     def _find(self, session: Session, digest: str, now: datetime) -> tuple[UserSession, RefreshToken]:
         found = session.exec(
@@ -193,10 +196,9 @@ class Sessions:
         return found
 
     def _hand_out(
-        self, session: Session, row: UserSession, parent: str | None, now: datetime, *, with_csrf: bool
+        self, session: Session, row: UserSession, parent: str | None, now: datetime, *, csrf: str | None
     ) -> Tokens:
         access, refresh = new_token(), new_token()
-        csrf = csrf_of(refresh) if with_csrf else None
         row.access_digest, row.access_expires_at = digest_of(access), now + ACCESS_LIFE
         row.refresh_digest, row.expires_at = digest_of(refresh), now + REFRESH_LIFE
         row.csrf_digest = digest_of(csrf) if csrf else None
@@ -230,12 +232,6 @@ class Sessions:
         execute(delete(RefreshToken).where(col(RefreshToken.created_at) <= now - REFRESH_LIFE))
 
 
-def csrf_of(refresh_token: str) -> str:
-    """Return the anti-CSRF token that goes with a refresh token; it tells nothing about it."""
-    mac = hmac.digest(refresh_token.encode(), b"anti-csrf", hashlib.sha256)
-    return base64.urlsafe_b64encode(mac).decode().rstrip("=")
-
-
 _Role = aliased(RoleRow)
 _ROLES = (
     select(func.json_group_array(_Role.name))
@@ -246,11 +242,12 @@ _VIEW: Select[Any] = (
     select(  # type: ignore[call-overload]
         UserSession.id,
         UserSession.user_id,
-        UserSession.access_expires_at,
+        type_coerce(UserSession.access_expires_at, BigInteger).label("access_expires_at"),
         UserSession.refresh_digest,
         UserSession.csrf_digest,
         UserRow.email,
         UserRow.is_verified,
+        type_coerce(UserRow.created_at, BigInteger).label("created_at"),
         RefreshToken.is_confirmed,
         _ROLES.label("roles"),
     )
@@ -259,11 +256,13 @@ _VIEW: Select[Any] = (
 )
 
 
-_OPENED_BY = _VIEW.where(  # made once, because making a statement takes longer than running it
-    col(UserSession.access_digest) == bindparam("digest"),
-    col(UserSession.access_expires_at) > bindparam("now"),
-    col(UserSession.expires_at) > bindparam("now"),
-    col(UserRow.is_blocked).is_(False),
+_LOOK_UP = str(  # made once, because making a statement takes longer than running it
+    _VIEW.where(
+        col(UserSession.access_digest) == bindparam("digest"),
+        col(UserSession.access_expires_at) > bindparam("now"),
+        col(UserSession.expires_at) > bindparam("now"),
+        col(UserRow.is_blocked).is_(False),
+    ).compile(dialect=sqlite.dialect())
 )
 
 
@@ -272,9 +271,16 @@ def _alive(now: datetime) -> tuple[ColumnElement[bool], ...]:
 
 
 def _view(found: Any) -> SessionView:
-    roles = tuple(sorted(orjson.loads(found.roles)))
+    """Return the session of a row of ``_VIEW``, whose times are as stored."""
     return SessionView(
-        *(found.id, found.user_id, found.email, found.is_verified, roles, found.access_expires_at, found.csrf_digest)
+        handle=found.id,
+        user_id=found.user_id,
+        email=found.email,
+        is_verified=bool(found.is_verified),
+        user_created_at=from_us(found.created_at),
+        roles=tuple(sorted(orjson.loads(found.roles))),
+        expires_at=from_us(found.access_expires_at),
+        csrf_digest=found.csrf_digest,
     )
 
 
@@ -308,6 +314,14 @@ def _drop_unused_successors(session: Session, parent: str) -> None:
     session.connection().execute(
         delete(RefreshToken).where(col(RefreshToken.parent) == parent, col(RefreshToken.digest).not_in(newest))
     )
+
+
+def _new_csrf(is_wanted: bool) -> str | None:
+    return new_token() if is_wanted else None
+
+
+def _is_csrf(token: object, digest: str | None) -> bool:
+    return digest is None or (is_token(token) and hmac.compare_digest(digest_of(str(token)), digest))
 
 
 def _ended() -> SessionEnded:
