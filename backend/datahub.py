@@ -6,8 +6,8 @@ A change of settings and its event are one transaction. *table* is a table's id 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from copy import copy
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -15,6 +15,7 @@ from sqlmodel import Session, select
 
 from backend.datahub_access import RowAccess, columns_of
 from backend.datahub_columns import change_columns, origins
+from backend.datahub_events import Listens, RowReporter, everybody
 from backend.datahub_rows import RowPage, RowSet
 from backend.datahub_schema import (
     Column,
@@ -35,7 +36,6 @@ from backend.events import (
     DataTableUpdated,
     Record,
 )
-from backend.transaction import writing
 from storage.database import Database
 from storage.tables import DataTable
 
@@ -50,7 +50,10 @@ def _noop() -> None: ...
 
 
 class Datahub(RowAccess):
-    """Reports its events through *record*, in the transaction of the change, and calls *committed* after it."""
+    """Reports its events through *record*, in the transaction of the change, and calls *committed* after it.
+
+    Of the events of rows, it records those that *listens* says somebody waits for.
+    """
 
     def __init__(
         self,
@@ -58,12 +61,17 @@ class Datahub(RowAccess):
         record: Record,
         committed: Callable[[], None] = _noop,
         *,
+        listens: Listens = everybody,
         new_id: Callable[[], UUID] = uuid4,
         clock: Callable[[], datetime] = _utcnow,
     ) -> None:
-        super().__init__(database, new_id, clock)
-        self._record = record
-        self._committed = committed
+        super().__init__(database, RowReporter(record, listens), committed, new_id, clock)
+
+    def reporting(self, record: Record) -> Datahub:
+        """Return this hub with all its events going through *record* instead."""
+        view = copy(self)
+        view._reporter = RowReporter(record, self._reporter.listens)
+        return view
 
     def list(self) -> builtins.list[Table]:
         """Return every table by name, with its number of rows."""
@@ -152,12 +160,6 @@ class Datahub(RowAccess):
             self._report(session, DataTableDeleted, row)
         self._forget(row)
 
-    @contextmanager
-    def _changing(self) -> Iterator[Session]:
-        with writing(self._database) as session:
-            yield session
-        self._committed()
-
     def _change_columns(self, session: Session, row: DataTable, columns: Sequence[Column]) -> None:
         old, new = columns_of(row), _made(columns)
         come_from = origins(old, columns)
@@ -172,7 +174,7 @@ class Datahub(RowAccess):
             raise Conflict(Fault("table.name_taken", "Another table has this name. Choose a different one.", "name"))
 
     def _report(self, session: Session, event: type[DataTableEvent], row: DataTable) -> None:
-        self._record(session, event(ID=UUID(row.id), Name=row.name, Description=row.description))
+        self._reporter.record(session, event(ID=UUID(row.id), Name=row.name, Description=row.description))
 
     def _described(self, session: Session, row: DataTable) -> Table:
         return _table(row, self._rows_of(row).count(session.connection()))

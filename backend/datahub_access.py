@@ -7,6 +7,7 @@ has to undo its savepoint on an error.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from errno import EDQUOT, ENOSPC
 from typing import Any
@@ -15,6 +16,7 @@ from uuid import UUID
 from sqlmodel import Session, select
 
 from backend import datahub_csv
+from backend.datahub_events import RowReporter
 from backend.datahub_rows import Row, RowPage, Rows, RowSet
 from backend.datahub_schema import Column, folded, name_faults
 from backend.errors import Conflict, Fault, NotFound, StorageBusy, StorageFull
@@ -27,10 +29,19 @@ INDEX_TO = 500_000  # rows; making an index for more would keep other writers wa
 
 
 class RowAccess:
-    """Reads and writes rows; row changes report no events."""
+    """Reads and writes rows; a change is told to *reporter* in its transaction and *committed* is called after it."""
 
-    def __init__(self, database: Database, new_id: Callable[[], UUID], clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        reporter: RowReporter,
+        committed: Callable[[], None],
+        new_id: Callable[[], UUID],
+        clock: Callable[[], datetime],
+    ) -> None:
         self._database = database
+        self._reporter = reporter
+        self._committed = committed
         self._new_id = new_id
         self._clock = clock
         self._row_sets: dict[str, RowSet] = {}  # by SQL table; what is prepared for one is used again
@@ -91,43 +102,69 @@ class RowAccess:
 
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> Rows:
         """Add rows, all or none, and return them as stored; a fault's field is like ``rows[3].total``."""
-        with writing(self._database) as session:
+        with self._changing() as session:
             return self.insert_in(session, table, rows)
 
     def insert_in(self, session: Session, table: str, rows: Sequence[Mapping[str, Any]]) -> Rows:
-        return self._rows_in(session, table).insert(session.connection(), rows, self._new_id, self._clock())
+        kept = self._find(session, table)
+        added = self._rows_of(kept).insert(session.connection(), rows, self._new_id, self._clock())
+        self._reporter.created(session, kept, len(added), added)
+        return added
 
     def update_row(self, table: str, row_id: str, values: Mapping[str, Any]) -> Row:
         """Change the given values of one row and return it; raises NotFound."""
-        with writing(self._database) as session:
+        with self._changing() as session:
             return self.update_row_in(session, table, row_id, values)
 
     def update_row_in(self, session: Session, table: str, row_id: str, values: Mapping[str, Any]) -> Row:
-        return self._rows_in(session, table).update(session.connection(), row_id, values, self._clock())
+        kept = self._find(session, table)
+        rows, connection = self._rows_of(kept), session.connection()
+        before = self._reporter.before_update(session, kept, lambda limit: rows.with_ids(connection, [row_id], limit))
+        changed = rows.update(connection, row_id, values, self._clock())
+        if before:
+            self._reporter.updated(session, kept, before, [changed])
+        return changed
 
     def update_where(self, table: str, where: Any, values: Mapping[str, Any]) -> int:
         """Change every row that *where* fits and return how many those were; None fits every row."""
-        with writing(self._database) as session:
+        with self._changing() as session:
             return self.update_where_in(session, table, where, values)
 
     def update_where_in(self, session: Session, table: str, where: Any, values: Mapping[str, Any]) -> int:
-        return self._rows_in(session, table).update_where(session.connection(), where, values, self._clock())
+        kept = self._find(session, table)
+        rows, connection = self._rows_of(kept), session.connection()
+        before = self._reporter.before_update(session, kept, lambda limit: rows.fitting(connection, where, limit))
+        count = rows.update_where(connection, where, values, self._clock())
+        if before:
+            after = rows.with_ids(connection, [row["id"] for row in before], len(before))
+            self._reporter.updated(session, kept, before, after)
+        return count
 
     def delete_rows_by_id(self, table: str, ids: Iterable[str]) -> int:
         """Delete rows and return how many there were; an id that no row has is passed over."""
-        with writing(self._database) as session:
+        with self._changing() as session:
             return self.delete_rows_by_id_in(session, table, ids)
 
     def delete_rows_by_id_in(self, session: Session, table: str, ids: Iterable[str]) -> int:
-        return self._rows_in(session, table).delete_ids(session.connection(), ids)
+        kept, asked = self._find(session, table), list(ids)
+        rows, connection = self._rows_of(kept), session.connection()
+        before = self._reporter.before_delete(session, kept, lambda limit: rows.with_ids(connection, asked, limit))
+        count = rows.delete_ids(connection, asked)
+        self._reporter.deleted(session, kept, before or [])
+        return count
 
     def delete_where(self, table: str, where: Any) -> int:
         """Delete every row that *where* fits and return how many those were; None fits every row."""
-        with writing(self._database) as session:
+        with self._changing() as session:
             return self.delete_where_in(session, table, where)
 
     def delete_where_in(self, session: Session, table: str, where: Any) -> int:
-        return self._rows_in(session, table).delete_where(session.connection(), where)
+        kept = self._find(session, table)
+        rows, connection = self._rows_of(kept), session.connection()
+        before = self._reporter.before_delete(session, kept, lambda limit: rows.fitting(connection, where, limit))
+        count = rows.delete_where(connection, where)
+        self._reporter.deleted(session, kept, before or [])
+        return count
 
     def export_csv(self, table: str) -> Iterator[str]:
         """Return the table as CSV in pieces of text, as it is now; raises NotFound or StorageFull at once.
@@ -152,11 +189,19 @@ class RowAccess:
             rows = self._rows_in(session, table)
         values, lines = datahub_csv.read(rows, text)  # all that can be done is done before the lock
         new = rows.prepared(self._database.engine.dialect, values, self._new_id, self._clock())
-        with writing(self._database) as session:
-            if self._rows_in(session, table) is not rows:
+        with self._changing() as session:
+            kept = self._find(session, table)
+            if self._rows_of(kept) is not rows:
                 raise Conflict(Fault("table.changed", "The table's columns were changed meanwhile. Try again."))
             rows.add(session.connection(), new, lambda index: f"lines[{lines[index]}]")
+            self._reporter.created(session, kept, len(values), (rows.json_row(row) for row in new.rows))
         return len(values)
+
+    @contextmanager
+    def _changing(self) -> Iterator[Session]:
+        with writing(self._database) as session:
+            yield session
+        self._committed()
 
     def _index(self, table: str, column: str) -> None:
         """Index what a large table is sorted by, so that the next page comes quickly."""

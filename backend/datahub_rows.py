@@ -114,6 +114,21 @@ class RowSet:
             raise _no_row()
         return self._json(row)
 
+    def fitting(self, connection: sa.Connection, where: Any, limit: int) -> Rows:
+        """Return at most *limit* rows that *where* fits, in the order they were added; None fits every row."""
+        clause = where_clause(self.sql, self.types, where, "where")
+        query = sa.select(*self.shown).where(clause).order_by(self.sql.c[ORDER]).limit(limit)
+        return [self._json(row) for row in connection.execute(query)]
+
+    def with_ids(self, connection: sa.Connection, ids: Iterable[Any], limit: int) -> Rows:
+        """Return at most *limit* rows with these ids, each once."""
+        left = iter(dict.fromkeys(_known_id(row_id) for row_id in ids))
+        found: Rows = []
+        while len(found) < limit and (some := builtins.list(islice(left, AT_ONCE))):
+            query = sa.select(*self.shown).where(self.sql.c.id.in_(some)).limit(limit - len(found))
+            found += [self._json(row) for row in connection.execute(query.order_by(self.sql.c[ORDER]))]
+        return found
+
     def insert(self, connection: sa.Connection, rows: Any, new_id: Callable[[], UUID], now: datetime) -> Rows:
         """Add *rows* and return them as stored; raises BackendError with every fault, and then none was added."""
         if not isinstance(rows, list | tuple) or len(rows) > INSERT_ROWS:
@@ -122,7 +137,7 @@ class RowSet:
         values = self.checked(rows, [f"rows[{index}]" for index in range(len(rows))])
         new = self.prepared(connection.dialect, values, new_id, now)
         self.add(connection, new, lambda index: f"rows[{index}]")
-        return [{name: shown(kind, row[name]) for name, kind in self.types.items()} for row in new.rows]
+        return [self.json_row(row) for row in new.rows]
 
     def prepared(self, dialect: sa.Dialect, values: Rows, new_id: Callable[[], UUID], now: datetime) -> NewRows:
         """Return rows that ``add`` has little left to do for; each of *values* gets its id and its times."""
@@ -183,6 +198,10 @@ class RowSet:
     def json(self, values: Mapping[str, Any]) -> Row:
         """Return stored values as JSON values."""
         return {name: shown(self.types[name], value) for name, value in values.items()}
+
+    def json_row(self, values: Row) -> Row:
+        """Return a whole row of stored values as JSON values, in the order of the columns."""
+        return {name: shown(kind, values[name]) for name, kind in self.types.items()}
 
     def _compiled_insertion(self, dialect: sa.Dialect) -> Insertion:
         statement = sa.insert(self.sql).compile(dialect=dialect, column_keys=builtins.list(self.types))

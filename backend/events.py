@@ -1,6 +1,7 @@
 """The events of the built-in backend. A class holds the published name; its fields are the published payload.
 
-They are written in the transaction of the change itself, once per operation; a rollback drops them.
+They are written in the transaction of the change itself, once per operation, those of rows once per row; a rollback
+drops them.
 """
 
 from __future__ import annotations
@@ -70,23 +71,28 @@ class DataTableDeleted(DataTableEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataRowEvent(DataTableEvent):
-    """*row* is the row after the change, *before* the one it replaced; a row has its columns, ``id`` and times."""
+class DataRowEvent(Event):
+    """*row* is the row after the change, *before* as it was; both are the row that was, where it was deleted.
 
-    row: dict[str, Any] | None
+    A row has its columns, ``id``, ``created_at`` and ``updated_at``.
+    """
+
+    ID: UUID  # the table's
+    Name: str
+    row: dict[str, Any]
     before: dict[str, Any] | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataTableRowCreated(DataRowEvent):
-    """A row was added to a data table."""
+    """A row was added to a data table; nothing was there *before*."""
 
     name: ClassVar[str] = "api.dataTable_rowCreated"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataTableRowUpdated(DataRowEvent):
-    """A row of a data table was changed."""
+    """A row of a data table has other values than before."""
 
     name: ClassVar[str] = "api.dataTable_rowUpdated"
 

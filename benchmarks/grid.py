@@ -19,6 +19,7 @@ from pathlib import Path
 from sqlmodel import Session
 
 from backend.datahub import Column, Datahub
+from runtime import outbox
 from storage.database import Database
 
 COLUMNS = [
@@ -54,7 +55,7 @@ def main(count: int) -> None:
     with tempfile.TemporaryDirectory() as directory:
         database = TimedDatabase(f"sqlite:///{Path(directory) / 'pulsewire.db'}")
         database.migrate()
-        datahub = Datahub(database, lambda _session, _event: None)
+        datahub = Datahub(database, lambda _session, _event: None, listens=outbox.listens)
         table = datahub.create("orders", COLUMNS).id
         started = time.perf_counter()
         for start in range(0, count, 10_000):

@@ -124,7 +124,7 @@ def build_service(
         engine=engine,
         flows=flows,
         runs=Runs(database, flows, engine, types),
-        tables=Datahub(database, record, waker or Waker(engine)),
+        tables=Datahub(database, record, waker or Waker(engine), listens=outbox.listens),
         mailbox=Mailbox(database, secret_box(settings).for_purpose(MAILBOX)),
         preferences=preferences_of(settings, database),
         keys=Keys(database),

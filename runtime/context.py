@@ -55,7 +55,8 @@ def build_platform(database: Database, settings: Settings) -> Platform:
     smtp_url = settings.smtp_url.get_secret_value() if settings.smtp_url else None
     box = SecretBox(load_or_create_key(settings.data_dir, configured))
     mailer = Mailer(Preferences(database, box, smtp_url), Mailbox(database, box.for_purpose(MAILBOX)), DEFAULT_SENDER)
-    return Platform(database, Datahub(database, _record), mailer, Outbound(settings.allow_hosts))
+    tables = Datahub(database, _record, listens=outbox.listens)
+    return Platform(database, tables, mailer, Outbound(settings.allow_hosts))
 
 
 class StepContext:

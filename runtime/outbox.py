@@ -118,6 +118,14 @@ def record(
     return event.id, [run.id for run in runs if run.id is not None and run.status == "queued"]
 
 
+def listens(session: Session, event_name: str, known: Mapping[str, Any]) -> bool:
+    """Return whether a live flow may be started by an event of this name whose payload has the values *known*."""
+    return any(
+        all(key not in known or known[key] == value for key, value in subscriber.match.items())
+        for subscriber in _subscribers(session, event_name)
+    )
+
+
 def id_reused(event_id: str) -> Invalid:
     """Return the refusal of an event id that came back with something else."""
     message = f"An event with the id {event_id[:100]!r} exists with another name or payload. Send a new id."

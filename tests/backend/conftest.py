@@ -15,6 +15,7 @@ class Fired(list[Event]):
     """Every event that was committed, in order; ``pokes`` counts the calls after a commit."""
 
     pokes = 0
+    hears_rows = True  # while a flow listens to rows, one operation may change 1,000 of them
 
 
 @pytest.fixture
@@ -42,4 +43,10 @@ def datahub(database: Database, fired: Fired) -> Datahub:
         recorded.clear()
         fired.pokes += 1
 
-    return Datahub(database, record, committed)
+    return Datahub(database, record, committed, listens=lambda _session, _name, _known: fired.hears_rows)
+
+
+@pytest.fixture
+def nobody_listens(fired: Fired) -> None:
+    """Have no flow that starts for rows, so that there may be many."""
+    fired.hears_rows = False

@@ -231,6 +231,7 @@ def test_changed_table_keeps_its_indexes(datahub: Datahub, database: Database) -
     assert stored(datahub, "t") == [row | {"a": 1}]
 
 
+@pytest.mark.usefixtures("nobody_listens")
 def test_many_rows_are_converted(datahub: Datahub) -> None:
     datahub.create("t", [Column("a", "text")])
     datahub.insert("t", [{"a": str(n)} for n in range(2_500)])

@@ -85,6 +85,7 @@ def test_a_table_whose_columns_change_while_a_file_is_read_takes_nothing_of_it(d
     assert datahub.get("t").row_count == 0
 
 
+@pytest.mark.usefixtures("nobody_listens")
 @pytest.mark.parametrize("count", [1_200, 12_000], ids=["memory", "file"])
 def test_export_comes_in_pieces(datahub: Datahub, count: int) -> None:
     datahub.create("t", [Column("n", "integer"), Column("text", "text")])

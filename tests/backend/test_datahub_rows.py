@@ -465,6 +465,7 @@ def test_page_beyond_the_end_is_empty(datahub: Datahub, table: str) -> None:
     assert datahub.rows(table, offset=9, filter={"integer": 1}).total == 1
 
 
+@pytest.mark.usefixtures("nobody_listens")
 def test_sorting_a_large_table_makes_an_index_for_the_next_time(
     datahub: Datahub, database: Database, table: str
 ) -> None:
@@ -481,6 +482,7 @@ def test_sorting_a_large_table_makes_an_index_for_the_next_time(
     assert after == before
 
 
+@pytest.mark.usefixtures("nobody_listens")
 def test_full_disk_makes_no_index_and_still_shows_the_page(datahub: Datahub, database: Database, table: str) -> None:
     datahub.insert(table, [{"integer": n % 7} for n in range(5_000)])
     with database.read() as session:

@@ -62,6 +62,25 @@ def test_a_match_on_null_is_not_met_by_a_payload_without_the_name(session: Sessi
     assert runs(session) == [("c", 1, "start", "queued")]
 
 
+@pytest.mark.parametrize(
+    ("name", "known", "is_heard"),
+    [
+        ("go", {"Name": "customers"}, True),
+        ("wait", {"Name": "orders", "ID": "7"}, True),
+        ("wait", {"ID": "7"}, True),
+        ("wait", {"Name": "customers"}, False),
+        ("gone", {}, False),
+    ],
+    ids=["everything", "what matches", "what may match", "something else", "another event"],
+)
+def test_known_values_tell_whether_anybody_listens(
+    session: Session, name: str, known: dict[str, Any], is_heard: bool
+) -> None:
+    session.add(Subscription(flow_id="c", node="start", version=1, event="wait", match={"Name": "orders"}))
+
+    assert outbox.listens(session, name, known) is is_heard
+
+
 def test_an_id_with_another_name_is_refused(session: Session) -> None:
     outbox.record(session, "go", {"n": 1}, id="x")
 
