@@ -12,10 +12,14 @@ from sqlmodel import Session
 
 from backend.datahub import Datahub
 from backend.events import Event, Record
+from backend.hosted import HostedPages
 from backend.keys import Keys
 from backend.mailbox import Mailbox
+from backend.passwords import Passwords
 from backend.preferences import Preferences
+from backend.roles import Roles
 from backend.secrets import MAILBOX, SecretBox, load_or_create_key
+from backend.users import Users
 from nodes import spec
 from runtime import outbox
 from runtime.engine_api import EngineApi
@@ -89,6 +93,7 @@ class App:
         """End; what is under way goes on at the next start."""
         self.waker.stop()
         await (self.engine.close() if isinstance(self.engine, EngineLink) else self.engine.stop())
+        self.service.passwords.close()
         self.service.database.dispose()
 
 
@@ -112,11 +117,20 @@ def preferences_of(settings: Settings, database: Database) -> Preferences:
 
 
 def build_service(
-    settings: Settings, database: Database, engine: EngineApi, *, record: Record = report, waker: Waker | None = None
+    settings: Settings,
+    database: Database,
+    engine: EngineApi,
+    *,
+    record: Record = report,
+    waker: Waker | None = None,
+    passwords: Passwords | None = None,
 ) -> Service:
     """Return what all doors call, on an *engine* that is started by whoever made it."""
     types = spec.load()
     flows = Flows(database, types)
+    waker = waker or Waker(engine)
+    passwords = passwords or Passwords()
+    hosted = HostedPages(database)
     return Service(
         settings=settings,
         types=types,
@@ -124,21 +138,27 @@ def build_service(
         engine=engine,
         flows=flows,
         runs=Runs(database, flows, engine, types),
-        tables=Datahub(database, record, waker or Waker(engine), listens=outbox.listens),
+        tables=Datahub(database, record, waker, listens=outbox.listens),
         mailbox=Mailbox(database, secret_box(settings).for_purpose(MAILBOX)),
         preferences=preferences_of(settings, database),
         keys=Keys(database),
+        users=Users(database, record, waker, passwords, base_url=settings.public_url, hosted=hosted),
+        roles=Roles(database, record, waker),
+        hosted=hosted,
+        passwords=passwords,
     )
 
 
-def build_app(settings: Settings, *, embedded: bool = False, record: Record = report) -> App:
+def build_app(
+    settings: Settings, *, embedded: bool = False, record: Record = report, passwords: Passwords | None = None
+) -> App:
     """Return an installation. *embedded* runs the engine in this process, else it is reached over its socket."""
     from runtime.http.server import build_http  # here because the CLI needs no HTTP
 
     database = open_database(settings)
     engine = _engine(settings, database, embedded=embedded)
     waker = Waker(engine)
-    service = build_service(settings, database, engine, record=record, waker=waker)
+    service = build_service(settings, database, engine, record=record, waker=waker, passwords=passwords)
 
     @asynccontextmanager
     async def lifespan(_http: FastAPI) -> AsyncIterator[None]:

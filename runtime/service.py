@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from backend.datahub import Datahub
+from backend.hosted import HostedPages
 from backend.keys import Keys
 from backend.mailbox import Mailbox
+from backend.passwords import Passwords
 from backend.preferences import Preferences
+from backend.roles import Roles
+from backend.users import Users
 from nodes.spec import NodeType
 from runtime.engine_api import Accepted, EngineApi
 from runtime.flows import Flows
@@ -33,6 +37,10 @@ class Service:
     mailbox: Mailbox
     preferences: Preferences
     keys: Keys
+    users: Users
+    roles: Roles
+    hosted: HostedPages
+    passwords: Passwords
 
     async def emit(self, events: list[NewEvent]) -> list[Accepted]:
         """Accept events: they and the runs they start are committed when this returns.

@@ -256,7 +256,10 @@ class Setting(SQLModel, table=True):
 
 
 class UserRow(SQLModel, table=True):
-    """An end user. *folded_email* is what two addresses are compared by; mail goes to *email*."""
+    """An end user. *folded_email* is what two addresses are compared by; mail goes to *email*.
+
+    *search_text* is address and names, casefolded; see ``backend/user_queries.py``.
+    """
 
     __tablename__ = "account"
     __table_args__ = (Index("ix_account_created", "created_at", "id"),)
@@ -266,6 +269,7 @@ class UserRow(SQLModel, table=True):
     folded_email: str = Field(unique=True)
     first_name: str = ""
     last_name: str = ""
+    search_text: str = ""
     password_hash: str | None = None  # argon2id; None: cannot sign in with a password
     is_verified: bool = False
     is_blocked: bool = False

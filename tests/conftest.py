@@ -14,6 +14,7 @@ import pytest
 from sqlmodel import Session
 
 from backend.events import Event
+from backend.passwords import CHEAP, Passwords
 from runtime.app import App, build_app, report
 from runtime.service import Service
 from runtime.settings import Settings
@@ -75,7 +76,7 @@ async def app(settings: Settings, fired: list[Event]) -> AsyncIterator[App]:
         report(session, event)
         fired.append(event)
 
-    app = build_app(settings, embedded=True, record=record)
+    app = build_app(settings, embedded=True, record=record, passwords=Passwords(CHEAP))
     await app.start()
     yield app
     await app.stop()

@@ -1,0 +1,231 @@
+"""Looking at end users: one by id or address, a page of many, and what events tell of them."""
+
+from __future__ import annotations
+
+import builtins
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from backend.errors import BackendError, Fault, NotFound
+from backend.user_values import EMAIL_CHARS, folded_email
+from storage.tables import RoleRow, UserRole, UserRow
+
+PAGE_USERS = 1_000
+SEARCH_CHARS = 200
+AT_ONCE = 500  # values in one IN list
+LARGEST = 2**63 - 1
+SORTS: dict[str, tuple[str, ...]] = {
+    "email": ("folded_email",),
+    "first_name": ("first_name", "last_name"),
+    "last_name": ("last_name", "first_name"),
+    "created_at": ("created_at",),
+    "updated_at": ("updated_at",),
+    "last_login_at": ("last_login_at",),
+}
+
+
+@dataclass(frozen=True)
+class User:
+    """An end user; *roles* are names in the order of the alphabet."""
+
+    id: str
+    email: str
+    first_name: str
+    last_name: str
+    roles: tuple[str, ...]
+    is_verified: bool
+    is_blocked: bool
+    has_password: bool
+    created_at: datetime
+    updated_at: datetime
+    last_login_at: datetime | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the published shape; times are ISO 8601 in UTC."""
+        return {
+            "id": self.id,
+            "email": self.email,
+            "first_name": self.first_name,
+            "last_name": self.last_name,
+            "roles": [*self.roles],
+            "email_verified": self.is_verified,
+            "blocked": self.is_blocked,
+            "created_at": _iso(self.created_at),
+            "updated_at": _iso(self.updated_at),
+            "last_login_at": None if self.last_login_at is None else _iso(self.last_login_at),
+        }
+
+
+@dataclass(frozen=True)
+class UserPage:
+    """Some users, and how many there are in all that match."""
+
+    users: builtins.list[User]
+    total: int
+
+
+def find_user(session: Session, id_or_email: str) -> UserRow:
+    """Return the row of one user; raises NotFound. What has an “@” is an address."""
+    row = None
+    if isinstance(id_or_email, str) and "@" in id_or_email:
+        row = user_by_email(session, id_or_email)
+    elif (user_id := _uuid(id_or_email)) is not None:
+        row = session.get(UserRow, user_id)
+    if row is None:
+        raise NotFound(Fault("user.not_found", "There is no such user. It may have been deleted."))
+    return row
+
+
+def user_by_email(session: Session, email: str) -> UserRow | None:
+    """Return whose address *email* is, however it is written; None for nobody's, also for text that is no address."""
+    if len(email) > EMAIL_CHARS or any(unicodedata.category(char) == "Cs" for char in email):
+        return None
+    return session.exec(select(UserRow).where(UserRow.folded_email == folded_email(email))).first()
+
+
+def user_of(session: Session, row: UserRow) -> User:
+    """Return the user that *row* is, with the roles as they are now in the session's transaction."""
+    return users_of(session, [row])[0]
+
+
+def users_of(session: Session, rows: Collection[UserRow]) -> builtins.list[User]:
+    """Return the users that *rows* are, in their order."""
+    roles = role_names(session, [row.id for row in rows])
+    return [_user(row, roles.get(row.id, ())) for row in rows]
+
+
+def role_names(session: Session, user_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the names of the roles of each user that has any, in the order of the alphabet."""
+    found: dict[str, builtins.list[tuple[str, str]]] = {}
+    for ids in _batches(user_ids):
+        query = (
+            select(UserRole.user_id, RoleRow.folded_name, RoleRow.name)
+            .join(RoleRow, col(RoleRow.id) == col(UserRole.role_id))
+            .where(col(UserRole.user_id).in_(ids))
+        )
+        for user_id, folded_name, name in session.exec(query):
+            found.setdefault(user_id, []).append((folded_name, name))
+    return {user_id: tuple(name for _, name in sorted(names)) for user_id, names in found.items()}
+
+
+def event_fields(user: User) -> dict[str, Any]:
+    """Return what every event tells of a user."""
+    return {
+        "userId": UUID(user.id),
+        "email": user.email,
+        "emailVerified": user.is_verified,
+        "roles": [*user.roles],
+    }
+
+
+def search_text(email: str, first_name: str, last_name: str) -> str:
+    """Return what a search looks through: “anna berg” finds a first and a last name."""
+    return _folded(f"{email} {first_name} {last_name}")
+
+
+def page_of_users(
+    session: Session,
+    *,
+    search: str | None,
+    role_id: str | None,
+    verified: bool | None,
+    blocked: bool | None,
+    sort: str,
+    limit: int,
+    offset: int,
+) -> UserPage:
+    """Return the users from *offset* on, and how many match.
+
+    Raises BackendError with ``sort``, ``limit``, ``offset`` or ``search``.
+    """
+    order = _order(sort)
+    _check_page(limit, offset)
+    where = [*_conditions(search, role_id, verified, blocked)]
+    total = session.exec(select(sa.func.count()).select_from(UserRow).where(*where)).one()
+    keys = select(UserRow.id).where(*where).order_by(*order).limit(limit).offset(offset)
+    ids = session.exec(keys).all()
+    rows: dict[str, UserRow] = {}
+    for batch in _batches(ids):
+        rows |= {row.id: row for row in session.exec(select(UserRow).where(col(UserRow.id).in_(batch)))}
+    return UserPage(users_of(session, [rows[user_id] for user_id in ids]), total)
+
+
+def _conditions(
+    search: str | None, role_id: str | None, verified: bool | None, blocked: bool | None
+) -> Iterator[sa.ColumnElement[bool]]:
+    if search is not None and (wanted := _folded(_checked_search(search).strip())):
+        yield sa.func.instr(col(UserRow.search_text), wanted) > 0  # unlike LIKE, it knows no signs that stand for any
+    if role_id is not None:
+        yield col(UserRow.id).in_(select(UserRole.user_id).where(UserRole.role_id == role_id))
+    if verified is not None:
+        yield col(UserRow.is_verified).is_(verified)
+    if blocked is not None:
+        yield col(UserRow.is_blocked).is_(blocked)
+
+
+def _order(sort: str) -> builtins.list[sa.ColumnElement[Any]]:
+    name = sort.removeprefix("-")
+    if name not in SORTS:
+        message = f"Users are sorted by {', '.join(SORTS)}, with “-” in front for the last first."
+        raise BackendError(Fault("sort.invalid", message, "sort"))
+    columns = [col(getattr(UserRow, key)) for key in (*SORTS[name], "id")]
+    return [column.desc() if sort.startswith("-") else column.asc() for column in columns]
+
+
+def _check_page(limit: int, offset: int) -> None:
+    if not 0 <= limit <= PAGE_USERS:
+        raise BackendError(Fault("page.invalid", f"A page has 0 to {PAGE_USERS:,} users.", "limit"))
+    if not 0 <= offset <= LARGEST:
+        raise BackendError(Fault("page.invalid", "A page begins at a number from 0 on.", "offset"))
+
+
+def _checked_search(search: str) -> str:
+    if len(search) > SEARCH_CHARS or any(unicodedata.category(char) == "Cs" for char in search):
+        message = f"A search is text of at most {SEARCH_CHARS} characters."
+        raise BackendError(Fault("search.invalid", message, "search"))
+    return search
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _user(row: UserRow, roles: Collection[str]) -> User:
+    return User(
+        id=row.id,
+        email=row.email,
+        first_name=row.first_name,
+        last_name=row.last_name,
+        roles=tuple(roles),
+        is_verified=row.is_verified,
+        is_blocked=row.is_blocked,
+        has_password=row.password_hash is not None,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        last_login_at=row.last_login_at,
+    )
+
+
+def _uuid(text: object) -> str | None:
+    try:
+        return str(UUID(text)) if isinstance(text, str) and len(text) <= 36 else None
+    except ValueError:
+        return None
+
+
+def _batches(values: Iterable[str]) -> Iterator[builtins.list[str]]:
+    rest = iter(values)
+    while batch := [*islice(rest, AT_ONCE)]:
+        yield batch
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
