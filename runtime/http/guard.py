@@ -1,7 +1,8 @@
 """In front of everything: refuses foreign hosts and origins, and sets the headers that browsers obey.
 
 A page of another site must not act here with a person's browser: neither by posting to us, nor through the socket of
-the editor, nor by pointing its own name at our address (DNS rebinding).
+the editor, nor by pointing its own name at our address (DNS rebinding). Front-ends that the settings name may call
+``/auth``; see runtime/http/cors.py.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtime.errors import Problem
+from runtime.http import cors
 from runtime.http.answers import refusal
 from runtime.settings import Settings
 
@@ -38,12 +40,13 @@ FOREIGN_ORIGIN = Problem(
 class Guard:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, origins: cors.Origins = frozenset) -> None:
         base = urlsplit(settings.base_url or "")
         bound = f"[{settings.host}]" if ":" in settings.host else settings.host
         self._app = app
         self._hosts = {bound.lower(), *LOOPBACK} | ({_without_port(base.netloc)} if base.netloc else set())
         self._has_any_host = settings.host in EVERYWHERE
+        self._invited = origins
         self._own_origin = f"{base.scheme}://{base.netloc}".lower() if base.netloc else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,16 +64,22 @@ class Guard:
             elif name in DROPPED:
                 scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] not in DROPPED]}
         problem = None
+        guest = cors.guest(scope, origin, self._invited)  # a page that may call, though it is of another site
         if not self._has_any_host and _without_port(host) not in self._hosts:
             problem = FOREIGN_HOST
-        elif self._acts(scope) and (is_cross_site if origin is None else not self._is_own(origin, host)):
+        elif guest is None and self._is_foreign(scope, origin, host, is_cross_site):
             problem = FOREIGN_ORIGIN
         if problem is not None:
             await _refuse(problem, scope, receive, send)
         elif scope["type"] == "websocket":
             await self._app(scope, receive, send)
+        elif guest is not None:
+            await cors.serve(self._app, guest, scope, receive, _with_headers(send))
         else:
             await self._app(scope, receive, _with_headers(send))
+
+    def _is_foreign(self, scope: Scope, origin: str | None, host: str, is_cross_site: bool) -> bool:
+        return self._acts(scope) and (is_cross_site if origin is None else not self._is_own(origin, host))
 
     def _acts(self, scope: Scope) -> bool:
         is_socket = scope["type"] == "websocket" or scope["path"].startswith(SOCKET_PATH)
