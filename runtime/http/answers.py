@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from backend import errors as backend
+from backend.passwords import Busy
 from runtime import wording
 from runtime.errors import Problem, RuntimeFault
 from storage import errors as storage
@@ -27,6 +28,7 @@ _BACKEND_STATUS: dict[type[backend.BackendError], int] = {
     backend.Conflict: 409,
     backend.StorageFull: 503,
     backend.StorageBusy: 503,
+    Busy: 503,
 }
 _HTTP_PROBLEMS = {
     404: Problem("route.not_found", "There is nothing at this address. The addresses are listed at /api/docs."),

@@ -125,6 +125,31 @@ SMTP = {key: value for key, value in SMTP_INPUT.items() if key != "password"} | 
     "source": "settings",
 }
 KEY = {"id": 1, "name": "ci", "prefix": "pw_3kX9", "created_at": MOMENT, "last_used_at": None}
+USER = {
+    "id": "3b6a1f60-2b0e-4c57-9d0f-5a4f3a1c7e21",
+    "email": "anna@example.com",
+    "first_name": "Anna",
+    "last_name": "Berg",
+    "roles": ["Customer"],
+    "email_verified": True,
+    "blocked": False,
+    "created_at": MOMENT,
+    "updated_at": MOMENT,
+    "last_login_at": None,
+}
+USERS = {"items": [USER], "total": 1, "next": None}
+NEW_USER = {"email": "anna@example.com", "first_name": "Anna", "last_name": "Berg", "roles": ["Customer"]}
+ROLE = {"id": "9d6d4b0e-8f1c-4f6e-b0c8-7a3c52b1d9a4", "name": "Customer", "description": "", "user_count": 1}
+HOSTED_CHANGE = {"callback_url": "https://app.example.com/welcome", "web_origins": ["https://app.example.com"]}
+HOSTED = {
+    "is_on": True,
+    "allow_sign_up": True,
+    "callback_url": "",
+    "name": "Example",
+    "logo": "",
+    "colour": "#6366f1",
+    "web_origins": [],
+} | HOSTED_CHANGE
 PROBLEMS = {
     "problems": [
         {

@@ -25,6 +25,7 @@ from runtime.http.runs import run_routes
 from runtime.http.settings import settings_routes
 from runtime.http.system import system_routes
 from runtime.http.tables import table_routes
+from runtime.http.users import user_routes
 from runtime.service import Service
 from runtime.version import version
 from storage.errors import StorageError
@@ -46,7 +47,7 @@ def build_http(service: Service, lifespan: Lifespan) -> FastAPI:
     )
     app.state.access = access = Access(service.keys)
     app.router.routes.append(Route(events.PATH, events.AcceptEvents(service, access), methods=["POST"]))
-    for routes in (flow_routes, run_routes, table_routes, settings_routes, system_routes):
+    for routes in (flow_routes, run_routes, table_routes, user_routes, settings_routes, system_routes):
         app.router.routes.extend(routes(service).routes)  # side by side: including would nest them
     app.router.routes.extend(reference_routes(app).routes)
     for path in ("/api", "/api/{rest:path}"):
