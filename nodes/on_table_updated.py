@@ -1,6 +1,6 @@
 """Start when a data table was changed.
 
-Its name, description or columns, that is; changes of rows report no event.
+Its name, description or columns, that is; changes of rows are events of their own.
 
 Out     ``{"ID": str, "Name": str, "Description": str}``, the table as it is after the change
 Units   none

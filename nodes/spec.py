@@ -294,6 +294,7 @@ class Preset:
     params: Mapping[str, Json]
     icon: str | None = None  # None: the type's own
     sample: Mapping[str, Json] | None = None  # None: the type's own
+    hint: str | None = None  # None: the type's own
 
 
 @dataclass(frozen=True)
@@ -435,6 +436,7 @@ def trigger(
     icon: str = "bolt",
     category: str = "Triggers",
     summary: str = "",
+    right: Right = "editor",
     presets: Sequence[Preset] = (),
 ) -> Callable[[Callable[[Any], Listen]], NodeType]:
     """Return a decorator that turns a function ``(params) -> Listen`` into a NodeType.
@@ -462,6 +464,7 @@ def trigger(
             sample=sample,
             summary=summary,
             doc=inspect.getmodule(function).__doc__ or "",
+            right=right,
             presets=tuple(presets),
         )
 

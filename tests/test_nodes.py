@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import inspect
 import json
@@ -37,7 +38,7 @@ TRIGGERS = [node for node in TYPES.values() if node.kind == "trigger"]
 ACTIONS = [node for node in TYPES.values() if node.kind == "action"]
 EXAMPLES = [(node, example) for node in ACTIONS for example in node.examples]
 PARAMS = [(node, name) for node in TYPES.values() for name in node.params.model_json_schema().get("properties", {})]
-SHARED = {"spec", "table_event", "rows"}  # modules that declare no node type
+SHARED = {"spec", "table_event", "row_event", "user_event", "rows"}  # modules that declare no node type
 FILES = sorted(path for path in Path(nodes.__path__[0]).glob("*.py") if path.stem != "__init__")
 FACTS = ("Out", "Units", "Effect", "Errors", "Source")
 CATEGORIES = {"Triggers", "Logic", "Data", "Communication"}
@@ -213,9 +214,10 @@ def test_unknown_parameter_is_refused(node: NodeType):
 def test_sample_is_a_valid_payload(node: NodeType):
     assert node.sample is not None
 
-    payload = node.output.model_validate(node.sample)
+    for sample in (node.sample, *(preset.sample for preset in node.presets if preset.sample is not None)):
+        payload = node.output.model_validate(sample)
 
-    assert payload.model_dump(mode="json") == node.sample
+        assert payload.model_dump(mode="json", exclude_unset=True) == sample
 
 
 BACKEND_EVENTS = [
@@ -225,14 +227,28 @@ BACKEND_EVENTS = [
 ]
 
 
-@pytest.mark.parametrize("event", BACKEND_EVENTS, ids=lambda event: event.name)
-def test_backend_event_has_a_trigger_with_its_payload(event: type[events.Event]):
-    node = TYPES[event.name]
-    published = {name: kind for name, kind in get_type_hints(event).items() if name != "name"}
+@pytest.mark.parametrize("name", dict.fromkeys(event.name for event in BACKEND_EVENTS))
+def test_backend_event_has_a_trigger_with_its_payload(name: str):
+    node = TYPES[name]
+    phases = [_fields(event) for event in BACKEND_EVENTS if event.name == name]
+    always = set.intersection(*(set(phase) for phase in phases))
+    published = {field: kind if field in always else kind | None for phase in phases for field, kind in phase.items()}
 
-    assert {name: field.annotation for name, field in node.output.model_fields.items()} == published
+    assert {field: info.annotation for field, info in node.output.model_fields.items()} == published
+    assert {field for field, info in node.output.model_fields.items() if info.is_required()} == always
     assert node.listen is not None
-    assert node.listen(node.params()).event == event.name
+    assert node.listen(node.params()).event == name
+
+
+@pytest.mark.parametrize("event", BACKEND_EVENTS, ids=lambda event: event.__name__)
+def test_trigger_whose_event_carries_a_secret_needs_an_owner(event: type[events.Event]):
+    if event.secret:
+        assert TYPES[event.name].right == "owner"
+
+
+def _fields(event: type[events.Event]) -> dict[str, Any]:
+    kinds = get_type_hints(event)
+    return {field.name: kinds[field.name] for field in dataclasses.fields(event)}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
