@@ -53,23 +53,14 @@ def consume(session: Session, token: object, purpose: Purpose, now: datetime) ->
     if not is_token(token):
         return None
     sweep(session, now)
-    digest = digest_of(cast(str, token))
-    used = session.exec(
+    done = session.exec(
         update(OneTimeToken)
-        .where(
-            col(OneTimeToken.digest) == digest,
-            col(OneTimeToken.purpose) == purpose,
-            col(OneTimeToken.used_at).is_(None),
-            col(OneTimeToken.created_at) <= now,
-            col(OneTimeToken.expires_at) > now,
-            _is_for_the_user_as_now(),
-        )
+        .where(*_is_valid(token, purpose, now), col(OneTimeToken.used_at).is_(None))
         .values(used_at=now)
         .execution_options(synchronize_session=False)
     )
-    if cast(CursorResult[Any], used).rowcount != 1:
-        return None
-    return session.exec(select(OneTimeToken.user_id).where(OneTimeToken.digest == digest)).one()
+    is_mine = cast(CursorResult[Any], done).rowcount == 1
+    return was_consumed(session, token, purpose, now) if is_mine else None
 
 
 def was_consumed(session: Session, token: object, purpose: Purpose, now: datetime) -> str | None:
@@ -77,18 +68,12 @@ def was_consumed(session: Session, token: object, purpose: Purpose, now: datetim
 
     A link that is followed twice, by a mail scanner and then by the person, can so show success both times.
     """
-    if not is_token(token):
-        return None
-    return session.exec(
-        select(OneTimeToken.user_id).where(
-            OneTimeToken.digest == digest_of(cast(str, token)),
-            OneTimeToken.purpose == purpose,
-            col(OneTimeToken.used_at).is_not(None),
-            col(OneTimeToken.created_at) <= now,
-            col(OneTimeToken.expires_at) > now,
-            _is_for_the_user_as_now(),
-        )
-    ).first()
+    return _whose(session, token, purpose, now, col(OneTimeToken.used_at).is_not(None))
+
+
+def is_live(session: Session, token: object, purpose: Purpose, now: datetime) -> bool:
+    """Tell whether ``consume`` would take *token*, and leave it as it is."""
+    return _whose(session, token, purpose, now, col(OneTimeToken.used_at).is_(None)) is not None
 
 
 def void(session: Session, user_id: str, purpose: Purpose | None = None) -> None:
@@ -107,11 +92,26 @@ def link_for(base_url: str, purpose: Purpose, token: str) -> str:
     return f"{base_url.rstrip('/')}/{PAGES[purpose]}?token={token}"
 
 
-def _is_for_the_user_as_now() -> ColumnElement[bool]:
-    return exists().where(
+def _whose(
+    session: Session, token: object, purpose: Purpose, now: datetime, condition: ColumnElement[bool]
+) -> str | None:
+    if not is_token(token):
+        return None
+    return session.exec(select(OneTimeToken.user_id).where(*_is_valid(token, purpose, now), condition)).first()
+
+
+def _is_valid(token: object, purpose: Purpose, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    is_for_the_user_as_now = exists().where(
         col(UserRow.id) == col(OneTimeToken.user_id),
         col(UserRow.folded_email) == col(OneTimeToken.email),
         col(UserRow.is_blocked).is_(False),
+    )
+    return (
+        col(OneTimeToken.digest) == digest_of(str(token)),
+        col(OneTimeToken.purpose) == purpose,
+        col(OneTimeToken.created_at) <= now,
+        col(OneTimeToken.expires_at) > now,
+        is_for_the_user_as_now,
     )
 
 
