@@ -45,8 +45,8 @@ class ApiRoute(APIRoute):
 class JsonRequest(Request):
     """A request whose body was read within the bounds and is JSON, or empty."""
 
-    async def load(self) -> None:
-        self._body = await read(self.receive, self.headers, BODY_BYTES)
+    async def load(self, limit: int = BODY_BYTES) -> None:
+        self._body = await read(self.receive, self.headers, limit)
         if self._body:
             require_json(self.headers)
             self._json = parse(self._body)

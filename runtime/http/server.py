@@ -54,7 +54,7 @@ def build_http(service: Service, lifespan: Lifespan) -> FastAPI:
         app.router.routes.append(Route(path, _nowhere, methods=METHODS))
     for error in (RuntimeFault, BackendError, StorageError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(error, on_error)
-    app.add_middleware(Guard, settings=service.settings)
+    app.add_middleware(Guard, settings=service.settings, origins=lambda: service.hosted.read().web_origins)
     return app
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 
+from runtime.app import App
 from runtime.http.guard import Guard
 from runtime.settings import Settings
 
@@ -112,3 +115,17 @@ async def test_origin_is_compared_in_lower_case():
 
     assert reached
     assert headers["access-control-allow-origin"] == SHOP
+
+
+async def test_front_ends_are_those_of_the_settings(app: App, anonymous: httpx.AsyncClient):
+    hosted = app.service.hosted
+    asks = {"Origin": SHOP, "Access-Control-Request-Method": "POST"}
+    before = await anonymous.options("/auth/signin", headers=asks)
+    hosted.save(replace(hosted.read(), web_origins=(SHOP,)))
+    named = await anonymous.options("/auth/signin", headers=asks)
+    hosted.save(replace(hosted.read(), web_origins=()))
+    after = await anonymous.options("/auth/signin", headers=asks)
+
+    assert named.headers["Access-Control-Allow-Origin"] == SHOP
+    assert "Access-Control-Allow-Origin" not in before.headers
+    assert "Access-Control-Allow-Origin" not in after.headers
