@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlmodel import Session
-
 from backend.datahub import Datahub
-from backend.events import Event, Record
+from backend.events import Event
 from backend.hosted import HostedPages
 from backend.keys import Keys
 from backend.mailbox import Mailbox
@@ -26,7 +24,9 @@ from runtime.engine_api import EngineApi
 from runtime.errors import Unavailable
 from runtime.flows import Flows
 from runtime.link import EngineLink
+from runtime.reporting import Reporter
 from runtime.runs import Runs
+from runtime.sealing import Seals
 from runtime.service import Service
 from runtime.settings import Settings
 from storage.database import Database
@@ -35,11 +35,6 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from runtime.engine import Engine
-
-
-def report(session: Session, event: Event) -> None:
-    """Write an event of the backend and the runs that it starts, in the session's transaction."""
-    outbox.record(session, event.name, event.payload())
 
 
 class Waker:
@@ -121,14 +116,19 @@ def build_service(
     database: Database,
     engine: EngineApi,
     *,
-    record: Record = report,
+    heard: Callable[[Event], None] | None = None,
     waker: Waker | None = None,
     passwords: Passwords | None = None,
 ) -> Service:
-    """Return what all doors call, on an *engine* that is started by whoever made it."""
+    """Return what all doors call, on an *engine* that is started by whoever made it.
+
+    *heard* is told of every event that the backend reports through it, before the commit.
+    """
     types = spec.load()
     flows = Flows(database, types)
     waker = waker or Waker(engine)
+    box = secret_box(settings)
+    record = Reporter(Seals(box), heard=heard)
     passwords = passwords or Passwords()
     hosted = HostedPages(database)
     return Service(
@@ -139,7 +139,7 @@ def build_service(
         flows=flows,
         runs=Runs(database, flows, engine, types),
         tables=Datahub(database, record, waker, listens=outbox.listens),
-        mailbox=Mailbox(database, secret_box(settings).for_purpose(MAILBOX)),
+        mailbox=Mailbox(database, box.for_purpose(MAILBOX)),
         preferences=preferences_of(settings, database),
         keys=Keys(database),
         users=Users(database, record, waker, passwords, base_url=settings.public_url, hosted=hosted),
@@ -150,15 +150,22 @@ def build_service(
 
 
 def build_app(
-    settings: Settings, *, embedded: bool = False, record: Record = report, passwords: Passwords | None = None
+    settings: Settings,
+    *,
+    embedded: bool = False,
+    heard: Callable[[Event], None] | None = None,
+    passwords: Passwords | None = None,
 ) -> App:
-    """Return an installation. *embedded* runs the engine in this process, else it is reached over its socket."""
+    """Return an installation. *embedded* runs the engine in this process, else it is reached over its socket.
+
+    *heard* is told of every event that the backend reports, before the commit.
+    """
     from runtime.http.server import build_http  # here because the CLI needs no HTTP
 
     database = open_database(settings)
     engine = _engine(settings, database, embedded=embedded)
     waker = Waker(engine)
-    service = build_service(settings, database, engine, record=record, waker=waker, passwords=passwords)
+    service = build_service(settings, database, engine, heard=heard, waker=waker, passwords=passwords)
 
     @asynccontextmanager
     async def lifespan(_http: FastAPI) -> AsyncIterator[None]:

@@ -128,7 +128,7 @@ class EventRow(SQLModel, table=True):
     """An event that was accepted. *path* names the flows that led to it; secrets in *payload* are masked."""
 
     __tablename__ = "event"
-    __table_args__ = (Index("ix_event_sealed", "id", sqlite_where=text("sealed IS NOT NULL")),)
+    __table_args__ = (Index("ix_event_sealed", "id", sqlite_where=text("sealed <> ''")),)
 
     id: str = Field(primary_key=True)
     name: str = Field(index=True)
@@ -138,7 +138,7 @@ class EventRow(SQLModel, table=True):
     parent_run: int | None = None
     depth: int = 0
     path: list[str] = Field(sa_column=Column(JsonText, nullable=False))
-    sealed: str | None = None  # locked: the payload in clear, its secrets and when they expire; see runtime/sealing.py
+    sealed: str | None = None  # locked: the payload in clear, with its secrets; empty: it was once
     created_at: datetime = Field(default_factory=_now, sa_column=_time(index=True))
 
 
@@ -178,7 +178,7 @@ class StepRow(SQLModel, table=True):
 
     __tablename__ = "step"
     __table_args__ = (
-        Index("ix_step_sealed", "run_id", sqlite_where=text("sealed IS NOT NULL")),
+        Index("ix_step_sealed", "run_id", sqlite_where=text("sealed <> ''")),
         {"sqlite_with_rowid": False},
     )
 
@@ -192,7 +192,7 @@ class StepRow(SQLModel, table=True):
     output: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))
     error: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))  # message, code, step
     effect: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))
-    sealed: str | None = None  # locked: the output in clear, where *output* has something masked
+    sealed: str | None = None  # locked: the output in clear, where *output* is masked; empty: it was once
     started_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
     ended_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
 

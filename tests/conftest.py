@@ -11,11 +11,10 @@ from typing import Any
 import httpx
 import hypothesis
 import pytest
-from sqlmodel import Session
 
 from backend.events import Event
 from backend.passwords import CHEAP, Passwords
-from runtime.app import App, build_app, report
+from runtime.app import App, build_app
 from runtime.service import Service
 from runtime.settings import Settings
 from storage.database import Database
@@ -71,12 +70,7 @@ def fired() -> list[Event]:
 @pytest.fixture
 async def app(settings: Settings, fired: list[Event]) -> AsyncIterator[App]:
     """A started installation whose engine runs in the test's event loop."""
-
-    def record(session: Session, event: Event) -> None:
-        report(session, event)
-        fired.append(event)
-
-    app = build_app(settings, embedded=True, record=record, passwords=Passwords(CHEAP))
+    app = build_app(settings, embedded=True, heard=fired.append, passwords=Passwords(CHEAP))
     await app.start()
     yield app
     await app.stop()

@@ -13,10 +13,9 @@ from nicegui.functions.navigate import Navigate
 from nicegui.functions.notify import notify
 from nicegui.testing import User
 from nicegui.testing.general import nicegui_reset_globals
-from sqlmodel import Session
 
 from backend.events import Event
-from runtime.app import build_app, report
+from runtime.app import build_app
 from runtime.settings import Settings
 from tests.editor.simulated import Pages
 
@@ -24,17 +23,12 @@ from tests.editor.simulated import Pages
 @pytest.fixture
 async def pages(settings: Settings, fired: list[Event], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pages]:
     """Serve the pages in this process; NiceGUI is one per process, so its state is put back afterwards."""
-
-    def record(session: Session, event: Event) -> None:
-        report(session, event)
-        fired.append(event)
-
     monkeypatch.setenv("NICEGUI_STORAGE_PATH", str(settings.data_dir / "pages"))
     with nicegui_reset_globals():
         from editor.app import add_pages
 
         os.environ["NICEGUI_USER_SIMULATION"] = "true"
-        app = build_app(settings, embedded=True, record=record)
+        app = build_app(settings, embedded=True, heard=fired.append)
         add_pages(app)
         try:
             async with app.http.router.lifespan_context(app.http):
