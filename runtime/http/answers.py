@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from backend import errors as backend
 from backend.passwords import Busy
+from backend.throttle import Throttled
 from runtime import wording
 from runtime.errors import Problem, RuntimeFault
 from storage import errors as storage
@@ -58,6 +59,8 @@ def refusal_of(error: Exception) -> Json:
     match error:
         case RuntimeFault():
             return refusal(error.status, error.problems)
+        case Throttled():
+            return refusal(429, map(_of_fault, error.faults), {"Retry-After": str(error.retry_after_s)})
         case backend.BackendError():
             return refusal(_BACKEND_STATUS.get(type(error), 422), map(_of_fault, error.faults))
         case storage.StorageFull():
