@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,10 @@ from sqlmodel import Session
 
 from backend.datahub import Datahub
 from backend.events import Event
+from backend.hosted import HostedPages
+from backend.passwords import CHEAP, Passwords
+from backend.roles import Roles
+from backend.users import Users
 from storage.database import Database
 
 
@@ -16,6 +21,33 @@ class Fired(list[Event]):
 
     pokes = 0
     hears_rows = True  # while a flow listens to rows, one operation may change 1,000 of them
+
+
+class Recorder:
+    """Takes the events of a transaction to ``fired`` once it was committed."""
+
+    def __init__(self, fired: Fired) -> None:
+        self._fired = fired
+        self._recorded: list[Event] = []
+
+    def record(self, session: Session, event: Event) -> None:
+        assert session.in_transaction()
+        self._recorded.append(event)
+
+    def committed(self) -> None:
+        self._fired.extend(self._recorded)
+        self._recorded.clear()
+        self._fired.pokes += 1
+
+
+class Clock:
+    """Says what time it is, which only the test changes."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2024, 5, 3, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
 
 
 @pytest.fixture
@@ -31,19 +63,50 @@ def fired() -> Fired:
 
 
 @pytest.fixture
-def datahub(database: Database, fired: Fired) -> Datahub:
-    recorded: list[Event] = []
+def recorder(fired: Fired) -> Recorder:
+    return Recorder(fired)
 
-    def record(session: Session, event: Event) -> None:
-        assert session.in_transaction()
-        recorded.append(event)
 
-    def committed() -> None:
-        fired.extend(recorded)
-        recorded.clear()
-        fired.pokes += 1
+@pytest.fixture
+def datahub(database: Database, fired: Fired, recorder: Recorder) -> Datahub:
+    return Datahub(
+        database, recorder.record, recorder.committed, listens=lambda _session, _name, _known: fired.hears_rows
+    )
 
-    return Datahub(database, record, committed, listens=lambda _session, _name, _known: fired.hears_rows)
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def hosted(database: Database) -> HostedPages:
+    return HostedPages(database)
+
+
+@pytest.fixture
+def passwords() -> Iterator[Passwords]:
+    passwords = Passwords(CHEAP)
+    yield passwords
+    passwords.close()
+
+
+@pytest.fixture
+def users(database: Database, recorder: Recorder, passwords: Passwords, hosted: HostedPages, clock: Clock) -> Users:
+    return Users(
+        database,
+        recorder.record,
+        recorder.committed,
+        passwords,
+        base_url="https://flows.example.com",
+        hosted=hosted,
+        clock=clock,
+    )
+
+
+@pytest.fixture
+def roles(database: Database, recorder: Recorder, clock: Clock) -> Roles:
+    return Roles(database, recorder.record, recorder.committed, clock=clock)
 
 
 @pytest.fixture
