@@ -13,7 +13,9 @@ from backend.message import Mail, MailDelayed, MailRefused, compose
 from backend.preferences import Preferences
 from backend.smtp import DEADLINE_S, Smtp, deliver
 
-__all__ = ["MailDelayed", "MailRefused", "Mailer"]
+__all__ = ["DEFAULT_SENDER", "MailDelayed", "MailRefused", "Mailer"]
+
+DEFAULT_SENDER = "pulsewire@localhost"  # for the mailbox, which sends nothing
 
 
 class Mailer:

@@ -12,11 +12,15 @@ from backend.datahub import Datahub
 from backend.events import Event
 from backend.hosted import HostedPages
 from backend.keys import Keys
+from backend.mail import DEFAULT_SENDER, Mailer
 from backend.mailbox import Mailbox
 from backend.passwords import Passwords
 from backend.preferences import Preferences
 from backend.roles import Roles
 from backend.secrets import MAILBOX, SecretBox, load_or_create_key
+from backend.sessions import Sessions
+from backend.sign_in import SignIn
+from backend.sign_up_notice import SignUpNotice
 from backend.users import Users
 from nodes import spec
 from runtime import outbox
@@ -131,6 +135,19 @@ def build_service(
     record = Reporter(Seals(box), heard=heard)
     passwords = passwords or Passwords()
     hosted = HostedPages(database)
+    preferences, mailbox = preferences_of(settings, database), Mailbox(database, box.for_purpose(MAILBOX))
+    users = Users(database, record, waker, passwords, base_url=settings.public_url, hosted=hosted)
+    sessions = Sessions(database)
+    sign_in = SignIn(
+        database,
+        record,
+        waker,
+        users=users,
+        passwords=passwords,
+        sessions=sessions,
+        hosted=hosted,
+        notice=SignUpNotice(Mailer(preferences, mailbox, DEFAULT_SENDER), settings.public_url),
+    )
     return Service(
         settings=settings,
         types=types,
@@ -139,13 +156,15 @@ def build_service(
         flows=flows,
         runs=Runs(database, flows, engine, types),
         tables=Datahub(database, record, waker, listens=outbox.listens),
-        mailbox=Mailbox(database, box.for_purpose(MAILBOX)),
-        preferences=preferences_of(settings, database),
+        mailbox=mailbox,
+        preferences=preferences,
         keys=Keys(database),
-        users=Users(database, record, waker, passwords, base_url=settings.public_url, hosted=hosted),
+        users=users,
         roles=Roles(database, record, waker),
         hosted=hosted,
         passwords=passwords,
+        sessions=sessions,
+        sign_in=sign_in,
     )
 
 

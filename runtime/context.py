@@ -16,7 +16,7 @@ from sqlmodel import Session
 from backend.datahub import Datahub
 from backend.errors import BackendError, StorageBusy, StorageFull
 from backend.events import Event
-from backend.mail import MailDelayed, Mailer
+from backend.mail import DEFAULT_SENDER, MailDelayed, Mailer
 from backend.mailbox import Mailbox
 from backend.preferences import Preferences
 from backend.secrets import MAILBOX, SecretBox, load_or_create_key
@@ -28,7 +28,6 @@ from runtime.settings import Settings
 from storage.database import Database
 from storage.journal_runs import RunState
 
-DEFAULT_SENDER = "pulsewire@localhost"
 TEMPORARY = (MailDelayed, StorageBusy, StorageFull)
 
 

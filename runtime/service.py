@@ -12,6 +12,8 @@ from backend.mailbox import Mailbox
 from backend.passwords import Passwords
 from backend.preferences import Preferences
 from backend.roles import Roles
+from backend.sessions import Sessions
+from backend.sign_in import SignIn
 from backend.users import Users
 from nodes.spec import NodeType
 from runtime.engine_api import Accepted, EngineApi
@@ -41,6 +43,8 @@ class Service:
     roles: Roles
     hosted: HostedPages
     passwords: Passwords
+    sessions: Sessions
+    sign_in: SignIn
 
     async def emit(self, events: list[NewEvent]) -> list[Accepted]:
         """Accept events: they and the runs they start are committed when this returns.
