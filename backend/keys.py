@@ -8,12 +8,13 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from sqlmodel import select
 
 from backend.datahub_schema import name_faults
 from backend.errors import BackendError, Fault, NotFound, StorageBusy, StorageFull
+from backend.operator_values import Role
 from backend.transaction import writing
 from storage.database import Database
 from storage.tables import ApiKey
@@ -33,6 +34,7 @@ class ApiKeyInfo:
     prefix: str
     created_at: datetime
     last_used_at: datetime | None
+    role: Role = "owner"
 
     def as_json(self) -> dict[str, Any]:
         """Return the published shape; times are ISO 8601 in UTC."""
@@ -77,6 +79,12 @@ class Keys:
                 raise NotFound(Fault("key.not_found", "There is no such API key. It may have been deleted."))
             session.delete(row)
 
+    def role_of(self, key_id: int) -> Role | None:
+        """Return the role of a key as it is now, None for one that was deleted."""
+        with self._database.read() as session:
+            row = session.get(ApiKey, key_id)
+        return None if row is None else cast(Role, row.role)
+
     def verify(self, text: str) -> ApiKeyInfo | None:
         """Return the key that *text* is, or None.
 
@@ -109,7 +117,7 @@ def _digest(text: str) -> str:
 
 def _info(row: ApiKey) -> ApiKeyInfo:
     assert row.id is not None
-    return ApiKeyInfo(row.id, row.name, row.prefix, row.created_at, row.last_used_at)
+    return ApiKeyInfo(row.id, row.name, row.prefix, row.created_at, row.last_used_at, cast(Role, row.role))
 
 
 def _iso(moment: datetime) -> str:

@@ -8,12 +8,16 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from backend.audit import Audit
 from backend.datahub import Datahub
 from backend.events import Event
 from backend.hosted import HostedPages
 from backend.keys import Keys
 from backend.mail import DEFAULT_SENDER, Mailer
 from backend.mailbox import Mailbox
+from backend.operator_sessions import OperatorSessions
+from backend.operator_sign_in import OperatorSignIn
+from backend.operators import Operators
 from backend.passwords import Passwords
 from backend.preferences import Preferences
 from backend.roles import Roles
@@ -24,6 +28,7 @@ from backend.sign_up_notice import SignUpNotice
 from backend.users import Users
 from nodes import spec
 from runtime import outbox
+from runtime.actors import Standing
 from runtime.engine_api import EngineApi
 from runtime.errors import Unavailable
 from runtime.flows import Flows
@@ -135,6 +140,8 @@ def build_service(
     record = Reporter(Seals(box), heard=heard)
     passwords = passwords or Passwords()
     hosted = HostedPages(database)
+    keys = Keys(database)
+    operator_sessions = OperatorSessions(database)
     preferences, mailbox = preferences_of(settings, database), Mailbox(database, box.for_purpose(MAILBOX))
     users = Users(database, record, waker, passwords, base_url=settings.public_url, hosted=hosted)
     sessions = Sessions(database)
@@ -158,13 +165,18 @@ def build_service(
         tables=Datahub(database, record, waker, listens=outbox.listens),
         mailbox=mailbox,
         preferences=preferences,
-        keys=Keys(database),
+        keys=keys,
         users=users,
         roles=Roles(database, record, waker),
         hosted=hosted,
         passwords=passwords,
         sessions=sessions,
         sign_in=sign_in,
+        operators=Operators(database),
+        operator_sign_in=OperatorSignIn(database, passwords),
+        operator_sessions=operator_sessions,
+        audit=Audit(database),
+        standing=Standing(operator_sessions.visit, keys.role_of),
     )
 
 

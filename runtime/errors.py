@@ -50,6 +50,16 @@ class Unauthorized(RuntimeFault):
     status = 401
 
 
+class SignedOut(Unauthorized):
+    """The operator's sign-in ended; they may sign in again."""
+
+
+class Forbidden(RuntimeFault):
+    """The role of whoever asked does not allow it; nothing was changed."""
+
+    status = 403
+
+
 class NotFound(RuntimeFault):
     status = 404
 

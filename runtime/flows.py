@@ -124,11 +124,16 @@ class Flows(Drafts):
             self._checked.pop(flow_id, None)
             self._tell(FlowChange(flow_id, revision, None, None))
 
-    def publish(self, flow_id: str) -> FlowView:
-        """Make the draft the live version; Invalid with every problem while it has errors."""
+    def publish(self, flow_id: str, *, if_match: int | None = None) -> FlowView:
+        """Make the draft the live version; Invalid with every problem while it has errors.
+
+        Conflict when *if_match* is given and is not the revision that is kept.
+        """
         tables = self._tables()
         with self._database.write() as session:
             flow = flow_row(session, flow_id)
+            if if_match is not None and if_match != flow.revision:
+                raise Conflict(flow_changed(flow.name))
             problems = self._look_at(flow_id, flow.revision, flow.draft, tables).problems
             if any(problem.severity == "error" for problem in problems):
                 raise Invalid(*problems)

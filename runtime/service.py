@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
+from backend.audit import Audit
 from backend.datahub import Datahub
 from backend.hosted import HostedPages
 from backend.keys import Keys
 from backend.mailbox import Mailbox
+from backend.operator_sessions import OperatorSessions
+from backend.operator_sign_in import OperatorSignIn
+from backend.operators import Operators
 from backend.passwords import Passwords
 from backend.preferences import Preferences
 from backend.roles import Roles
@@ -16,8 +20,10 @@ from backend.sessions import Sessions
 from backend.sign_in import SignIn
 from backend.users import Users
 from nodes.spec import NodeType
+from runtime.actors import Actor, Standing
 from runtime.engine_api import Accepted, EngineApi
 from runtime.flows import Flows
+from runtime.guarded import Checkpoint, guarded
 from runtime.outbox import NewEvent
 from runtime.runs import Runs
 from runtime.settings import Settings
@@ -45,6 +51,20 @@ class Service:
     passwords: Passwords
     sessions: Sessions
     sign_in: SignIn
+    operators: Operators
+    operator_sign_in: OperatorSignIn
+    operator_sessions: OperatorSessions
+    audit: Audit
+    standing: Standing
+
+    def of(self, actor: Actor) -> Service:
+        """Return the service as *actor* may use it: calls are checked, as their role is then, and written down.
+
+        They raise Forbidden, SignedOut for an operator whose sign-in ended, Unauthorized for a key that is gone.
+        """
+        checkpoint = Checkpoint(self, actor)
+        parts = {each.name: guarded(getattr(self, each.name), each.name, checkpoint) for each in fields(self)}
+        return replace(self, **(parts | {"types": self.types}))  # declarations, the same for everyone
 
     async def emit(self, events: list[NewEvent]) -> list[Accepted]:
         """Accept events: they and the runs they start are committed when this returns.

@@ -7,11 +7,16 @@ from collections.abc import Callable
 from hashlib import sha256
 from time import monotonic
 
+from starlette.requests import HTTPConnection
+
 from backend.keys import Keys
+from runtime.actors import Actor
 from runtime.errors import Problem, Unauthorized
+from runtime.service import Service
 
 REMEMBERED_S = 0.5  # a deleted key stops working within a second, the time that a look-up takes included
 REMEMBERED_KEYS = 1_000
+ACTOR = "pulsewire.actor"  # where a request's scope says who sent it
 
 
 class Access:
@@ -20,10 +25,10 @@ class Access:
     def __init__(self, keys: Keys, *, now: Callable[[], float] = monotonic) -> None:
         self._keys = keys
         self._now = now
-        self._valid_until: dict[bytes, float] = {}
+        self._known: dict[bytes, tuple[Actor, float]] = {}
 
-    async def require(self, authorization: str | None) -> None:
-        """Raise Unauthorized unless *authorization*, the header's value, carries a key that exists."""
+    async def require(self, authorization: str | None) -> Actor:
+        """Return whose key *authorization*, the header's value, carries; raises Unauthorized if it is none."""
         scheme, _, key = (authorization or "").partition(" ")
         key = key.strip()
         if scheme.lower() != "bearer" or not key:
@@ -34,11 +39,24 @@ class Access:
                 )
             )
         digest = sha256(key.encode()).digest()
-        if self._valid_until.get(digest, 0) > self._now():
-            return
-        if await asyncio.to_thread(self._keys.verify, key) is None:
-            self._valid_until.pop(digest, None)
+        known = self._known.get(digest)
+        if known is not None and known[1] > self._now():
+            return known[0]
+        found = await asyncio.to_thread(self._keys.verify, key)
+        if found is None:
+            self._known.pop(digest, None)
             raise Unauthorized(Problem("auth.key_unknown", "This API key does not exist, or was deleted."))
-        if len(self._valid_until) >= REMEMBERED_KEYS:
-            self._valid_until.clear()
-        self._valid_until[digest] = self._now() + REMEMBERED_S
+        if len(self._known) >= REMEMBERED_KEYS:
+            self._known.clear()
+        actor = Actor.key(found.id, found.name, found.role)
+        self._known[digest] = (actor, self._now() + REMEMBERED_S)
+        return actor
+
+
+def service_of(request: HTTPConnection) -> Service:
+    """Return the service as whoever sent the request may use it; raises Unauthorized when nobody is known to have."""
+    actor = request.scope.get(ACTOR)
+    if not isinstance(actor, Actor):
+        raise Unauthorized(Problem("auth.key_missing", "Send an API key, or sign in."))
+    service: Service = request.app.state.service
+    return service.of(actor)

@@ -14,6 +14,7 @@ from starlette.types import Receive
 
 from runtime import strictjson
 from runtime.errors import BadRequest, Invalid, Problem, TooLarge
+from runtime.http.access import ACTOR
 from runtime.http.answers import refusal_of
 from runtime.limits import DOCUMENT_BYTES, PAYLOAD_DEPTH
 
@@ -31,7 +32,7 @@ class ApiRoute(APIRoute):
 
         async def handle_with_key(request: Request) -> Response:
             try:
-                await request.app.state.access.require(request.headers.get("authorization"))
+                request.scope[ACTOR] = await request.app.state.access.require(request.headers.get("authorization"))
                 if has_body:
                     request = JsonRequest(request.scope, request.receive)
                     await request.load()

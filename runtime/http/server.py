@@ -45,6 +45,7 @@ def build_http(service: Service, lifespan: Lifespan) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
+    app.state.service = service
     app.state.access = access = Access(service.keys)
     app.router.routes.append(Route(events.PATH, events.AcceptEvents(service, access), methods=["POST"]))
     for routes in (flow_routes, run_routes, table_routes, user_routes, settings_routes, system_routes):

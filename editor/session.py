@@ -1,0 +1,28 @@
+"""Who looks at the page: the operator, and the service as they may use it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nicegui import ui
+
+from runtime.actors import Actor
+from runtime.errors import Problem, SignedOut
+from runtime.http.access import ACTOR
+
+if TYPE_CHECKING:
+    from runtime.app import App
+    from runtime.service import Service
+
+
+def operator_here() -> Actor:
+    """Return the operator who loaded the page that is being built, with the role they had then."""
+    actor = ui.context.client.request.scope.get(ACTOR)
+    if not isinstance(actor, Actor):
+        raise SignedOut(Problem("session.ended", "You are signed out. Sign in again."))
+    return actor
+
+
+def service_here(app: App) -> Service:
+    """Return the service as the operator who loaded the page may use it, as long as they are signed in."""
+    return app.service.of(operator_here())
