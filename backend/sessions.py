@@ -278,7 +278,7 @@ def _view(found: Any) -> SessionView:
         email=found.email,
         is_verified=bool(found.is_verified),
         user_created_at=from_us(found.created_at),
-        roles=tuple(sorted(orjson.loads(found.roles))),
+        roles=tuple(sorted(orjson.loads(found.roles), key=str.casefold)),
         expires_at=from_us(found.access_expires_at),
         csrf_digest=found.csrf_digest,
     )

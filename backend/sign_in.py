@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TypeVar, overload
 
 from sqlmodel import Session
 
@@ -77,6 +77,30 @@ class SignIn:
         self._requests = requests or RequestThrottle()
         self._clock = clock
         self._pause = pause
+
+    @overload
+    async def sign_up(
+        self,
+        email: object,
+        password: object,
+        first_name: object = "",
+        last_name: object = "",
+        *,
+        address: str,
+        with_csrf: bool,
+    ) -> Tokens: ...
+
+    @overload
+    async def sign_up(
+        self,
+        email: object,
+        password: object,
+        first_name: object = "",
+        last_name: object = "",
+        *,
+        address: str,
+        with_csrf: None,
+    ) -> None: ...
 
     async def sign_up(
         self,
