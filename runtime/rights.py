@@ -203,6 +203,10 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
         "delete": _role("delete"),
     },
     "passwords": {},
+    "sessions": {},
+    "sign_in": {},
+    "sessions": {},  # end users' own doors use these two, never an operator
+    "sign_in": {},
     "hosted": {"read": OWN, "save": Right("owner", "settings.hosted_pages")},
     "operators": {
         "list": OWN,
