@@ -73,12 +73,11 @@ class UserPage:
 
 
 def find_user(session: Session, id_or_email: str) -> UserRow:
-    """Return the row of one user; raises NotFound. What has an “@” is an address."""
-    row = None
-    if isinstance(id_or_email, str) and "@" in id_or_email:
-        row = user_by_email(session, id_or_email)
-    elif (user_id := _uuid(id_or_email)) is not None:
+    """Return the row of one user; raises NotFound."""
+    if (user_id := _uuid(id_or_email)) is not None:
         row = session.get(UserRow, user_id)
+    else:
+        row = user_by_email(session, id_or_email)
     if row is None:
         raise NotFound(Fault("user.not_found", "There is no such user. It may have been deleted."))
     return row
@@ -86,7 +85,11 @@ def find_user(session: Session, id_or_email: str) -> UserRow:
 
 def user_by_email(session: Session, email: str) -> UserRow | None:
     """Return whose address *email* is, however it is written; None for nobody's, also for text that is no address."""
-    if len(email) > EMAIL_CHARS or any(unicodedata.category(char) == "Cs" for char in email):
+    if (
+        not isinstance(email, str)
+        or len(email) > EMAIL_CHARS
+        or any(unicodedata.category(char) == "Cs" for char in email)
+    ):
         return None
     return session.exec(select(UserRow).where(UserRow.folded_email == folded_email(email))).first()
 
