@@ -9,24 +9,23 @@ been lost on its way. After that two parties have it, and the session ends for b
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
-import orjson
-from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, exists, func, type_coerce
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import ColumnElement, exists
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, delete, select, update
 
 from backend.errors import BackendError, Fault, StorageBusy, StorageFull
+from backend.session_views import SessionView, is_csrf, look_up, view_of
 from backend.tokens import digest_of, is_token, new_token
 from backend.transaction import writing
 from storage.database import Database
-from storage.tables import RefreshToken, RoleRow, UserRole, UserRow, UserSession, from_us, to_us
+from storage.tables import RefreshToken, UserRow, UserSession
+
+__all__ = ["CsrfMissing", "SessionEnded", "SessionView", "Sessions", "TokenTheft", "Tokens"]
 
 ACCESS_LIFE = timedelta(minutes=30)
 REFRESH_LIFE = timedelta(days=100)
@@ -49,29 +48,6 @@ class TokenTheft(BackendError):
         super().__init__(Fault("session.token_theft", message))
         self.handle = handle
         self.user_id = user_id
-
-
-@dataclass(frozen=True)
-class SessionView:
-    """A session that is open, with its user as of now; *expires_at* is when the access token does."""
-
-    handle: str
-    user_id: str
-    email: str
-    is_verified: bool
-    user_created_at: datetime
-    roles: tuple[str, ...]  # names, in the order of the alphabet
-    expires_at: datetime
-    csrf_digest: str | None = field(repr=False)
-
-    @property
-    def needs_csrf(self) -> bool:
-        """Whether its tokens travel in cookies, so that what changes something must bring the anti-CSRF token."""
-        return self.csrf_digest is not None
-
-    def accepts_csrf(self, token: object) -> bool:
-        """Tell whether *token* is the anti-CSRF token of this session; a session without one accepts anything."""
-        return _is_csrf(token, self.csrf_digest)
 
 
 @dataclass(frozen=True)
@@ -127,14 +103,13 @@ class Sessions:
         """Return the session that *access_token* opens, or None."""
         if not is_token(access_token):
             return None
-        digest, now_us = digest_of(str(access_token)), to_us(self._clock())
-        with self._database.engine.connect() as connection:  # without a session, which would cost as much again
-            found = connection.exec_driver_sql(_LOOK_UP, (digest, now_us, now_us)).first()
+        with self._database.engine.connect() as connection:  # without a Session, which would cost as much again
+            found = look_up(connection, str(access_token), self._clock())
         if found is None:
             return None
         if not found.is_confirmed:
             self._note_use(found.refresh_digest)
-        return _view(found)
+        return found.view
 
     def refresh(self, refresh_token: object, *, with_csrf: bool, csrf: object = None) -> Tokens:
         """Exchange *refresh_token*; *with_csrf*: it came in a cookie, and *csrf* must have come with it.
@@ -146,7 +121,7 @@ class Sessions:
         now = self._clock()
         with writing(self._database) as session:
             row, known = self._find(session, digest_of(str(refresh_token)), now)
-            if with_csrf and not _is_csrf(csrf, row.csrf_digest):
+            if with_csrf and not is_csrf(csrf, row.csrf_digest):
                 message = "The request lacks its anti-CSRF token. Load the page again and repeat it."
                 raise CsrfMissing(Fault("session.csrf_missing", message))
             is_theft = not _confirm(session, known.digest) or _is_replaced(session, known.digest)
@@ -160,6 +135,13 @@ class Sessions:
         """End one session; one that is over already is left alone."""
         with writing(self._database) as session:
             session.connection().execute(delete(UserSession).where(col(UserSession.id) == handle))
+
+    def end_by(self, access_token: object) -> None:
+        """End the session that *access_token* was made for, also when the token has expired since."""
+        if is_token(access_token):
+            with writing(self._database) as session:
+                mine = col(UserSession.access_digest) == digest_of(str(access_token))
+                session.connection().execute(delete(UserSession).where(mine))
 
     def end_all(self, user_id: str) -> None:
         """End every session of a user."""
@@ -216,8 +198,7 @@ class Sessions:
             )
         )
         session.flush()
-        found = session.connection().execute(_VIEW.where(col(UserSession.id) == row.id)).one()
-        return Tokens(access, refresh, csrf, row.expires_at, _view(found))
+        return Tokens(access, refresh, csrf, row.expires_at, view_of(session, row.id))
 
     def _note_use(self, digest: str) -> None:
         try:
@@ -232,56 +213,8 @@ class Sessions:
         execute(delete(RefreshToken).where(col(RefreshToken.created_at) <= now - REFRESH_LIFE))
 
 
-_Role = aliased(RoleRow)
-_ROLES = (
-    select(func.json_group_array(_Role.name))
-    .where(col(UserRole.role_id) == _Role.id, col(UserRole.user_id) == UserRow.id)
-    .scalar_subquery()
-)
-_VIEW: Select[Any] = (
-    select(  # type: ignore[call-overload]
-        UserSession.id,
-        UserSession.user_id,
-        type_coerce(UserSession.access_expires_at, BigInteger).label("access_expires_at"),
-        UserSession.refresh_digest,
-        UserSession.csrf_digest,
-        UserRow.email,
-        UserRow.is_verified,
-        type_coerce(UserRow.created_at, BigInteger).label("created_at"),
-        RefreshToken.is_confirmed,
-        _ROLES.label("roles"),
-    )
-    .join(UserRow, col(UserRow.id) == UserSession.user_id)
-    .join(RefreshToken, col(RefreshToken.digest) == UserSession.refresh_digest)
-)
-
-
-_LOOK_UP = str(  # made once, because making a statement takes longer than running it
-    _VIEW.where(
-        col(UserSession.access_digest) == bindparam("digest"),
-        col(UserSession.access_expires_at) > bindparam("now"),
-        col(UserSession.expires_at) > bindparam("now"),
-        col(UserRow.is_blocked).is_(False),
-    ).compile(dialect=sqlite.dialect())
-)
-
-
 def _alive(now: datetime) -> tuple[ColumnElement[bool], ...]:
     return (col(UserSession.expires_at) > now, col(UserRow.is_blocked).is_(False))
-
-
-def _view(found: Any) -> SessionView:
-    """Return the session of a row of ``_VIEW``, whose times are as stored."""
-    return SessionView(
-        handle=found.id,
-        user_id=found.user_id,
-        email=found.email,
-        is_verified=bool(found.is_verified),
-        user_created_at=from_us(found.created_at),
-        roles=tuple(sorted(orjson.loads(found.roles), key=str.casefold)),
-        expires_at=from_us(found.access_expires_at),
-        csrf_digest=found.csrf_digest,
-    )
 
 
 def _confirm(session: Session, digest: str) -> bool:
@@ -318,10 +251,6 @@ def _drop_unused_successors(session: Session, parent: str) -> None:
 
 def _new_csrf(is_wanted: bool) -> str | None:
     return new_token() if is_wanted else None
-
-
-def _is_csrf(token: object, digest: str | None) -> bool:
-    return digest is None or (is_token(token) and hmac.compare_digest(digest_of(str(token)), digest))
 
 
 def _ended() -> SessionEnded:
