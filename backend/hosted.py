@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -26,6 +27,7 @@ LOGO_BYTES = 200_000
 ORIGINS = 20
 COLOUR = "#6366f1"
 LOGO_STARTS = {"png": rb"\x89PNG\r\n\x1a\n", "jpeg": rb"\xff\xd8\xff", "webp": rb"RIFF.{4}WEBP"}  # no SVG: it can act
+USUAL_PORTS = {"http": ":80", "https": ":443"}
 IN_DATA_URL = re.compile(r"data:image/(png|jpeg|webp);base64,([A-Za-z0-9+/]+={0,2})")
 
 
@@ -112,12 +114,12 @@ def _faults(hosted: Hosted) -> Iterator[Fault]:
     for name in ("is_on", "allow_sign_up"):
         if not isinstance(getattr(hosted, name), bool):
             yield Fault("hosted.switch_invalid", "This is on or off.", name)
-    if hosted.callback_url and not _is_web_address(hosted.callback_url):
+    if hosted.callback_url != "" and not _is_web_address(hosted.callback_url):
         message = "Enter a whole address such as https://app.example.com/welcome, or leave it empty."
         yield Fault("hosted.callback_invalid", message, "callback_url")
     if not isinstance(hosted.name, str) or len(hosted.name) > NAME_CHARS or not is_printable(hosted.name):
         yield Fault("hosted.name_invalid", f"A name is at most {NAME_CHARS} printable characters.", "name")
-    if hosted.logo and not _is_logo(hosted.logo):
+    if hosted.logo != "" and not _is_logo(hosted.logo):
         yield _logo_fault()
     if not isinstance(hosted.colour, str) or not re.fullmatch("#[0-9a-fA-F]{6}", hosted.colour):
         yield Fault("hosted.colour_invalid", "A colour is written like #6366f1.", "colour")
@@ -147,15 +149,14 @@ def _is_web_address(text: object) -> bool:
 
 def _origin(text: object) -> str:
     """Return an origin as browsers send it: in lower case, without the port that goes without saying."""
-    found = _stripped(text).lower().removesuffix("/")
-    for scheme, port in (("http", ":80"), ("https", ":443")):
-        if found.startswith(f"{scheme}://"):
-            found = found.removesuffix(port)
-    return found
+    scheme, mark, host = str(_stripped(text)).lower().removesuffix("/").partition("://")
+    with suppress(UnicodeError):
+        host = host if host.isascii() else host.encode("idna").decode()
+    return f"{scheme}{mark}{host.removesuffix(USUAL_PORTS.get(scheme, ''))}"
 
 
-def _stripped(text: object) -> str:
-    return text.strip() if isinstance(text, str) else str(text)
+def _stripped(text: Any) -> Any:
+    return text.strip() if isinstance(text, str) else text
 
 
 def _is_logo(text: object) -> bool:
