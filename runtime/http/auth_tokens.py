@@ -26,6 +26,7 @@ Part = Literal["access", "refresh"]
 REFRESH_PATH = "/auth/session/refresh"
 COOKIES: dict[Part, str] = {"access": "sAccessToken", "refresh": "sRefreshToken"}
 HEADERS: dict[Part, str] = {"access": "st-access-token", "refresh": "st-refresh-token"}
+CLIENT_COOKIES = ("sFrontToken", "sAntiCsrf", "st-last-access-token-update")  # written by the client in its browser
 FRONT_TOKEN_BYTES = 3_500  # the client keeps it in a cookie, and browsers drop one of more than 4,096
 
 
@@ -81,9 +82,7 @@ class TokenCarrier:
             response.headers[HEADERS["access"]] = tokens.access
             response.headers[HEADERS["refresh"]] = tokens.refresh
             return response
-        # both live as long as the refresh token: an access token that came late is told apart from none
-        max_age_s = int((tokens.refresh_expires_at - self._clock()).total_seconds())
-        self._set_cookies(request, response, tokens.access, tokens.refresh, max_age_s)
+        self._set_cookies(request, response, tokens)
         if tokens.csrf is not None:
             response.headers["anti-csrf"] = tokens.csrf
         return response
@@ -92,10 +91,30 @@ class TokenCarrier:
         """Make the client forget what it has; it had come as *mode*."""
         response.headers["front-token"] = "remove"
         if mode == "cookie":
-            self._set_cookies(request, response, "", "", 0)
+            self._clear_cookies(request, response)
         elif mode == "header":
             for name in HEADERS.values():
                 response.headers[name] = ""
+        return response
+
+    def signed_in_page(self, request: Request, response: Response, tokens: Tokens, *, with_client: bool) -> Response:
+        """Sign in the browser that sent a form; *with_client*: an app on this host goes on from here.
+
+        Its client then finds the cookies that it would have written itself, and so takes the session over.
+        """
+        max_age_s = self._set_cookies(request, response, tokens)
+        if with_client:
+            now = self._clock()
+            values = (front_token(tokens.session, now), tokens.csrf or "", str(_ms(now)))
+            for name, value in zip(CLIENT_COOKIES, values, strict=True):
+                self._set_client_cookie(response, name, value, max_age_s)
+        return response
+
+    def signed_out_page(self, request: Request, response: Response) -> Response:
+        """Take away everything that ``signed_in_page`` has put on."""
+        self._clear_cookies(request, response)
+        for name in CLIENT_COOKIES:
+            self._set_client_cookie(response, name, "", 0)
         return response
 
     def with_claims(self, response: Json, session: SessionView) -> Json:
@@ -103,7 +122,24 @@ class TokenCarrier:
         response.headers["front-token"] = front_token(session, self._clock())
         return response
 
-    def _set_cookies(self, request: Request, response: Response, access: str, refresh: str, max_age_s: int) -> None:
+    def _set_cookies(self, request: Request, response: Response, tokens: Tokens) -> int:
+        """Set the cookies and return for how many seconds the browser keeps them.
+
+        Both live as long as the refresh token: an access token that came late is told apart from none.
+        """
+        max_age_s = int((tokens.refresh_expires_at - self._clock()).total_seconds())
+        self._write_cookies(request, response, tokens.access, tokens.refresh, max_age_s)
+        return max_age_s
+
+    def _clear_cookies(self, request: Request, response: Response) -> None:
+        self._write_cookies(request, response, "", "", 0)
+
+    def _set_client_cookie(self, response: Response, name: str, value: str, max_age_s: int) -> None:
+        # by hand: set_cookie would put quotes around base64, which the client does not take off
+        secure = "; Secure" if self._is_secure else ""
+        response.headers.append("Set-Cookie", f"{name}={value}; Max-Age={max_age_s}; Path=/; SameSite=lax{secure}")
+
+    def _write_cookies(self, request: Request, response: Response, access: str, refresh: str, max_age_s: int) -> None:
         # only an origin that the settings name gets here from another site, and its cookies need https
         is_cross_site = request.headers.get("sec-fetch-site") == "cross-site"
         same_site: Literal["lax", "none"] = "none" if is_cross_site and self._is_secure else "lax"
