@@ -14,8 +14,8 @@ PAGE = Path(__file__).parent.parent / "docs" / "nodes.md"
 HEAD = """# Node reference
 
 Written from the declarations in `nodes/` by `python -m runtime.reference`; change those, then run it again.
-Every parameter takes a value or an expression `{{ … }}`, except those marked *fixed*. Examples show evaluated
-parameters and are tests.
+Every parameter takes a value or an expression `{{ … }}`, except those marked *fixed*. The value of one marked *secret*
+is masked wherever a run is shown. Examples show evaluated parameters and are tests.
 """
 FACT = re.compile(r"^(Out|Units|Effect|Errors|Source) {2,}(.*(?:\n {8}.*)*)", re.MULTILINE)
 
@@ -32,7 +32,8 @@ def page(types: Mapping[str, NodeType]) -> str:
 def _section(node: NodeType) -> str:
     text = FACT.sub("", node.doc).strip()
     facts = [f"- **{name}**: {_joined(value)}" for name, value in FACT.findall(node.doc) if value.strip() != "none"]
-    parts = [f"### {node.title}\n", f"`{node.type}`\n", f"{text}\n", "\n".join([*facts, *_ports(node)]) + "\n"]
+    facts += [*_ports(node), *_right(node), *_presets(node)]
+    parts = [f"### {node.title}\n", f"`{node.type}`\n", f"{text}\n", "\n".join(facts) + "\n"]
     parts += [*_params(node), *_sample(node), *_examples(node)]
     return "\n".join(parts)
 
@@ -44,6 +45,19 @@ def _joined(text: str) -> str:
 def _ports(node: NodeType) -> list[str]:
     names = [port.name for port in node.ports({})]
     return [f"- **Ports**: {', '.join(f'`{name}`' for name in names)}"] if names != ["out"] and names else []
+
+
+def _right(node: NodeType) -> list[str]:
+    return ["- **Right**: an owner has to publish the flow, or test it"] if node.right == "owner" else []
+
+
+def _presets(node: NodeType) -> list[str]:
+    entries = (f"*{preset.title}* ({_code_line(preset.params)})" for preset in node.presets)
+    return [f"- **In the palette**: {', '.join(entries)}"] if node.presets else []
+
+
+def _code_line(params: Mapping[str, Json]) -> str:
+    return ", ".join(f"`{name}`: `{json.dumps(value)}`" for name, value in params.items())
 
 
 def _params(node: NodeType) -> list[str]:
@@ -58,6 +72,7 @@ def _params(node: NodeType) -> list[str]:
 def _param(name: str, field: Mapping[str, Json], is_required: bool) -> str:
     default = "required" if is_required else f"`{json.dumps(field['default'])}`"
     text = field["description"] + (" *Fixed.*" if field.get("literal") else "")
+    text += " *Secret.*" if field.get("secret") else ""
     cells = (f"`{name}`", field["title"], _holds(field), default, text)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 

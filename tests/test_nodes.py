@@ -31,6 +31,7 @@ from nodes.spec import (
     SentEmail,
     load,
 )
+from nodes.users import ADA
 from runtime import limits
 
 TYPES = load()
@@ -38,16 +39,16 @@ TRIGGERS = [node for node in TYPES.values() if node.kind == "trigger"]
 ACTIONS = [node for node in TYPES.values() if node.kind == "action"]
 EXAMPLES = [(node, example) for node in ACTIONS for example in node.examples]
 PARAMS = [(node, name) for node in TYPES.values() for name in node.params.model_json_schema().get("properties", {})]
-SHARED = {"spec", "table_event", "row_event", "user_event", "rows"}  # modules that declare no node type
+SHARED = {"spec", "table_event", "row_event", "user_event", "rows", "users"}  # modules that declare no node type
 FILES = sorted(path for path in Path(nodes.__path__[0]).glob("*.py") if path.stem != "__init__")
 FACTS = ("Out", "Units", "Effect", "Errors", "Source")
-CATEGORIES = {"Triggers", "Logic", "Data", "Communication"}
+CATEGORIES = {"Triggers", "Logic", "Data", "Communication", "Users"}
 
 by_type = pytest.mark.parametrize("node", TYPES.values(), ids=list(TYPES))
 
 
 class FakeContext:
-    """A platform of one table with two rows, where nothing leaves."""
+    """A platform of one table with two rows and two users, where nothing leaves."""
 
     idempotency_key = "1:step"
     now = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -56,6 +57,8 @@ class FakeContext:
         self.http = self
         self.mail = self
         self.tables = FakeTables()
+        self.users = FakeUsers()
+        self.prepared = None
         self.events = self
 
     async def request(self, method: str, url: str, **rest: Any) -> HttpResponse:
@@ -105,6 +108,45 @@ class FakeTables:
     def _require(self, table: str) -> None:
         if table != "orders":
             raise NodeError(f"There is no table “{table}”.", code="table.not_found")
+
+
+class FakeUsers:
+    """Ada, a customer, and Alan, who is verified and blocked; the roles are “customer” and “editor”."""
+
+    def __init__(self) -> None:
+        alan = {"id": "5d6f0c8e-1f0b-4c3e-8f0a-7a1d2c3b4e5f", "email": "alan@example.com", "first_name": "Alan"}
+        self.users = [ADA, ADA | alan | {"last_name": "Turing", "roles": [], "email_verified": True, "blocked": True}]
+
+    def get(self, by: str, value: str) -> dict[str, Any]:
+        for user in self.users:
+            if str(user[by]).lower() == value.lower():
+                return user
+        raise NodeError("There is no such user.", code="user.not_found")
+
+    def find(
+        self, *, search: str = "", role: str | None = None, limit: int = 100, **wanted: Any
+    ) -> list[dict[str, Any]]:
+        self._require_roles([role] if role else [], "role.not_found")
+        return [
+            user
+            for user in self.users
+            if search in f"{user['email']} {user['first_name']} {user['last_name']}".lower()
+            and (role is None or role in str(user["roles"]))
+            and all(value in (None, user[name]) for name, value in wanted.items())
+        ][:limit]
+
+    def check(self, values: Mapping[str, Any], *, user_id: str | None = None) -> dict[str, Any]:
+        self._require_roles(values.get("roles", []), "user.role_unknown")
+        if any(user["email"] == values.get("email") and user["id"] != user_id for user in self.users):
+            raise NodeError("Another user has this address.", code="user.email_taken")
+        return dict(values)
+
+    def _require_roles(self, names: list[str], code: str) -> None:
+        if not {*names} <= {"customer", "editor"}:
+            raise NodeError("There is no such role.", code=code)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"an example must not {name}")
 
 
 async def outcome(node: NodeType, params: Mapping[str, Any], ctx: Context) -> Output | Routed:
@@ -279,8 +321,29 @@ def test_effects_bring_a_plan():
         "update_rows",
         "delete_rows",
         "emit_event",
+        "create_user",
+        "update_user",
+        "delete_user",
+        "set_user_roles",
+        "block_user",
+        "unblock_user",
+        "send_verification",
+        "send_password_reset",
     }
     assert all((node.plan is not None) == (node.effect in ("write", "send")) for node in ACTIONS)
+
+
+def test_only_an_owner_may_let_a_flow_see_or_change_users():
+    assert {node.type for node in ACTIONS if node.right == "owner"} == {
+        node.type for node in ACTIONS if node.category == "Users"
+    }
+
+
+def test_passwords_are_secret():
+    assert {node.type: node.secret_params for node in TYPES.values() if node.secret_params} == {
+        "create_user": {"password"},
+        "update_user": {"password"},
+    }
 
 
 def test_ports_other_than_out():
