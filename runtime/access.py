@@ -6,7 +6,7 @@ raises an ExpressionError that names the path.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 from jinja2 import StrictUndefined
@@ -30,20 +30,30 @@ def _error(message: str | None = None) -> ExpressionError:
     return ExpressionError("expression.missing", message or "A value is missing.")
 
 
+def _expired(message: str | None = None) -> ExpressionError:
+    return ExpressionError("secret.expired", message or "A value has expired.")
+
+
 class Missing(StrictUndefined):
-    """A place that holds nothing. Its message is a whole sentence and never holds a value."""
+    """A place that holds nothing, or nothing any more. Its message is a whole sentence and never holds a value."""
 
     __slots__ = ()
 
-    def __init__(self, message: str) -> None:
-        super().__init__(hint=message, exc=_error)  # type: ignore[arg-type]
+    def __init__(self, message: str, error: Callable[[str | None], ExpressionError] = _error) -> None:
+        super().__init__(hint=message, exc=error)  # type: ignore[arg-type]
 
     @property
     def _undefined_message(self) -> str:
         return self._undefined_hint or ""
 
     def fail(self) -> NoReturn:
-        raise _error(self._undefined_hint)
+        raise self._undefined_exception(self._undefined_hint)
+
+
+def expired(name: str) -> Missing:
+    """Return what stands in place of a secret that is worth nothing any more: a token, or a link with one."""
+    message = f"“{wording.shown(name)}” has expired: it worked like a password, for a short time. Ask for a new one."
+    return Missing(message, _expired)
 
 
 class Step(NamedTuple):
@@ -72,6 +82,8 @@ def walk(value: Json, root: str, steps: tuple[tuple[str | int, bool], ...]) -> J
             path = _written(root, steps[: number + 1])
             holder = root if number == 0 else _last(steps[number - 1][0], steps[:number])
             return Missing(f"{path}: {_reason(value, key, holder, root if number == 0 else '')}")
+        if type(found) is Missing:
+            return found
         value = found
     return value
 

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from typing import Any
 
 from sqlmodel import Session
 
 from nodes.spec import NodeError, TemporaryError
-from runtime.context import Platform, StepContext
+from runtime.context import StepContext
 from runtime.graph import PlanNode
+from runtime.platform import Platform
+from runtime.run_secrets import RunSecrets
 from runtime.steps import Outcome, Prepared, outcome, planned, unexpected
 from storage.errors import StorageBusy, StorageError, StorageFull
 from storage.journal_runs import RunState
 
 
 class Calls:
-    """The calls of one run; *now* is its start, *installation* the beginning of its idempotency keys."""
+    """The calls of one run; *now* is its start, *installation* the beginning of its idempotency keys.
+
+    *secrets* are what the run knows so far that must not stand in clear; None while it knows nothing of the kind.
+    """
 
     def __init__(self, platform: Platform, run: RunState, now: datetime, installation: str) -> None:
         self._platform = platform
         self._run = run
         self._now = now
         self._installation = installation
+        self.secrets: RunSecrets | None = None
 
     def inline(self, node: PlanNode, prepared: Prepared) -> Outcome:
         """Call a node that neither waits nor touches the platform."""
@@ -46,9 +53,13 @@ class Calls:
         with self._platform.database.read() as session:
             return _called(node, prepared, self._context(node, session, is_read_only=True))
 
-    def writing(self, node: PlanNode, prepared: Prepared, session: Session) -> tuple[Outcome, list[int]]:
+    async def before(self, node: PlanNode, prepared: Prepared) -> Any:
+        """Return what a node that writes has to wait for outside of its transaction."""
+        return None if node.type.before is None else await node.type.before(prepared.params, self._context(node))
+
+    def writing(self, node: PlanNode, prepared: Prepared, session: Session, given: Any) -> tuple[Outcome, list[int]]:
         """Call a node in the transaction of *session*; also return the runs that its events start."""
-        context = self._context(node, session)
+        context = self._context(node, session, given=given)
         return _called(node, prepared, context), context.emitted
 
     def as_node_error(self, error: Exception, node: PlanNode) -> NodeError:
@@ -60,9 +71,19 @@ class Calls:
             return TemporaryError(str(error), code=code)
         return unexpected(error, self._run.id, node.type)
 
-    def _context(self, node: PlanNode, session: Session | None = None, *, is_read_only: bool = False) -> StepContext:
-        key = f"{self._installation}-{self._run.id}:{node.id}:"
-        return StepContext(self._platform, self._run, key, self._now, session, is_read_only=is_read_only)
+    def _context(
+        self, node: PlanNode, session: Session | None = None, *, is_read_only: bool = False, given: Any = None
+    ) -> StepContext:
+        return StepContext(
+            self._platform,
+            self._run,
+            f"{self._installation}-{self._run.id}:{node.id}:",
+            self._now,
+            session,
+            is_read_only=is_read_only,
+            secrets=self.secrets,
+            prepared=given,
+        )
 
 
 def _called(node: PlanNode, prepared: Prepared, context: StepContext) -> Outcome:

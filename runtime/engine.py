@@ -15,7 +15,6 @@ from sqlmodel import Session, col, select
 from nodes import spec
 from nodes.spec import NodeError, NodeType
 from runtime import engine_rows, limits, outbox
-from runtime.context import Platform, build_platform
 from runtime.dispatcher import InProcess
 from runtime.engine_api import Accepted, EngineApi, EngineStatus, TestRequest
 from runtime.engine_rows import OPEN
@@ -24,6 +23,7 @@ from runtime.execution import Ended
 from runtime.executor import Executor
 from runtime.outbox import NewEvent
 from runtime.plans import Plans
+from runtime.platform import Platform, build_platform
 from runtime.settings import Settings
 from runtime.version import version
 from storage.database import Database

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from runtime import limits
 from runtime.calls import Calls
 from runtime.expressions import ExpressionError, Scope, Value
 from runtime.graph import FlowPlan, PlanNode
+from runtime.run_secrets import RunSecrets, without_expired
 from runtime.steps import Outcome, Prepared, StepFailed, prepare, unexpected
 from runtime.walk import Walk
 from storage.journal import Fenced
@@ -65,8 +66,11 @@ class Execution:
         self._told: set[str] = set()  # nodes whose failed or unknown step is recorded
         self._is_blocked = False  # a step's outcome is unknown, a person has to say
         self._error: dict[str, Any] | None = None
+        self._payload = state.payload
+        if state.sealed is not None or state.is_retry or state.event_id is None:
+            self._payload = self._opened(state.sealed, state.payload, is_usable=not state.is_retry)
         self._scope = Scope(
-            param=state.payload,
+            param=self._payload,
             action=self._outputs,
             var={},
             item=None,
@@ -148,7 +152,30 @@ class Execution:
             await self._journal.finish(state.epoch, RunWrite(state.id, "waiting", None, wake, None))
             return Ended("waiting", wake)
         self._record_skipped(self._walk.rest())
-        return await self._shared.end(state, "succeeded" if self._error is None else "failed", self._error)
+        error = self._error if self._calls.secrets is None else self._calls.secrets.shown(self._error)
+        return await self._shared.end(state, "succeeded" if error is None else "failed", error)
+
+    # what is secret
+
+    def _opened(self, sealed: str | None, masked: Any, *, is_usable: bool = True) -> Any:
+        """Return what *masked* was before it was recorded; its secrets as expired values when they are that."""
+        found = self._shared.platform.seals.open(sealed) if sealed and is_usable else None
+        if found is None or found.has_expired(from_us(self._shared.now_us())):
+            return without_expired(masked)
+        self._keep_secret(found.secrets, found.expires_at)
+        return found.value
+
+    def _keep_secret(self, secrets: Iterable[str], expires_at: datetime | None = None) -> None:
+        if self._calls.secrets is None:
+            self._calls.secrets = RunSecrets(self._shared.platform.seals)
+        self._calls.secrets.add(secrets, expires_at)
+
+    def _shown(self, row: StepWrite) -> StepWrite:
+        """Return *row* as it may be written."""
+        return row if self._calls.secrets is None else self._calls.secrets.recorded(row)
+
+    def _put_soon(self, row: StepWrite) -> None:
+        self._journal.put_soon(self._state.epoch, self._shown(row))
 
     # one step
 
@@ -161,18 +188,22 @@ class Execution:
         notes = {"repeated_after_crash": True} if found is not None and found.status == "running" else None
         if node.type.kind == "trigger":
             now = self._shared.now_us()
-            text = orjson.dumps(self._state.payload).decode()
-            self._succeed(node, 1, now, None, Outcome("out", self._state.payload, text))
+            text = orjson.dumps(self._state.payload).decode()  # masked as it is; it is opened again with the event
+            self._succeed(node, 1, now, None, Outcome("out", self._payload, text))
             return None
         started = self._shared.now_us()
         try:
             prepared = prepare(node, self._scope)
         except StepFailed as failure:
+            if failure.secrets:
+                self._keep_secret(failure.secrets)
             self._fail(node, attempt, started, failure.error, failure.text)
             return None
         except Exception as error:
             self._fail(node, attempt, started, unexpected(error, self._state.id, node.type), None)
             return None
+        if prepared.secrets:
+            self._keep_secret(prepared.secrets)
         return self._call(node, attempt, started, prepared, notes)
 
     def _attempt_after(self, node: PlanNode, found: StepState) -> int | None:
@@ -191,13 +222,18 @@ class Execution:
             if status == "running":
                 self._put_unknown(node.id, found)
         elif found.port is not None:
-            self._decide(node, found.port, found.output)
+            self._decide(node, found.port, self._output_of(node, found))
         elif status == "failed":
             self._told.add(node.id)
             self._error = _run_error(found.error or {}, node)
         else:
             return 1  # skipped in the run that this one retries
         return None
+
+    def _output_of(self, node: PlanNode, found: StepState) -> Any:
+        if node.type.kind == "trigger" and self._payload is not self._state.payload:
+            return self._payload
+        return found.output if found.sealed is None else self._opened(found.sealed, found.output)
 
     @property
     def _is_simulated(self) -> bool:
@@ -254,17 +290,19 @@ class Execution:
             # the queue is in order: this row is durable only after everything the run did before
             await self._journal.put(
                 self._state.epoch,
-                self._row(node, attempt, "running", started=started, input=prepared.text, effect=effect),
+                self._shown(self._row(node, attempt, "running", started=started, input=prepared.text, effect=effect)),
             )
             return await self._calls.awaited(node, prepared)
 
     async def _transact(self, node: PlanNode, attempt: int, started: int, prepared: Prepared) -> None:
+        given = await self._calls.before(node, prepared)
+
         def work(session: Session) -> tuple[tuple[Outcome, list[int]], StepWrite]:
-            found, emitted = self._calls.writing(node, prepared, session)
+            found, emitted = self._calls.writing(node, prepared, session, given)
             row = self._row(
                 *(node, attempt, "succeeded"), started=started, input=prepared.text, port=found.port, output=found.text
             )
-            return (found, emitted), row._replace(ended_at=self._shared.now_us())
+            return (found, emitted), self._shown(row._replace(ended_at=self._shared.now_us()))
 
         found, emitted = await self._journal.transact(self._state.id, self._state.epoch, work)
         if emitted:
@@ -283,7 +321,7 @@ class Execution:
             effect=found.effect,
             ended=self._shared.now_us(),
         )
-        self._journal.put_soon(self._state.epoch, row)
+        self._put_soon(row)
         self._decide(node, found.port, found.output)
 
     def _fail(self, node: PlanNode, attempt: int, started: int, error: NodeError, text: str | None) -> None:
@@ -297,13 +335,11 @@ class Execution:
             waiting = shape | {"retry_at": from_us(due).isoformat()}
             self._due[node.id] = due
             self._recorded[node.id] = StepState(node.id, "", attempt, "waiting", None, None, waiting, None, started)
-            self._journal.put_soon(
-                self._state.epoch, row._replace(status="waiting", error=_json(waiting), ended_at=None)
-            )
+            self._put_soon(row._replace(status="waiting", error=_json(waiting), ended_at=None))
             return
         port, output = {"continue": ("out", None), "port": ("error", told)}.get(node.on_error, (None, None))
         row = row._replace(error=_json(shape), port=port, output=_json(output) if output else None)
-        self._journal.put_soon(self._state.epoch, row)
+        self._put_soon(row)
         if port is None:
             self._told.add(node.id)
             self._error = self._error or _run_error(shape, node)
@@ -319,7 +355,7 @@ class Execution:
         error = {"message": UNKNOWN, "code": "step.outcome_unknown", "step": node_id}
         row = StepWrite(self._state.id, node_id, "", found.attempt, "unknown", error=_json(error))
         row = row._replace(started_at=found.started_us, ended_at=self._shared.now_us())
-        self._journal.put_soon(self._state.epoch, row)
+        self._put_soon(row)
 
     def _record_skipped(self, nodes: list[str]) -> None:
         for node_id in nodes:
@@ -332,7 +368,7 @@ class Execution:
                 error = {key: value for key, value in (found.error or {}).items() if key != "retry_at"}
                 row = StepWrite(self._state.id, node_id, "", found.attempt, "failed", error=_json(error))
                 row = row._replace(started_at=found.started_us, ended_at=self._shared.now_us())
-                self._journal.put_soon(self._state.epoch, row)
+                self._put_soon(row)
 
     def _row(
         self,

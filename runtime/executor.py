@@ -10,9 +10,9 @@ import orjson
 
 from nodes.spec import NodeError
 from runtime import engine_rows, limits
-from runtime.context import Platform
 from runtime.execution import Ended, Execution
 from runtime.plans import Walkable
+from runtime.platform import Platform
 from storage.journal import Fenced, SqliteJournal
 from storage.journal_rows import RunWrite
 from storage.journal_runs import RunState

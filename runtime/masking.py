@@ -30,16 +30,6 @@ COMPARED = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 PASSED_OVER = bytes(byte for byte in range(256) if byte not in COMPARED)
 
 
-def masked_texts(value: Json) -> Iterator[str]:
-    """Yield every text in *value* that was masked when it was recorded."""
-    if isinstance(value, str):
-        if MASK in value:
-            yield value
-    elif isinstance(value, (dict, list)):
-        for entry in value.values() if isinstance(value, dict) else value:
-            yield from masked_texts(entry)
-
-
 class Masker:
     """Knows some *secrets* and finds them in JSON values."""
 

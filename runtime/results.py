@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any, TypeAlias
 
 from runtime import budget, limits
-from runtime.access import present
+from runtime.access import Missing, present
 from runtime.errors import ExpressionError
 
 Json: TypeAlias = Any
@@ -61,4 +61,6 @@ def _plain(value: Json, left: list[int]) -> Json:
         if not all(type(key) is str for key in value):
             raise ExpressionError("expression.type", "The keys of an object must be text.")
         return {key: _plain(entry, left) for key, entry in value.items()}
+    if kind is Missing:
+        value.fail()
     raise ExpressionError("expression.result", "The expression gives something that is not a JSON value.")

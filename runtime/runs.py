@@ -19,6 +19,7 @@ from runtime.flows import Flows
 from runtime.graph import build, reachable_from
 from runtime.manual import start_by_hand
 from runtime.run_views import STATUSES, Page, RunSummary, RunView, StepView
+from runtime.sealing import BLANK
 from runtime.trials import Effects, prepare
 from storage.database import Database
 from storage.tables import EventRow, Flow, FlowVersion, RunRow, StepRow
@@ -191,7 +192,8 @@ class Runs:
         for step in session.exec(select(StepRow).where(StepRow.run_id == old.id)).all():
             is_settled = step.status in KEPT_ON_RETRY or step.port is not None  # failed, and passed over
             if step.node not in again and is_settled:
-                session.add(StepRow(**(step.model_dump() | {"run_id": new_id})))
+                sealed = None if step.sealed is None else BLANK  # a secret does not outlive its run
+                session.add(StepRow(**(step.model_dump() | {"run_id": new_id, "sealed": sealed})))
 
 
 def _row(session: Session, run_id: int) -> RunRow:

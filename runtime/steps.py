@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,15 +15,20 @@ from nodes.spec import Json, NodeError, NodeType, Output, Params, Plan, Routed
 from runtime import limits, wording
 from runtime.expressions import ExpressionError, Scope
 from runtime.graph import PlanNode
+from runtime.masking import MASK
 
 log = logging.getLogger("pulsewire.steps")
 
 
 class Prepared(NamedTuple):
-    """A step's parameters: as the node takes them, and the JSON text that is recorded."""
+    """A step's parameters: as the node takes them, and the JSON text that is recorded.
+
+    *secrets* are the values of those that are secret; the text has them masked.
+    """
 
     params: Params
     text: str
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +44,11 @@ class Outcome:
 class StepFailed(Exception):
     """The step's parameters could not be made; *text* is the input as far as it was evaluated."""
 
-    def __init__(self, error: NodeError, text: str | None = None) -> None:
+    def __init__(self, error: NodeError, text: str | None = None, secrets: tuple[str, ...] = ()) -> None:
         super().__init__(error.message)
         self.error = error
         self.text = text
+        self.secrets = secrets
 
 
 def prepare(node: PlanNode, scope: Scope) -> Prepared:
@@ -56,10 +62,14 @@ def prepare(node: PlanNode, scope: Scope) -> Prepared:
     if len(text) > limits.OUTPUT_BYTES:
         message = f"The step's parameters come to more than {limits.OUTPUT_BYTES:,} bytes as JSON."
         raise StepFailed(NodeError(message, code="param.too_large"))
+    shown = text.decode()
+    secrets: tuple[str, ...] = ()
+    if node.type.secret_params:
+        shown, secrets = _without_secrets(values, node.type.secret_params)
     try:
-        return Prepared(model.model_validate(values), text.decode())
+        return Prepared(model.model_validate(values), shown, secrets)
     except ValidationError as error:
-        raise StepFailed(_invalid(error, model, values), text.decode()) from error
+        raise StepFailed(_invalid(error, model, values), shown, secrets) from error
 
 
 def outcome(result: Output | Routed) -> Outcome:
@@ -96,6 +106,13 @@ def _encoded(output: Output) -> tuple[dict[str, Json], str]:
     if b"null" in text:  # a number that is not finite became null: later steps see what a restart would see
         values = orjson.loads(text)
     return values, text.decode()
+
+
+def _without_secrets(values: Mapping[str, Json], names: Iterable[str]) -> tuple[str, tuple[str, ...]]:
+    """Return the JSON text of *values* with those in *names* masked, and the texts that were masked."""
+    given = {name: values[name] for name in names if values.get(name) not in (None, "")}
+    texts = tuple(value for value in given.values() if isinstance(value, str))
+    return _text({**values, **dict.fromkeys(given, MASK)}, "input").decode(), texts
 
 
 def _text(values: Mapping[str, Json], what: str) -> bytes:

@@ -78,6 +78,7 @@ class StepWrite(NamedTuple):
     effect: str | None = None
     started_at: int | None = None
     ended_at: int | None = None
+    sealed: str | None = None
 
 
 class RunWrite(NamedTuple):
@@ -101,10 +102,11 @@ RUN = (
 )
 STEP = (
     "INSERT INTO step (run_id, node, iteration, attempt, status, port, input, output, error, effect, "
-    "started_at, ended_at) VALUES ",
+    "started_at, ended_at, sealed) VALUES ",
     " ON CONFLICT (run_id, node, iteration) DO UPDATE SET attempt = excluded.attempt, status = excluded.status, "
     "port = excluded.port, input = coalesce(excluded.input, input), output = excluded.output, error = excluded.error, "
-    "effect = coalesce(excluded.effect, effect), started_at = excluded.started_at, ended_at = excluded.ended_at",
+    "effect = coalesce(excluded.effect, effect), started_at = excluded.started_at, ended_at = excluded.ended_at, "
+    "sealed = excluded.sealed",
 )
 STATE = (
     "WITH given (id, status, error, wake_at, ended_at) AS (VALUES ",

@@ -14,7 +14,7 @@ from storage.journal_rows import StoredEvent, StoredRun, read_many
 
 @dataclass(slots=True)
 class StepState:
-    """A step as it was recorded."""
+    """A step as it was recorded; *sealed* is its output locked, where *output* is masked."""
 
     node: str
     iteration: str
@@ -25,11 +25,15 @@ class StepState:
     error: dict[str, Any] | None
     effect: dict[str, Any] | None
     started_us: int | None
+    sealed: str | None = None
 
 
 @dataclass(slots=True)
 class RunState:
-    """A claimed run. *document* is set for a test of a draft; otherwise the flow's *version* is walked."""
+    """A claimed run. *document* is set for a test of a draft; otherwise the flow's *version* is walked.
+
+    *sealed* is the event's payload locked, where *payload* is masked; empty where it was blanked.
+    """
 
     id: int
     epoch: int
@@ -47,15 +51,17 @@ class RunState:
     is_retry: bool
     started_us: int
     steps: list[StepState] = field(default_factory=list)
+    sealed: str | None = None
 
 
 RUNS = (
     "SELECT run.id, epoch, flow_id, version, document, trigger, coalesce(run.payload, event.payload, '{}'), event_id, "
-    "root_id, coalesce(depth, 0), coalesce(path, '[]'), is_test, is_simulated, run.parent_run, started_at "
+    "root_id, coalesce(depth, 0), coalesce(path, '[]'), is_test, is_simulated, run.parent_run, started_at, event.sealed "
     "FROM run LEFT JOIN event ON event.id = run.event_id WHERE run.status = 'running' AND run.id"
 )
 STEPS = (
-    "SELECT run_id, node, iteration, attempt, status, port, output, error, effect, started_at FROM step WHERE run_id"
+    "SELECT run_id, node, iteration, attempt, status, port, output, error, effect, started_at, sealed "
+    "FROM step WHERE run_id"
 )
 
 
@@ -67,12 +73,15 @@ def load_runs(cursor: sqlite3.Cursor, run_ids: Collection[int]) -> list[RunState
         states[run_id] = RunState(
             *(run_id, epoch, flow_id, version, _json(document), trigger, orjson.loads(payload), event_id, root_id),
             *(depth, tuple(orjson.loads(path)), bool(row[11]), bool(row[12]), row[13] is not None, row[14]),
+            sealed=row[15],
         )
-    for run_id, node, iteration, attempt, status, port, output, error, effect, started in read_many(
+    for run_id, node, iteration, attempt, status, port, output, error, effect, started, sealed in read_many(
         cursor, STEPS, list(states)
     ):
         states[run_id].steps.append(
-            StepState(node, iteration, attempt, status, port, _json(output), _json(error), _json(effect), started)
+            StepState(
+                *(node, iteration, attempt, status, port, _json(output), _json(error), _json(effect), started, sealed)
+            )
         )
     return list(states.values())
 

@@ -18,10 +18,13 @@ from sqlmodel import Session, select
 
 from backend.datahub import Column, Datahub
 from backend.events import Event
+from backend.passwords import CHEAP, Passwords
+from backend.secrets import SecretBox, load_or_create_key
 from nodes import spec
 from nodes.spec import Context, HttpResponse, NodeError, NodeType, Output, Params, Plan, TemporaryError, action
-from runtime.context import Platform
 from runtime.engine import Engine, NewEvent
+from runtime.platform import platform_of
+from runtime.sealing import Seals
 from runtime.settings import Settings
 from storage.database import Database
 from storage.tables import Flow, FlowVersion, RunRow, StepRow, Subscription
@@ -135,11 +138,21 @@ class Rig:
         self.calls = Calls()
         self.types = node_types(self.calls)
         self.clock = Clock()
+        self.mailer: Any = NoMail()
+        self.http: Any = NoHttp()
+        self.seals = Seals(SecretBox(load_or_create_key(directory, None)))
         self.tables = Datahub(self.database, _drop)
         self.engine = self._new_engine()
 
     def _new_engine(self) -> Engine:
-        platform = Platform(self.database, self.tables, NoMail(), NoHttp())
+        platform = platform_of(
+            *(self.database, self.settings, self.seals),
+            mailer=self.mailer,
+            http=self.http,
+            passwords=Passwords(CHEAP),
+            clock=self.clock,
+        )
+        self.platform = platform
         return Engine(self.database, self.settings, self.types, platform=platform, clock=self.clock)
 
     async def restart(self) -> None:

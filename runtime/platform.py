@@ -1,0 +1,90 @@
+"""What every step of this process shares: the services behind a step's context."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from backend.datahub import Datahub
+from backend.hosted import HostedPages
+from backend.mail import Mailer
+from backend.mailbox import Mailbox
+from backend.passwords import Passwords
+from backend.preferences import Preferences
+from backend.secrets import MAILBOX, SecretBox, load_or_create_key
+from backend.users import Users
+from nodes.spec import Http
+from runtime import outbox
+from runtime.outbound import Outbound
+from runtime.reporting import Reporter
+from runtime.sealing import Seals
+from runtime.settings import Settings
+from storage.database import Database
+
+DEFAULT_SENDER = "pulsewire@localhost"
+
+
+class ClosableHttp(Http, Protocol):
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Platform:
+    """The services; *seals* locks what must not stand in clear, *reporter* takes the backend's events."""
+
+    database: Database
+    tables: Datahub
+    users: Users
+    passwords: Passwords
+    mailer: Mailer
+    http: ClosableHttp
+    seals: Seals
+    reporter: Reporter
+
+    async def close(self) -> None:
+        self.passwords.close()
+        await self.http.close()
+
+
+def build_platform(database: Database, settings: Settings) -> Platform:
+    """Return the platform of an installation; raises BackendError for settings it cannot work with."""
+    configured = settings.secret_key.get_secret_value() if settings.secret_key else None
+    smtp_url = settings.smtp_url.get_secret_value() if settings.smtp_url else None
+    box = SecretBox(load_or_create_key(settings.data_dir, configured))
+    mailbox = Mailbox(database, box.for_purpose(MAILBOX))
+    return platform_of(
+        database,
+        settings,
+        Seals(box),
+        mailer=Mailer(Preferences(database, box, smtp_url), mailbox, DEFAULT_SENDER),
+        http=Outbound(settings.allow_hosts),
+    )
+
+
+def platform_of(
+    database: Database,
+    settings: Settings,
+    seals: Seals,
+    *,
+    mailer: Mailer,
+    http: ClosableHttp,
+    passwords: Passwords | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Platform:
+    """Return the platform with these doors to the outside."""
+    passwords = passwords or Passwords()
+    reporter = Reporter(seals, clock=clock)
+    users = Users(
+        *(database, reporter, _told_otherwise, passwords),
+        base_url=settings.public_url,
+        hosted=HostedPages(database),
+        clock=clock,
+    )
+    tables = Datahub(database, reporter, listens=outbox.listens, clock=clock)
+    return Platform(database, tables, users, passwords, mailer, http, seals, reporter)
+
+
+def _told_otherwise() -> None:
+    """Do nothing at a commit: the journal commits a step, and the engine is told of its runs there."""
