@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn
 
 from backend.errors import BackendError
+from runtime import starters
 from runtime.app import App, build_app
 from runtime.errors import Unavailable
 from runtime.settings import Settings
@@ -63,6 +64,7 @@ def serve_app(settings: Settings, listener: Any, add_pages: Callable[[App], None
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         app = build_app(settings)
+        starters.install(app.service.database, app.service.types)
     except (StorageFull, StorageBusy) as error:
         print(f"pulsewire cannot start yet: {error}", file=sys.stderr)
         return 1  # this passes: the supervisor tries again

@@ -75,7 +75,7 @@ def hosted_routes(service: Service) -> list[Route]:
         "/forgot-password": (site.form("forgot-password"), site.ask_for_reset),
         "/set-new-password": (site.new_password_form, site.set_new_password),
         "/account": (site.account, None),
-        "/logout": (None, site.sign_out),
+        "/logout": (site.account, site.sign_out),  # looking signs nobody out
     }
     routes = [
         Route(path, site.answering(answer), methods=[method])
