@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, Depends, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
 from backend.user_queries import PAGE_USERS, SEARCH_CHARS
 from runtime.http import examples
+from runtime.http.access import service_of
 from runtime.http.answers import Json
 from runtime.http.bodies import ApiRoute
 from runtime.http.examples import answers, listed
 from runtime.limits import LARGEST_NUMBER
 from runtime.service import Service
 
+Caller: TypeAlias = Annotated[Service, Depends(service_of)]  # the service as whoever calls may use it
 BY = "A user is named by id or address."
 
 
@@ -70,21 +72,20 @@ class HostedChange(Taken):
     web_origins: list[str] | None = None
 
 
-def user_routes(service: Service) -> APIRouter:
+def user_routes(_service: Service) -> APIRouter:
     """Return the routes of end users, their roles and the hosted pages."""
     router = APIRouter(prefix="/api", tags=["Users"], route_class=ApiRoute)
-    _accounts(router, service)
-    _actions(router, service)
-    _roles(router, service)
-    _hosted(router, service)
+    _accounts(router)
+    _actions(router)
+    _roles(router)
+    _hosted(router)
     return router
 
 
-def _accounts(router: APIRouter, service: Service) -> None:
-    users = service.users
-
+def _accounts(router: APIRouter) -> None:
     @router.get("/users", summary="List users", responses=answers(examples.USERS, refusals=(404,)))
     def list_users(
+        service: Caller,
         search: Annotated[str | None, Query(max_length=SEARCH_CHARS, description="In address and names.")] = None,
         role: Annotated[str | None, Query(description="Its id or name.")] = None,
         verified: bool | None = None,
@@ -96,7 +97,7 @@ def _accounts(router: APIRouter, service: Service) -> None:
         limit: Annotated[int, Query(ge=1, le=PAGE_USERS)] = 50,
         offset: Annotated[int, Query(ge=0, le=LARGEST_NUMBER, description="The “next” of the answer before.")] = 0,
     ) -> Response:
-        page = users.list(
+        page = service.users.list(
             search=search, role=role, verified=verified, blocked=blocked, sort=sort, limit=limit, offset=offset
         )
         after = offset + len(page.users)
@@ -116,8 +117,8 @@ def _accounts(router: APIRouter, service: Service) -> None:
         "in until one is set.",
         responses=answers(examples.USER, 201, refusals=(409,)),
     )
-    def create_user(user: Annotated[NewUser, Body(examples=[examples.NEW_USER])]) -> Response:
-        made = users.create(
+    def create_user(service: Caller, user: Annotated[NewUser, Body(examples=[examples.NEW_USER])]) -> Response:
+        made = service.users.create(
             user.email,
             password=user.password,
             first_name=user.first_name,
@@ -130,8 +131,8 @@ def _accounts(router: APIRouter, service: Service) -> None:
     @router.get(
         "/users/{user}", summary="Read a user", description=BY, responses=answers(examples.USER, refusals=(404,))
     )
-    def read_user(user: str) -> Response:
-        return Json(users.get(user).as_json())
+    def read_user(service: Caller, user: str) -> Response:
+        return Json(service.users.get(user).as_json())
 
     @router.patch(
         "/users/{user}",
@@ -140,8 +141,10 @@ def _accounts(router: APIRouter, service: Service) -> None:
         "password and blocking have calls of their own.",
         responses=answers(examples.USER, refusals=(404, 409)),
     )
-    def change_user(user: str, change: Annotated[UserChange, Body(examples=[{"first_name": "Anna"}])]) -> Response:
-        changed = users.update(
+    def change_user(
+        service: Caller, user: str, change: Annotated[UserChange, Body(examples=[{"first_name": "Anna"}])]
+    ) -> Response:
+        changed = service.users.update(
             user,
             email=change.email,
             first_name=change.first_name,
@@ -157,26 +160,24 @@ def _accounts(router: APIRouter, service: Service) -> None:
         description="With sessions and tokens. Starts flows on `auth.user_deleted`.",
         responses=answers(None, 204, refusals=(404,)),
     )
-    def delete_user(user: str) -> Response:
-        users.delete(user)
+    def delete_user(service: Caller, user: str) -> Response:
+        service.users.delete(user)
         return Response(status_code=204)
 
 
-def _actions(router: APIRouter, service: Service) -> None:
-    users = service.users
-
+def _actions(router: APIRouter) -> None:
     @router.post(
         "/users/{user}/block",
         summary="Block a user",
         description="Ends every session. Starts flows on `auth.user_blocked`.",
         responses=answers(examples.USER | {"blocked": True}, refusals=(404,)),
     )
-    def block_user(user: str) -> Response:
-        return Json(users.block(user).as_json())
+    def block_user(service: Caller, user: str) -> Response:
+        return Json(service.users.block(user).as_json())
 
     @router.post("/users/{user}/unblock", summary="Unblock a user", responses=answers(examples.USER, refusals=(404,)))
-    def unblock_user(user: str) -> Response:
-        return Json(users.unblock(user).as_json())
+    def unblock_user(service: Caller, user: str) -> Response:
+        return Json(service.users.unblock(user).as_json())
 
     @router.post(
         "/users/{user}/password",
@@ -184,8 +185,10 @@ def _actions(router: APIRouter, service: Service) -> None:
         description="Ends every session and starts no flow.",
         responses=answers(examples.USER, refusals=(404,)),
     )
-    def set_password(user: str, new: Annotated[NewPassword, Body(examples=[{"password": "nine lives 9"}])]) -> Response:
-        return Json(users.set_password(user, new.password).as_json())
+    def set_password(
+        service: Caller, user: str, new: Annotated[NewPassword, Body(examples=[{"password": "nine lives 9"}])]
+    ) -> Response:
+        return Json(service.users.set_password(user, new.password).as_json())
 
     @router.put(
         "/users/{user}/roles",
@@ -193,8 +196,10 @@ def _actions(router: APIRouter, service: Service) -> None:
         description="“roles” is the whole new list of names. If it differs, flows on `auth.user_rolesChanged` start.",
         responses=answers(examples.USER, refusals=(404,)),
     )
-    def set_roles(user: str, new: Annotated[UserRoles, Body(examples=[{"roles": ["Customer"]}])]) -> Response:
-        return Json(users.set_roles(user, new.roles).as_json())
+    def set_roles(
+        service: Caller, user: str, new: Annotated[UserRoles, Body(examples=[{"roles": ["Customer"]}])]
+    ) -> Response:
+        return Json(service.users.set_roles(user, new.roles).as_json())
 
     @router.post(
         "/users/{user}/send-verification",
@@ -203,8 +208,8 @@ def _actions(router: APIRouter, service: Service) -> None:
         description="Starts flows on `auth.email_verificationRequested`, which send the mail.",
         responses=answers(examples.USER | {"email_verified": False}, 202, refusals=(404, 409)),
     )
-    def send_verification(user: str) -> Response:
-        return Json(users.request_verification(user).as_json(), 202)
+    def send_verification(service: Caller, user: str) -> Response:
+        return Json(service.users.request_verification(user).as_json(), 202)
 
     @router.post(
         "/users/{user}/send-reset",
@@ -213,22 +218,20 @@ def _actions(router: APIRouter, service: Service) -> None:
         description="Starts flows on `auth.password_reset`, which send the mail.",
         responses=answers(examples.USER, 202, refusals=(404, 409)),
     )
-    def send_reset(user: str) -> Response:
-        return Json(users.request_reset(user).as_json(), 202)
+    def send_reset(service: Caller, user: str) -> Response:
+        return Json(service.users.request_reset(user).as_json(), 202)
 
 
-def _roles(router: APIRouter, service: Service) -> None:
-    roles = service.roles
-
+def _roles(router: APIRouter) -> None:
     @router.get("/roles", summary="List roles", responses=answers(listed(examples.ROLE)))
-    def list_roles() -> Response:
-        return Json({"items": [role.as_json() for role in roles.list()], "next": None})
+    def list_roles(service: Caller) -> Response:
+        return Json({"items": [role.as_json() for role in service.roles.list()], "next": None})
 
     @router.post(
         "/roles", status_code=201, summary="Create a role", responses=answers(examples.ROLE, 201, refusals=(409,))
     )
-    def create_role(role: Annotated[NewRole, Body(examples=[{"name": "Customer"}])]) -> Response:
-        return Json(roles.create(role.name, role.description).as_json(), 201)
+    def create_role(service: Caller, role: Annotated[NewRole, Body(examples=[{"name": "Customer"}])]) -> Response:
+        return Json(service.roles.create(role.name, role.description).as_json(), 201)
 
     @router.get(
         "/roles/{role}",
@@ -236,12 +239,14 @@ def _roles(router: APIRouter, service: Service) -> None:
         description="A role is named by id or name.",
         responses=answers(examples.ROLE, refusals=(404,)),
     )
-    def read_role(role: str) -> Response:
-        return Json(roles.get(role).as_json())
+    def read_role(service: Caller, role: str) -> Response:
+        return Json(service.roles.get(role).as_json())
 
     @router.patch("/roles/{role}", summary="Change a role", responses=answers(examples.ROLE, refusals=(404, 409)))
-    def change_role(role: str, change: Annotated[RoleChange, Body(examples=[{"name": "Client"}])]) -> Response:
-        return Json(roles.update(role, name=change.name, description=change.description).as_json())
+    def change_role(
+        service: Caller, role: str, change: Annotated[RoleChange, Body(examples=[{"name": "Client"}])]
+    ) -> Response:
+        return Json(service.roles.update(role, name=change.name, description=change.description).as_json())
 
     @router.delete(
         "/roles/{role}",
@@ -250,14 +255,14 @@ def _roles(router: APIRouter, service: Service) -> None:
         description="Starts flows on `auth.user_rolesChanged` for each user who had it; refused for very many.",
         responses=answers(None, 204, refusals=(404, 409)),
     )
-    def delete_role(role: str) -> Response:
-        roles.delete(role)
+    def delete_role(service: Caller, role: str) -> Response:
+        service.roles.delete(role)
         return Response(status_code=204)
 
 
-def _hosted(router: APIRouter, service: Service) -> None:
+def _hosted(router: APIRouter) -> None:
     @router.get("/hosted-pages", summary="Read the hosted pages' settings", responses=answers(examples.HOSTED))
-    def read_hosted() -> Response:
+    def read_hosted(service: Caller) -> Response:
         return Json(service.hosted.read().as_json())
 
     @router.put(
@@ -266,7 +271,9 @@ def _hosted(router: APIRouter, service: Service) -> None:
         description="What is left out stays. “logo” is a data URL of a PNG, JPEG or WebP picture, or empty.",
         responses=answers(examples.HOSTED),
     )
-    def set_hosted(change: Annotated[HostedChange, Body(examples=[examples.HOSTED_CHANGE])]) -> Response:
+    def set_hosted(
+        service: Caller, change: Annotated[HostedChange, Body(examples=[examples.HOSTED_CHANGE])]
+    ) -> Response:
         given: dict[str, Any] = {name: value for name, value in change.model_dump().items() if value is not None}
         if "web_origins" in given:
             given["web_origins"] = tuple(given["web_origins"])
