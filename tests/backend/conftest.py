@@ -10,8 +10,16 @@ from sqlmodel import Session
 from backend.datahub import Datahub
 from backend.events import Event
 from backend.hosted import HostedPages
+from backend.mail import DEFAULT_SENDER, Mailer
+from backend.mailbox import Mailbox
 from backend.passwords import CHEAP, Passwords
+from backend.preferences import Preferences
 from backend.roles import Roles
+from backend.secrets import MAILBOX, SecretBox
+from backend.sessions import Sessions
+from backend.sign_in import SignIn
+from backend.sign_up_notice import SignUpNotice
+from backend.throttle import RequestThrottle, SignInThrottle
 from backend.users import Users
 from storage.database import Database
 
@@ -38,6 +46,15 @@ class Recorder:
         self._fired.extend(self._recorded)
         self._recorded.clear()
         self._fired.pokes += 1
+
+
+class Seconds:
+    """A clock that counts seconds, which only the test changes."""
+
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class Clock:
@@ -107,6 +124,57 @@ def users(database: Database, recorder: Recorder, passwords: Passwords, hosted: 
 @pytest.fixture
 def roles(database: Database, recorder: Recorder, clock: Clock) -> Roles:
     return Roles(database, recorder.record, recorder.committed, clock=clock)
+
+
+@pytest.fixture
+def seconds() -> Seconds:
+    return Seconds()
+
+
+@pytest.fixture
+def sessions(database: Database, clock: Clock) -> Sessions:
+    return Sessions(database, clock=clock)
+
+
+@pytest.fixture
+def mailbox(database: Database) -> Mailbox:
+    return Mailbox(database, SecretBox("the secret key of the tests").for_purpose(MAILBOX))
+
+
+@pytest.fixture
+def notice(database: Database, mailbox: Mailbox) -> SignUpNotice:
+    preferences = Preferences(database, SecretBox("the secret key of the tests"))
+    return SignUpNotice(Mailer(preferences, mailbox, DEFAULT_SENDER), "https://flows.example.com")
+
+
+@pytest.fixture
+def sign_in(
+    database: Database,
+    recorder: Recorder,
+    users: Users,
+    passwords: Passwords,
+    sessions: Sessions,
+    hosted: HostedPages,
+    notice: SignUpNotice,
+    clock: Clock,
+    seconds: Seconds,
+) -> SignIn:
+    async def at_once(_seconds: float) -> None: ...
+
+    return SignIn(
+        database,
+        recorder.record,
+        recorder.committed,
+        users=users,
+        passwords=passwords,
+        sessions=sessions,
+        hosted=hosted,
+        notice=notice,
+        sign_ins=SignInThrottle(now_s=seconds),
+        requests=RequestThrottle(now_s=seconds),
+        clock=clock,
+        pause=at_once,
+    )
 
 
 @pytest.fixture
