@@ -23,8 +23,8 @@ from backend.hosted import Hosted
 from backend.sign_in import SignUpClosed, TokenRefused
 from backend.user_values import email_in
 from runtime.errors import RuntimeFault
-from runtime.http.auth_route import client_address
 from runtime.http.auth_tokens import COOKIES, TokenCarrier
+from runtime.http.client_address import client_address
 from runtime.http.form_token import FormTokens
 from runtime.http.hosted_forms import fields_of, told
 from runtime.http.hosted_views import Views, callback, file, page_headers
@@ -99,7 +99,7 @@ class _Site:
         """Return what answers a request by *answer*, or tells what keeps it from that."""
 
         async def respond(request: Request) -> Response:
-            address = client_address(request.scope)
+            address = client_address(request.scope, self._service.settings)
             visit = Visit(request, self._service.hosted.read(), self._forms.of(request), address)
             try:
                 return await self._answered(answer, visit)
@@ -204,16 +204,14 @@ class _Site:
         return self._page(visit, "password-set")
 
     async def account(self, visit: Visit) -> Response:
-        user = self._service.sessions.check(visit.request.cookies.get(COOKIES["access"]))
+        user = await run_in_threadpool(self._service.sessions.check, visit.request.cookies.get(COOKIES["access"]))
         if user is None:
             return self._sent_on(visit, "login")
         go_on, name = callback(visit.hosted)
         return self._page(visit, "account", user=user, go_on=go_on, go_on_name=name)
 
     async def sign_out(self, visit: Visit) -> Response:
-        session = self._service.sessions.check(visit.request.cookies.get(COOKIES["access"]))
-        if session is not None:
-            await run_in_threadpool(self._service.sessions.end, session.handle)
+        await run_in_threadpool(self._service.sessions.end_by, visit.request.cookies.get(COOKIES["access"]))
         return self._carrier.signed_out_page(visit.request, self._sent_on(visit, "login"))
 
     async def _answered(self, answer: Answer, visit: Visit) -> Response:
