@@ -24,6 +24,7 @@ from runtime.executor import Executor
 from runtime.outbox import NewEvent
 from runtime.plans import Plans
 from runtime.platform import Platform, build_platform
+from runtime.seal_sweep import blank_spent
 from runtime.settings import Settings
 from runtime.version import version
 from storage.database import Database
@@ -37,6 +38,7 @@ from storage.tables import RunRow, to_us
 __all__ = ["Accepted", "Engine", "EngineApi", "EngineStatus", "NewEvent", "TestRequest"]
 
 AGAIN_US = 1_000_000  # until a run that found the database unusable is taken up anew
+SWEEP_S = 60.0  # between two looks for locked values that nobody needs any more
 POLL_S = 1.0  # a safety net: whoever commits a run also sends a wake message
 log = logging.getLogger("pulsewire.engine")
 
@@ -97,6 +99,7 @@ class Engine:
         self._background = [
             asyncio.create_task(self._dispatcher.watch_clock()),
             asyncio.create_task(self._poll_forever()),
+            asyncio.create_task(self._sweep_forever()),
         ]
         self._is_ready = True
 
@@ -215,6 +218,11 @@ class Engine:
             version=self._version,
         )
 
+    async def sweep(self) -> None:
+        """Blank the locked values that nobody needs any more; the engine does so by itself every minute."""
+        seals, now = self._platform.seals, self._clock()
+        await self._journal.call(lambda session: blank_spent(session, seals, now))
+
     async def _store(self, groups: list[list[EventSeed]]) -> list[list[Accepted] | Invalid]:
         try:
             stored = await self._journal.accept(groups, claims=self._dispatcher.room > 0)
@@ -291,6 +299,14 @@ class Engine:
                 await self.wake()
             except Exception as error:
                 log.error("looking for new runs failed with %s", type(error).__name__)
+
+    async def _sweep_forever(self) -> None:
+        while True:
+            try:
+                await self.sweep()
+            except Exception as error:
+                log.error("blanking what has expired failed with %s", type(error).__name__)
+            await asyncio.sleep(SWEEP_S)
 
     def _due(self) -> list[int]:
         is_due = and_(col(RunRow.status) == "waiting", col(RunRow.wake_at) <= self._clock())

@@ -8,6 +8,7 @@ What was recorded before a restart is not done again.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ STORAGE_CODES = ("storage.full", "storage.busy")
 STORAGE_DELAY_S = 2.0
 INLINE_STEPS = 50  # steps without a pause in which other runs go on
 UNKNOWN = "It is not known whether this step took place: Pulsewire was stopped while it was under way."
+log = logging.getLogger("pulsewire.execution")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,8 @@ class Execution:
     def _opened(self, sealed: str | None, masked: Any, *, is_usable: bool = True) -> Any:
         """Return what *masked* was before it was recorded; its secrets as expired values when they are that."""
         found = self._shared.platform.seals.open(sealed) if sealed and is_usable else None
+        if found is None and sealed and is_usable:
+            log.error("run %d: the secret key does not open what was locked; it counts as expired", self._state.id)
         if found is None or found.has_expired(from_us(self._shared.now_us())):
             return without_expired(masked)
         self._keep_secret(found.secrets, found.expires_at)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -15,7 +14,6 @@ from backend.secrets import PAYLOADS, SecretBox
 Json: TypeAlias = Any
 
 BLANK = ""  # what is left of a locked text once it is no longer needed: tells from None that there were secrets
-log = logging.getLogger("pulsewire.sealing")
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,5 @@ class Seals:
         try:
             value, secrets, expires = orjson.loads(self._box.decrypt(locked))
         except BackendError:
-            log.error("a locked value cannot be opened with this secret key; it is treated as expired")
             return None
         return Sealed(value, tuple(secrets), None if expires is None else datetime.fromisoformat(expires))
