@@ -12,12 +12,15 @@ from editor import (
     flow_page,
     flows_page,
     mailbox_page,
+    roles_page,
     run_page,
     runs_page,
     settings_page,
+    sign_in_pages,
     table_page,
     tables_page,
     theme,
+    users_page,
 )
 
 if TYPE_CHECKING:
@@ -26,7 +29,19 @@ if TYPE_CHECKING:
 RECONNECT_S = 60
 KEPT_S = 31_536_000  # a year: the addresses of static files change with their content
 VIEWPORT = "width=device-width, initial-scale=1, viewport-fit=cover"
-PAGES = (flows_page, flow_page, runs_page, run_page, tables_page, table_page, mailbox_page, settings_page)
+PAGES = (
+    flows_page,
+    flow_page,
+    runs_page,
+    run_page,
+    tables_page,
+    table_page,
+    roles_page,
+    sign_in_pages,
+    users_page,  # after what is below /users, which is no user's id
+    mailbox_page,
+    settings_page,
+)
 
 
 def add_pages(app: App) -> None:

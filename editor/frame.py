@@ -20,9 +20,11 @@ PLACES = (
     ("flows", "/", "account_tree", "Flows"),
     ("runs", "/runs", "history", "Runs"),
     ("tables", "/tables", "table", "Tables"),
+    ("users", "/users", "group", "Users"),
     ("mailbox", "/mailbox", "inbox", "Mailbox"),
     ("settings", "/settings", "settings", "Settings"),
 )
+TABS = 5  # that fit side by side on a phone; what is beyond goes into the last one, “More”
 THEMES = (("auto", "contrast", "Follow the system"), ("light", "light_mode", "Light"), ("dark", "dark_mode", "Dark"))
 UNREAD_EVERY_S = 4.0
 QUIET_S = 30.0
@@ -52,9 +54,9 @@ def frame(
 ) -> Iterator[Element]:
     """Draw the shell and yield the element that holds the page's content.
 
-    *active* is the place in the navigation (``flows``, ``runs``, ``tables``, ``mailbox``, ``settings``); *actions*
-    draws what stands right of the heading. *layout*: ``list`` and ``narrow`` centre the content, ``wide`` lets it
-    fill the width, ``full`` gives it the whole height too, with neither heading nor padding.
+    *active* is the place in the navigation (the first word of a line in PLACES); *actions* draws what stands right of
+    the heading. *layout*: ``list`` and ``narrow`` centre the content, ``wide`` lets it fill the width, ``full`` gives
+    it the whole height too, with neither heading nor padding.
     """
     theme.dress()
     ui.on_exception(Unexpected())
@@ -130,12 +132,37 @@ def _top_bar() -> None:
 
 
 def _tabs(active: str, counts: list[ui.label]) -> None:
+    shown, more = (PLACES, ()) if len(PLACES) <= TABS else (PLACES[: TABS - 1], PLACES[TABS - 1 :])
     with box("pw-tabs", "nav").props('aria-label="Main, below"'):
-        for key, target, symbol, title in PLACES:
+        for key, target, symbol, title in shown:
             with _place(target, key == active, "pw-tab"):
                 icon(symbol)
                 ui.label(title)
                 _count(key, counts)
+        if more:
+            _more(more, active, counts)
+
+
+def _more(places: tuple[tuple[str, str, str, str], ...], active: str, counts: list[ui.label]) -> None:
+    with box("pw-tab", "button").props("type=button") as tab:
+        if active in {key for key, *_ in places}:
+            tab.props("aria-current=page")
+        icon("more_horiz")
+        ui.label("More")
+        for key, *_ in places:
+            _count(key, counts)
+        with (
+            ui.menu()
+            .props("auto-close anchor='top right' self='bottom right' :offset='[0, 8]'")
+            .classes("pw-more-menu")
+        ):
+            for key, target, symbol, title in places:
+                with ui.menu_item(on_click=lambda target=target: ui.navigate.to(target)) as item:
+                    icon(symbol)
+                    ui.label(title)
+                    _count(key, counts)
+                if key == active:
+                    item.props("active")
 
 
 class Unexpected:
