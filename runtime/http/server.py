@@ -18,6 +18,8 @@ from runtime.errors import RuntimeFault
 from runtime.http import events
 from runtime.http.access import Access
 from runtime.http.answers import on_error, refusal_of
+from runtime.http.auth import auth_routes
+from runtime.http.auth_mail import auth_mail_routes
 from runtime.http.flows import flow_routes
 from runtime.http.guard import Guard
 from runtime.http.reference import reference_routes
@@ -48,7 +50,10 @@ def build_http(service: Service, lifespan: Lifespan) -> FastAPI:
     app.state.service = service
     app.state.access = access = Access(service.keys)
     app.router.routes.append(Route(events.PATH, events.AcceptEvents(service, access), methods=["POST"]))
-    for routes in (flow_routes, run_routes, table_routes, user_routes, settings_routes, system_routes):
+    for routes in (
+        *(flow_routes, run_routes, table_routes, user_routes, settings_routes, system_routes),
+        *(auth_routes, auth_mail_routes),
+    ):
         app.router.routes.extend(routes(service).routes)  # side by side: including would nest them
     app.router.routes.extend(reference_routes(app).routes)
     for path in ("/api", "/api/{rest:path}"):
