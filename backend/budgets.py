@@ -47,6 +47,7 @@ class Budget:
 
     def __init__(self, tries: int, per_s: float, *, now_s: Now = monotonic, entries: int = ENTRIES) -> None:
         self._tries = tries
+        self._all_s = per_s
         self._one_s = per_s / tries
         self._now_s = now_s
         self._full_at: Recent[float] = Recent(entries)  # when all tries are back; then the entry says nothing
@@ -57,8 +58,10 @@ class Budget:
         return max(0.0, round(missing_s - (self._tries - 1) * self._one_s, 6))
 
     def spend(self, key: object) -> None:
-        """Take a try away, whether or not there is one."""
-        self._full_at.put(key, max(self._full_at.get(key) or 0, self._now_s()) + self._one_s)
+        """Take a try away, if there is one."""
+        now_s = self._now_s()
+        full_at = max(self._full_at.get(key) or 0, now_s) + self._one_s
+        self._full_at.put(key, min(full_at, now_s + self._all_s))
 
     def give_back(self, key: object) -> None:
         """Undo ``spend``."""
