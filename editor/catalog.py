@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeAlias
 
-from nodes.spec import OUT, NodeType, Params, Port
+from nodes.spec import OUT, NodeType, Params, Port, Preset
 from runtime.errors import Problem
 from runtime.graph import with_failure_port
 
@@ -18,11 +18,14 @@ Edge: TypeAlias = tuple[str, str, str]  # source, key, target
 
 COLORS = {  # categories in the palette's order, with names of tokens in static/app.css
     "Triggers": "--pw-violet",
+    "Table triggers": "--pw-violet",
+    "User triggers": "--pw-violet",
     "Logic": "--pw-amber",
     "Communication": "--pw-pink",
     "Data": "--pw-teal",
+    "Users": "--pw-blue",
 }
-OTHER_COLOR = "--pw-blue"
+OTHER_COLOR = "--pw-soft"
 UNKNOWN_COLOR = "--pw-faint"
 SUMMARY_CHARS = 80
 NOT_SET_UP = "Not set up yet"
@@ -34,16 +37,48 @@ def color_of(node_type: NodeType | None) -> str:
     return COLORS.get(node_type.category, OTHER_COLOR) if node_type else UNKNOWN_COLOR
 
 
-def stem(node_type: NodeType) -> str:
-    """Return what ids of new nodes are made from: ``send_email``, ``table_emptied``."""
-    word = node_type.type if node_type.type.isidentifier() else node_type.title
-    return re.sub(r"[^a-z0-9]+", "_", word.lower()).strip("_") or "node"
+@dataclass(frozen=True)
+class Entry:
+    """What can be put on a canvas by one name: a node type, or one of its presets."""
+
+    key: str  # the type's name, or with the preset's place behind it
+    node_type: NodeType
+    preset: Preset | None = None
+
+    @property
+    def title(self) -> str:
+        return self.preset.title if self.preset else self.node_type.title
+
+    @property
+    def hint(self) -> str:
+        return (self.preset and self.preset.hint) or short_hint(self.node_type)
 
 
-def in_order(types: Mapping[str, NodeType]) -> list[NodeType]:
-    """Return the node types as the palette lists them: triggers, then logic, then what acts."""
+def entry_of(node_type: NodeType, params: Mapping[str, Json]) -> Entry:
+    """Return what a node of this type with these parameters counts as."""
+    preset = node_type.preset_of(params)
+    if preset is None:
+        return Entry(node_type.type, node_type)
+    return Entry(f"{node_type.type}#{node_type.presets.index(preset)}", node_type, preset)
+
+
+def entries(types: Mapping[str, NodeType]) -> list[Entry]:
+    """Return everything that the palette lists, in its order: triggers, then logic, then what acts."""
     order = {category: place for place, category in enumerate(COLORS)}
-    return sorted(types.values(), key=lambda each: (order.get(each.category, len(order)), each.category))
+    found = [
+        entry_of(node_type, preset.params) if preset else Entry(node_type.type, node_type)
+        for node_type in types.values()
+        for preset in node_type.presets or (None,)
+    ]
+    return sorted(
+        found, key=lambda each: (order.get(each.node_type.category, len(order)), each.node_type.category, each.title)
+    )
+
+
+def stem(entry: Entry) -> str:
+    """Return what ids of new nodes are made from: ``send_email``, ``table_emptied``."""
+    word = entry.node_type.type if entry.node_type.type.isidentifier() else entry.title
+    return re.sub(r"[^a-z0-9]+", "_", word.lower()).strip("_") or "node"
 
 
 def short_hint(node_type: NodeType) -> str:
@@ -55,19 +90,25 @@ def short_hint(node_type: NodeType) -> str:
 
 
 def canvas_catalog(types: Mapping[str, NodeType]) -> dict[str, Json]:
-    """Return all that the canvas knows about node types."""
+    """Return all that the canvas knows about node types; those that only presets offer are there, but not listed."""
+    listed = {entry.key: entry for entry in entries(types)}
+    whole = {name: Entry(name, node_type) for name, node_type in types.items() if node_type.presets}
+    return {key: _face(entry) | {"is_listed": key in listed} for key, entry in (listed | whole).items()}
+
+
+def _face(entry: Entry) -> dict[str, Json]:
+    node_type = entry.node_type
     return {
-        node_type.type: {
-            "title": node_type.title,
-            "icon": node_type.icon,
-            "color": color_of(node_type),
-            "category": node_type.category,
-            "hint": short_hint(node_type),
-            "stem": stem(node_type),
-            "ports": _ports_json(node_type.ports({})),
-            "has_input": node_type.kind != "trigger",
-        }
-        for node_type in in_order(types)
+        "type": node_type.type,
+        "params": dict(entry.preset.params) if entry.preset else None,
+        "title": entry.title,
+        "icon": node_type.icon,
+        "color": color_of(node_type),
+        "category": node_type.category,
+        "hint": entry.hint,
+        "stem": stem(entry),
+        "ports": _ports_json(node_type.ports({})),
+        "has_input": node_type.kind != "trigger",
     }
 
 
@@ -180,9 +221,11 @@ def _record(
     node: Mapping[str, Json], node_type: NodeType | None, layout: Mapping[str, Json], problem: Problem | None
 ) -> dict[str, Json]:
     ports = ports_of(node, node_type)
+    entry = entry_of(node_type, node.get("params") or {}) if node_type else None
     return {
         "id": node["id"],
         "type": node["type"],
+        "kind": entry.key if entry and entry.preset else None,
         "name": node.get("name") or node["id"],
         "at": list(layout.get(node["id"], (0, 0))),
         "summary": summary(node, node_type),

@@ -14,6 +14,7 @@ from editor.widgets import choice
 
 Json: TypeAlias = Any
 Changed: TypeAlias = Callable[[Json], None]
+YES_OR_NO = {True: "Yes", False: "No"}
 FIELD_PROPS = "outlined dense hide-bottom-space autocomplete=off spellcheck=false"
 
 
@@ -172,7 +173,7 @@ class SelectControl(Control):
         current = self._current(value)
         options = [*self._options, *([current] if current not in self._options and current is not None else [])]
         is_table = self.field.widget == "table"
-        self._select = choice(options, value=current, on_change=self._chosen)
+        self._select = choice(_worded(options), value=current, on_change=self._chosen)
         if is_table or not self.field.is_required:
             self._select.props("clearable clear-icon=sym_r_close")
         placeholder = self.field.placeholder if not is_table or not self.field.is_required else "Choose a table"
@@ -187,7 +188,7 @@ class SelectControl(Control):
     def show(self, value: Json) -> None:
         current = self._current(value)
         if current is not None and current not in self._select.options:
-            self._select.set_options([*self._select.options, current])
+            self._select.set_options(_worded([*self._select.options, current]))
         self._select.set_value(current)
 
     def _chosen(self, event: Any) -> None:
@@ -197,3 +198,7 @@ class SelectControl(Control):
         if value is UNSET or value == "":
             return self.field.default or None
         return value
+
+
+def _worded(options: Sequence[Json]) -> dict[Json, str]:
+    return {option: {True: "Yes", False: "No"}.get(option, str(option)) for option in options}

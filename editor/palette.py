@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from nicegui import ui
 from nicegui.element import Element
 
-from editor.catalog import color_of, in_order, short_hint
+from editor.catalog import Entry, color_of, entries
 from editor.frame import box
 from nodes.spec import NodeType
 
@@ -24,7 +24,7 @@ def node_icon(node_type: NodeType | None) -> None:
 
 
 class Palette:
-    """All node types by category. *add* puts one on the canvas without dragging."""
+    """All node types and their presets by category. *add* puts one on the canvas without dragging, by its key."""
 
     def __init__(self, types: Mapping[str, NodeType], add: Callable[[str], None]) -> None:
         self._types = types
@@ -44,26 +44,26 @@ class Palette:
         with box("fe-nodes"):
             heading: Element | None = None
             category = None
-            for node_type in in_order(self._types):
-                if node_type.category != category or heading is None:
-                    category = node_type.category
+            for entry in entries(self._types):
+                if entry.node_type.category != category or heading is None:
+                    category = entry.node_type.category
                     heading = ui.label(category).classes("fe-group")
-                self._item(node_type, heading)
+                self._item(entry, heading)
             self._none = ui.label("No node is called that.").classes("fe-none")
         self._none.set_visibility(False)
 
-    def _item(self, node_type: NodeType, heading: Element) -> None:
-        name = node_type.type
+    def _item(self, entry: Entry, heading: Element) -> None:
+        node_type = entry.node_type
         with box("fe-node", "button").props("type=button draggable=true") as item:
             node_icon(node_type)
             with box("fe-node-text"):
-                ui.label(node_type.title).classes("fe-node-title")
-                ui.label(short_hint(node_type)).classes("fe-node-hint")
-        item.props["data-node"] = name
-        item.props["title"] = f"{short_hint(node_type)}. Drag it onto the canvas, or press Enter."
+                ui.label(entry.title).classes("fe-node-title")
+                ui.label(entry.hint).classes("fe-node-hint")
+        item.props["data-node"] = entry.key
+        item.props["title"] = f"{entry.hint}. Drag it onto the canvas, or press Enter."
         item.on("dragstart", js_handler=DRAG)
-        item.on("click", lambda: self._add(name))
-        words = f"{node_type.title} {node_type.hint} {node_type.category} {name}".lower()
+        item.on("click", lambda: self._add(entry.key))
+        words = f"{entry.title} {entry.hint} {node_type.hint} {node_type.category} {node_type.type}".lower()
         self._items.append((item, words, heading))
 
     def _find(self, text: str) -> None:
@@ -79,7 +79,10 @@ class Palette:
         self._none.set_visibility(not shown)
 
     def _add_first(self) -> None:
-        found = next((item for item, _words, _heading in self._items if item.visible), None)
+        """Add what is called by what was typed, else the first that it finds."""
+        typed = (self._search.value or "").strip().lower()
+        shown = [(item, words) for item, words, _heading in self._items if item.visible]
+        found = next((item for item, words in shown if words.startswith(typed)), shown[0][0] if shown else None)
         if found is not None:
             self._add(str(found.props["data-node"]))
             self._search.set_value("")

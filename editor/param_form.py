@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 from nodes.spec import NodeType
 
 Json: TypeAlias = Any
-TEXTUAL = frozenset({"text", "multiline", "html", "expression"})  # an expression is simply typed into these
+TEXTUAL = frozenset({"text", "password", "multiline", "html", "expression"})  # an expression is simply typed into these
 
 
 class _Unset:
@@ -87,7 +87,7 @@ def _field(name: str, schema: dict[str, Json], is_required: bool) -> ParamField:
         is_literal=bool(schema.get("literal")),
         default=schema.get("default"),
         placeholder=schema.get("placeholder", ""),
-        choices=tuple(schema.get("enum", ())),
+        choices=tuple(schema.get("enum", (True, False) if schema.get("type") == "boolean" else ())),
         minimum=schema.get("minimum", schema.get("exclusiveMinimum")),
         maximum=schema.get("maximum", schema.get("exclusiveMaximum")),
         is_integer=schema.get("type") == "integer",

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from pydantic import BaseModel
+
 from nodes.spec import NodeType
 
 Json: TypeAlias = Any
@@ -41,11 +43,13 @@ def references(
         if node_type is None:
             continue
         if node_type.kind == "trigger":
-            payload = _payload(document, earlier, node_type)
-            fields = _described("$param", node_type, payload, f"Payload of {node['name']}")
+            payload = _payload(document, node, node_type)
+            # what an entry of the palette brings is told by its sample alone
+            model = None if node_type.preset_of(node.get("params") or {}) else node_type.output
+            fields = _described("$param", model, payload, f"Payload of {node['name']}")
         else:
             base = f"$action.{earlier}" if earlier.isidentifier() else f"$action['{earlier}']"
-            fields = _described(base, node_type, outputs.get(earlier), f"Output of {node['name']}")
+            fields = _described(base, node_type.output, outputs.get(earlier), f"Output of {node['name']}")
         for reference in fields:
             if reference.path not in seen:
                 seen.add(reference.path)
@@ -69,20 +73,25 @@ def _ancestors(document: Mapping[str, Json], node_id: str) -> list[str]:
     return list(found)
 
 
-def _payload(document: Mapping[str, Json], trigger: str, node_type: NodeType) -> Json:
+def _payload(document: Mapping[str, Json], trigger: Mapping[str, Json], node_type: NodeType) -> Json:
     for sample in document.get("samples") or ():
-        if sample["trigger"] == trigger:
+        if sample["trigger"] == trigger["id"]:
             return sample["payload"]
-    return dict(node_type.sample or {})
+    return node_type.sample_of(trigger.get("params") or {})
 
 
-def _described(base: str, node_type: NodeType, value: Json, group: str) -> Iterator[Reference]:
-    names = dict.fromkeys(node_type.output.model_fields)
+def _described(base: str, model: type[BaseModel] | None, value: Json, group: str) -> Iterator[Reference]:
+    """Yield the fields of *model* and what else *value*, an example of it, holds."""
+    declared = model.model_fields if model else {}
     known = value if isinstance(value, dict) else {}
-    for name in [*names, *(key for key in known if key not in names)]:
+    for name in dict.fromkeys([*declared, *known]):
         path = _member(base, name)
         yield Reference(path, group, _short(known[name]) if name in known else "")
-        yield from _inside(path, known.get(name), group, DEPTH - 1)
+        kind = declared[name].annotation if name in declared else None
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _described(path, kind, known.get(name), group)
+        else:
+            yield from _inside(path, known.get(name), group, DEPTH - 1)
 
 
 def _inside(base: str, value: Json, group: str, depth: int) -> Iterator[Reference]:

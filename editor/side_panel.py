@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from nicegui import background_tasks, ui
 from nicegui.element import Element
 
-from editor.catalog import ports_of
+from editor.catalog import entry_of, ports_of
 from editor.connections import Connections
 from editor.draft import Draft
 from editor.failure_form import FailureForm
@@ -134,8 +134,9 @@ class NodePanel:
     def _kind(self, node: Mapping[str, Json]) -> str:
         if self._type is None:
             return str(node["type"])
+        title = entry_of(self._type, node.get("params") or {}).title
         same = "Trigger" if self._type.kind == "trigger" else self._type.category
-        return same if node["name"] == self._type.title else self._type.title
+        return same if node["name"] == title else title
 
     def _tab(self, title: str, show: Callable[[], None]) -> Element:
         with box("", "button").props("type=button role=tab") as tab:

@@ -16,6 +16,16 @@ from runtime.run_views import StepView
 
 Json: TypeAlias = Any
 ROW_WORDS = {"insert": ("add", "added"), "update": ("change", "changed"), "delete": ("delete", "deleted")}
+USER_WORDS = {
+    "create": ("add", "added"),
+    "update": ("change", "changed"),
+    "delete": ("delete", "deleted"),
+    "set_roles": ("set the roles of", "set the roles of"),
+    "block": ("block", "blocked"),
+    "unblock": ("unblock", "unblocked"),
+    "send_verification": ("request verification for", "requested verification for"),
+    "send_password_reset": ("request a reset for", "requested a reset for"),
+}
 
 
 class StepRow:
@@ -94,6 +104,9 @@ def effect_in_words(effect: Mapping[str, Json], *, is_simulated: bool) -> str:
             would, did = ROW_WORDS.get(str(effect.get("action")), ("change", "changed"))
             count = effect.get("count", 1)
             what = f"{words.count(count, 'row') if isinstance(count, int) else 'rows'} of {effect.get('table', '')}"
+        case "user":
+            would, did = USER_WORDS.get(str(effect.get("action")), ("change", "changed"))
+            what = str(effect.get("user", ""))
         case _:
             return ""
     return f"would {would} {what}" if is_simulated else f"{did} {what}"

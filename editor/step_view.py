@@ -69,6 +69,7 @@ def effect_view(effect: Mapping[str, Json], *, is_simulated: bool) -> None:
         "email": ("mail", "Simulated: nothing was sent", "Sent"),
         "http": ("language", "Simulated: no request was made", "Request made"),
         "rows": ("table_rows", "Simulated: no row was changed", "Rows changed"),
+        "user": ("person", "Simulated: no user was changed", "User changed"),
         "event": ("sensors", "Simulated: no event was reported", "Event reported"),
     }.get(str(kind), ("bolt", "Simulated: nothing was done", "Done"))
     with box("fs-effect"):

@@ -127,7 +127,8 @@ class TestDrawer:
             return
         node = self._draft.node(self._trigger.value)
         node_type = self._types.get(node["type"]) if node else None
-        payload = self._samples().get(self._sample.value, dict(node_type.sample or {}) if node_type else {})
+        example = node_type.sample_of(node.get("params") or {}) if node and node_type else {}
+        payload = self._samples().get(self._sample.value, example)
         self._shown_payload = json.dumps(payload, ensure_ascii=False, indent=2)
         if self._payload.value != self._shown_payload:
             self._payload.set_value(self._shown_payload)

@@ -25,6 +25,7 @@ class EmailVerificationRequestedPayload(UserEventPayload):
 @trigger(
     type="auth.email_verificationRequested",
     title="Email verification requested",
+    category="User triggers",
     icon="mark_email_unread",
     payload=EmailVerificationRequestedPayload,
     sample=SAMPLE | {"emailVerified": False, "roles": [], "token": TOKEN, "link": link("verify-email")},

@@ -17,6 +17,7 @@ from nodes.user_event import SAMPLE, UserEventParams, UserEventPayload
 @trigger(
     type="auth.email_verified",
     title="Email verified",
+    category="User triggers",
     icon="verified",
     payload=UserEventPayload,
     sample=SAMPLE,

@@ -43,16 +43,15 @@ class PasswordResetPayload(UserEventPayload):
 @trigger(
     type="auth.password_reset",
     title="Password reset",
+    category="User triggers",
     icon="lock_reset",
     payload=PasswordResetPayload,
     sample=REQUESTED,
-    summary="{phase}",
     right="owner",
     presets=[
         Preset(
             "Password reset requested",
             params={"phase": "requested"},
-            icon="key",
             hint="A user asks for a new password",
         ),
         Preset(

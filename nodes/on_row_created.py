@@ -18,6 +18,7 @@ from nodes.table_event import TableEventParams, listen_to
 @trigger(
     type="api.dataTable_rowCreated",
     title="Row created",
+    category="Table triggers",
     icon="playlist_add",
     payload=RowEventPayload,
     sample={**TABLE, "row": ROW, "before": None},

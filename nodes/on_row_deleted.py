@@ -18,6 +18,7 @@ from nodes.table_event import TableEventParams, listen_to
 @trigger(
     type="api.dataTable_rowDeleted",
     title="Row deleted",
+    category="Table triggers",
     icon="playlist_remove",
     payload=RowEventPayload,
     sample={**TABLE, "row": ROW, "before": ROW},

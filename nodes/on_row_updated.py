@@ -18,6 +18,7 @@ from nodes.table_event import TableEventParams, listen_to
 @trigger(
     type="api.dataTable_rowUpdated",
     title="Row updated",
+    category="Table triggers",
     icon="edit_note",
     payload=RowEventPayload,
     sample={**TABLE, "row": ROW, "before": {**ROW, "status": "open", "updated_at": ROW["created_at"]}},

@@ -14,6 +14,7 @@ from nodes.table_event import SAMPLE, TableEventParams, TableEventPayload, liste
 @trigger(
     type="api.dataTable_created",
     title="Table created",
+    category="Table triggers",
     icon="add_box",
     payload=TableEventPayload,
     sample=SAMPLE,

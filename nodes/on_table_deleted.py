@@ -14,6 +14,7 @@ from nodes.table_event import SAMPLE, TableEventParams, TableEventPayload, liste
 @trigger(
     type="api.dataTable_deleted",
     title="Table deleted",
+    category="Table triggers",
     icon="delete",
     payload=TableEventPayload,
     sample=SAMPLE,

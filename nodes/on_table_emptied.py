@@ -16,6 +16,7 @@ from nodes.table_event import SAMPLE, TableEventParams, TableEventPayload, liste
 @trigger(
     type="api.dataTable_emptied",
     title="Table emptied",
+    category="Table triggers",
     icon="delete_sweep",
     payload=TableEventPayload,
     sample=SAMPLE,

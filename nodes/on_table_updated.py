@@ -16,6 +16,7 @@ from nodes.table_event import SAMPLE, TableEventParams, TableEventPayload, liste
 @trigger(
     type="api.dataTable_updated",
     title="Table updated",
+    category="Table triggers",
     icon="edit_square",
     payload=TableEventPayload,
     sample=SAMPLE,

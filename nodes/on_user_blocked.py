@@ -16,6 +16,7 @@ from nodes.user_event import SAMPLE, UserEventParams, UserEventPayload
 @trigger(
     type="auth.user_blocked",
     title="User blocked",
+    category="User triggers",
     icon="person_off",
     payload=UserEventPayload,
     sample=SAMPLE,

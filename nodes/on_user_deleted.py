@@ -14,6 +14,7 @@ from nodes.user_event import SAMPLE, UserEventParams, UserEventPayload
 @trigger(
     type="auth.user_deleted",
     title="User deleted",
+    category="User triggers",
     icon="person_remove",
     payload=UserEventPayload,
     sample=SAMPLE,

@@ -16,6 +16,7 @@ from nodes.user_event import SAMPLE, UserEventParams, UserEventPayload
 @trigger(
     type="auth.user_loggedIn",
     title="User logged in",
+    category="User triggers",
     icon="login",
     payload=UserEventPayload,
     sample=SAMPLE,

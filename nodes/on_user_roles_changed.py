@@ -14,6 +14,7 @@ from nodes.user_event import SAMPLE, UserEventParams, UserEventPayload
 @trigger(
     type="auth.user_rolesChanged",
     title="User roles changed",
+    category="User triggers",
     icon="badge",
     payload=UserEventPayload,
     sample=SAMPLE | {"roles": ["customer", "editor"]},

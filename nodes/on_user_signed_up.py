@@ -16,6 +16,7 @@ from nodes.user_event import SAMPLE, UserEventParams, UserEventPayload
 @trigger(
     type="auth.user_signedUp",
     title="User signed up",
+    category="User triggers",
     icon="person_add",
     payload=UserEventPayload,
     sample=SAMPLE | {"emailVerified": False, "roles": []},

@@ -292,7 +292,6 @@ class Preset:
 
     title: str
     params: Mapping[str, Json]
-    icon: str | None = None  # None: the type's own
     sample: Mapping[str, Json] | None = None  # None: the type's own
     hint: str | None = None  # None: the type's own
 
@@ -331,6 +330,19 @@ class NodeType:
             for name, found in fields
             if isinstance(found.json_schema_extra, dict) and found.json_schema_extra.get("secret")
         )
+
+    def preset_of(self, params: Mapping[str, Json]) -> Preset | None:
+        """Return which of the palette's entries a node with these raw parameters is; None where there is but one."""
+        fields = self.params.model_fields
+        raw = {name: params.get(name, field.default) for name, field in fields.items()}
+        return next(
+            (each for each in self.presets if all(raw[name] == value for name, value in each.params.items())), None
+        )
+
+    def sample_of(self, params: Mapping[str, Json]) -> dict[str, Json]:
+        """Return the payload that stands in for that of a trigger with these raw parameters."""
+        preset = self.preset_of(params)
+        return dict((preset and preset.sample) or self.sample or {})
 
     @property
     def is_async(self) -> bool:

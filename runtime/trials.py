@@ -26,7 +26,7 @@ def prepare(
     """Return the request to run *document*; Invalid when what the trigger reaches has errors.
 
     Without *payload* it is that of the sample called *sample*, else the first sample of the trigger, else the
-    example that the trigger's type brings.
+    example that the trigger's type brings for its parameters.
     """
     chosen = _sample(document, sample)
     start = trigger or (chosen and chosen.trigger) or _only_trigger(document, types)
@@ -74,5 +74,5 @@ def _example(document: Document, trigger: str, types: Mapping[str, NodeType]) ->
     for sample in document.samples:
         if sample.trigger == trigger:
             return sample.payload
-    type_name = next(node.type for node in document.nodes if node.id == trigger)
-    return dict(types[type_name].sample or {})
+    node = next(node for node in document.nodes if node.id == trigger)
+    return types[node.type].sample_of(node.params)

@@ -31,8 +31,8 @@ def test_the_palette_finds_by_words_and_adds_by_keyboard(page: Page, server: Ser
     flow = FlowPage(page, make_flow({"manual": "manual"}), server.flows)
     flow.node("manual").click()
 
-    page.get_by_label("Search nodes").fill("email")
-    expect(page.locator(".fe-node:visible")).to_have_count(1)
+    page.get_by_label("Search nodes").fill("send email")
+    expect(page.locator(".fe-node:visible")).to_have_count(2)  # the other one sends a verification email
     page.get_by_label("Search nodes").press("Enter")
 
     flow.has(2, 1)
@@ -41,6 +41,31 @@ def test_the_palette_finds_by_words_and_adds_by_keyboard(page: Page, server: Ser
     flow.panel_shows("Send email")
     flow.keys("n")
     expect(page.locator(".fc-picker")).to_be_visible()
+
+
+def test_presets_of_a_trigger_are_dragged_and_clicked_with_their_parameters(
+    page: Page, server: Server, make_flow: Make
+) -> None:
+    flow = FlowPage(page, make_flow(), server.flows)
+    asked, done = (f"auth.password_reset#{place}" for place in (0, 1))
+
+    page.get_by_label("Search nodes").fill("password reset")
+    expect(page.locator(".fe-node-title:visible")).to_have_text(
+        ["Password reset", "Password reset requested", "Send password reset"]
+    )
+    flow.drop(asked, 160, 200)
+    flow.has(1, 0)
+    flow.panel_shows("Password reset requested")
+    page.locator(f'[data-node="{done}"]').click()
+    flow.has(2, 0)
+    flow.panel_shows("Password reset")
+    expect(page.locator(".fe-right").get_by_label("Phase")).to_have_value("completed")
+
+    assert [(node["id"], node["type"], node["params"]) for node in flow.nodes.values()] == [
+        ("password_reset_requested", "auth.password_reset", {"phase": "requested"}),
+        ("password_reset", "auth.password_reset", {"phase": "completed"}),
+    ]
+    expect(flow.node("password_reset")).to_contain_text("A user has set a new password")
 
 
 def test_an_empty_flow_offers_triggers_and_a_click_adds_one(page: Page, server: Server, make_flow: Make) -> None:

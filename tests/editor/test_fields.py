@@ -47,6 +47,10 @@ CONTROLS: list[tuple[str, str, dict[str, Any], str, type[Element]]] = [
     ("find_rows", "limit", {"limit": "{{ $param.n }}"}, "Limit", ui.textarea),
     ("delete_rows", "all_rows", {}, "All rows", ui.switch),
     ("delete_rows", "table", {}, "Table", ui.select),
+    ("create_user", "password", {"password": "{{ $param.password }}"}, "Password", ui.input),
+    ("create_user", "email_verified", {}, "Email verified", ui.switch),
+    ("find_users", "blocked", {}, "Blocked", ui.select),
+    ("auth.password_reset", "phase", {"phase": "completed"}, "Phase", ui.select),
     ("switch", "cases", {"cases": ["paid"]}, "Cases: entry 1", ui.input),
     ("set_fields", "fields", {"fields": {"a": 1}}, "Fields: value 1", ui.input),
 ]
@@ -92,3 +96,19 @@ async def test_html_of_a_simulated_mail_is_shown_with_nothing_allowed(pages: Pag
     assert frame.props["sandbox"] == ""
     shown = unescape(frame.props["srcdoc"])
     assert shown.index("default-src 'none'") < shown.index("<script>")
+
+
+async def test_yes_and_no_are_words_and_neither_may_be_chosen(pages: Pages) -> None:
+    @ui.page("/fields")
+    def page() -> None:
+        draw("find_users", "blocked", {"blocked": False})
+        draw("find_users", "email_verified", {})
+
+    await pages.user.open("/fields")
+
+    (blocked,), (verified,) = (
+        [each for each in named(pages, label) if isinstance(each, ui.select)] for label in ("Blocked", "Email verified")
+    )
+    assert blocked.options == verified.options == {True: "Yes", False: "No"}
+    assert (blocked.value, verified.value) == (False, None)
+    assert verified.props["placeholder"] == "Does not matter"

@@ -8,7 +8,19 @@ from typing import Any
 import pytest
 
 from editor.canvas import touched_by
-from editor.catalog import Picture, canvas_catalog, card_size, in_order, picture, ports_of, readable, stem, summary
+from editor.catalog import (
+    Entry,
+    Picture,
+    canvas_catalog,
+    card_size,
+    entries,
+    entry_of,
+    picture,
+    ports_of,
+    readable,
+    stem,
+    summary,
+)
 from editor.live import edge_states, node_states
 from editor.param_form import param_fields, shown, typed
 from editor.references import references
@@ -38,7 +50,8 @@ FLOW: dict[str, Any] = {
 def test_every_node_type_has_a_form_and_a_face() -> None:
     faces = canvas_catalog(TYPES)
 
-    assert list(faces) == [node_type.type for node_type in in_order(TYPES)]
+    assert {face["type"] for face in faces.values()} == {*TYPES}
+    assert [key for key, face in faces.items() if face["is_listed"]] == [entry.key for entry in entries(TYPES)]
     for node_type in TYPES.values():
         assert faces[node_type.type]["color"].startswith("--pw-")
         assert [field.name for field in param_fields(node_type)] == [
@@ -46,9 +59,84 @@ def test_every_node_type_has_a_form_and_a_face() -> None:
         ]
 
 
+def test_triggers_come_first_and_every_category_is_in_one_piece() -> None:
+    categories = [entry.node_type.category for entry in entries(TYPES)]
+
+    assert list(dict.fromkeys(categories)) == [
+        *("Triggers", "Table triggers", "User triggers"),
+        *("Logic", "Communication", "Data", "Users"),
+    ]
+    assert categories == sorted(categories, key=list(dict.fromkeys(categories)).index)
+
+
+def test_presets_are_offered_in_place_of_their_type() -> None:
+    reset = TYPES["auth.password_reset"]
+    asked, done = (entry_of(reset, {"phase": phase}) for phase in ("requested", "completed"))
+
+    offered = {entry.key: entry.title for entry in entries(TYPES) if entry.node_type is reset}
+    faces = canvas_catalog(TYPES)
+
+    assert offered == {done.key: "Password reset", asked.key: "Password reset requested"}
+    assert [faces[asked.key][name] for name in ("type", "params", "stem", "title", "hint")] == [
+        "auth.password_reset",
+        {"phase": "requested"},
+        "password_reset_requested",
+        "Password reset requested",
+        "A user asks for a new password",
+    ]
+    assert faces["auth.password_reset"]["is_listed"] is False
+    assert entry_of(reset, {}) == asked, "a node without parameters is what its defaults say"
+    assert entry_of(reset, {"phase": "other"}).preset is None
+
+
+def test_a_card_knows_the_preset_that_its_node_is() -> None:
+    reset = TYPES["auth.password_reset"]
+    nodes = [
+        {"id": "asked", "type": reset.type, "name": "Asked"},
+        {"id": "done", "type": reset.type, "name": "Done", "params": {"phase": "completed"}},
+        {"id": "mail", "type": "send_email", "name": "Mail"},
+    ]
+
+    cards = picture(FLOW | {"nodes": nodes, "edges": []}, TYPES).nodes
+
+    asked, done = (entry_of(reset, {"phase": phase}).key for phase in ("requested", "completed"))
+    assert [card["kind"] for card in cards.values()] == [asked, done, None]
+
+
+@pytest.mark.parametrize(("phase", "has_token"), [("requested", True), ("completed", False)])
+def test_references_of_a_preset_are_what_its_event_brings(phase: str, has_token: bool) -> None:
+    flow = FLOW | {
+        "nodes": [
+            {"id": "reset", "type": "auth.password_reset", "name": "Reset", "params": {"phase": phase}},
+            {"id": "mail", "type": "send_email", "name": "Mail"},
+        ],
+        "edges": [{"source": "reset", "target": "mail", "key": "out"}],
+    }
+
+    found = {reference.path for reference in references(flow, "mail", TYPES, {})}
+
+    assert {"$param.email", "$param.userId"} <= found
+    assert ({"$param.token", "$param.link"} <= found) is has_token
+    assert ({"$param.token", "$param.link"} & found != set()) is has_token
+
+
+def test_references_reach_into_an_output_that_was_never_seen() -> None:
+    flow = FLOW | {
+        "nodes": [
+            {"id": "get", "type": "get_user", "name": "Get"},
+            {"id": "mail", "type": "send_email", "name": "Mail"},
+        ],
+        "edges": [{"source": "get", "target": "mail", "key": "out"}],
+    }
+
+    found = [reference.path for reference in references(flow, "mail", TYPES, {})]
+
+    assert found[:3] == ["$action.get.user", "$action.get.user.id", "$action.get.user.email"]
+
+
 def test_ids_are_made_from_the_words_that_people_know() -> None:
-    assert stem(TYPES["api.dataTable_emptied"]) == "table_emptied"
-    assert stem(TYPES["send_email"]) == "send_email"
+    assert stem(Entry("", TYPES["api.dataTable_emptied"])) == "table_emptied"
+    assert stem(Entry("", TYPES["send_email"])) == "send_email"
 
 
 @pytest.mark.parametrize("value", ["plain", "12", 12, 1.5, True, None, "true", [1, "a"], {"a": 1}, '"quoted"', ""])
@@ -196,8 +284,9 @@ def run_of(*steps: StepView) -> RunView:
         ({"kind": "rows", "action": "insert", "table": "orders"}, "would add 1 row of orders", None),
         ({"kind": "rows", "action": "delete", "table": "orders", "count": 3}, None, "deleted 3 rows of orders"),
         ({"kind": "event", "name": "shop.paid"}, None, "reported shop.paid"),
+        ({"kind": "user", "action": "block", "user": "ada@a.example"}, "would block ada@a.example", None),
     ],
-    ids=["email", "request", "insert", "delete", "event"],
+    ids=["email", "request", "insert", "delete", "event", "user"],
 )
 def test_an_effect_is_told_in_one_line(effect: dict[str, Any], simulated: str | None, real: str | None) -> None:
     for wanted, is_simulated in ((simulated, True), (real, False)):

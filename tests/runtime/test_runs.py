@@ -164,6 +164,18 @@ async def test_test_takes_the_payload_that_is_closest(
     assert (run.payload, run.status, run.is_test, run.is_simulated) == (payload, "succeeded", True, True)
 
 
+@pytest.mark.parametrize(("params", "has_token"), [({"phase": "completed"}, False), ({}, True)], ids=["set", "asked"])
+async def test_test_without_a_sample_takes_that_of_the_phase(
+    service: Service, document: Make, params: dict[str, str], has_token: bool
+):
+    nodes = [{"id": "start", "type": "auth.password_reset", "name": "Start", "params": params}]
+
+    run = await service.runs.test(document(nodes=nodes, edges=[], samples=[], layout={}))
+
+    assert run.payload["email"] == "ada@example.com"
+    assert [name in run.payload for name in ("token", "link")] == [has_token, has_token]
+
+
 async def test_test_without_a_sample_takes_that_of_the_node_type(service: Service, document: Make):
     run = await service.runs.test(document(samples=[]))
 

@@ -29,11 +29,11 @@ export function createAdding({ flow, kinds, kindOf, portsOf, usedPorts, commit, 
   // -- what
 
   function newNode(type) {
-    const kind = kindOf(type)
+    const kind = kindOf(type) // of a type or of one of its presets
     const names = new Set(flow.nodes.value.map((n) => n.data.name))
     let name = kind.title
     for (let n = 2; names.has(name); n++) name = `${kind.title} ${n}`
-    return { id: freeId(kind.stem, new Set(flow.nodes.value.map((n) => n.id))), type, name }
+    return { id: freeId(kind.stem, new Set(flow.nodes.value.map((n) => n.id))), type: kind.type ?? type, name, ...(kind.params && { params: kind.params }) }
   }
 
   const placed = (node, at) => ({ op: 'add_node', node, at })
@@ -108,7 +108,7 @@ export function createAdding({ flow, kinds, kindOf, portsOf, usedPorts, commit, 
   // -- choosing
 
   const TITLES = { connect: 'Connect to…', before: 'Add a node before', insert: 'Insert a node', first: 'Add a node' }
-  const types = (test) => Object.entries(kinds.value).filter(([, k]) => test(k)).map(([id, k]) => ({ id, ...k }))
+  const types = (test) => Object.entries(kinds.value).filter(([, k]) => k.is_listed && test(k)).map(([id, k]) => ({ id, ...k }))
   const ITEMS = {
     connect: ({ node, port }) => {
       const fits = partners(node, port, false)

@@ -11,7 +11,7 @@ export const toNode = (n) => ({
   id: n.id,
   type: 'flow',
   position: { x: n.at[0], y: n.at[1] },
-  data: { type: n.type, name: n.name, summary: n.summary ?? '', problem: n.problem ?? null, ports: n.ports ?? null },
+  data: { type: n.type, kind: n.kind ?? null, name: n.name, summary: n.summary ?? '', problem: n.problem ?? null, ports: n.ports ?? null },
   ariaLabel: n.name,
 })
 
