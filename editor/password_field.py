@@ -23,7 +23,7 @@ class PasswordField:
     """Label, input and rules. ``value`` is what was typed, exactly."""
 
     def __init__(self, title: str = "Password", *, is_focused: bool = False, can_suggest: bool = True) -> None:
-        with box("pw-password"):
+        with box("pw-password") as self._whole:
             with field(title):
                 self.input = text_input(password=True, on_change=lambda: self._check())
                 self.input.props(f"autocomplete=new-password debounce=120 {'autofocus' if is_focused else ''}")
@@ -46,9 +46,17 @@ class PasswordField:
     def value(self) -> str:
         return self.input.value or ""
 
-    def show_faults(self, messages: list[str]) -> None:
-        """Show why the password was refused, in place of the rules' marks."""
-        self.input.error = " ".join(messages) or None
+    @property
+    def error(self) -> str | None:
+        """Why the password was refused; where the rules below the field say it, they are marked instead."""
+        return self.input.error
+
+    @error.setter
+    def error(self, message: str | None) -> None:
+        unmet = {fault.code for fault in password_faults(self.value)}
+        is_by_rule = bool(message and unmet and unmet <= self._rules.keys())
+        self.input.error = "It does not keep to the rules below." if is_by_rule else message
+        self._whole.classes(add="is-refused" if is_by_rule else "", remove="" if is_by_rule else "is-refused")
 
     def _rule(self, text: str) -> ui.element:
         with box("pw-rule", "li") as made:
@@ -58,7 +66,7 @@ class PasswordField:
         return made
 
     def _check(self) -> None:
-        self.input.error = None
+        self.error = None
         missed = {fault.code: fault.message for fault in password_faults(self.value)}
         for code, rule in self._rules.items():
             is_met = bool(self.value) and not (missed.keys() - self._rules.keys()) and code not in missed

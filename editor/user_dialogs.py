@@ -111,6 +111,7 @@ async def add_user(service: Service, done: Done) -> None:
         def show(way: str) -> None:
             for name, place in (("link", link_place), ("now", now_place), ("none", none_place)):
                 place.set_visibility(name == way)
+            says.set_visibility(way != "link")
 
         async def create() -> None:
             go.props("loading")
@@ -126,7 +127,7 @@ async def add_user(service: Service, done: Done) -> None:
                 )
             except Refused as refusal:
                 places = {"email": email, "first_name": first, "last_name": last, "roles": chosen}
-                place_faults(refusal, places | {"password": password.input}, problems)
+                place_faults(refusal, places | {"password": password}, problems)
                 return
             finally:
                 go.props(remove="loading")
@@ -136,13 +137,13 @@ async def add_user(service: Service, done: Done) -> None:
             toast(f"{name_of(user)} added")
             await done(user)
 
-        show("link")
         email.on("keydown.enter", create)
         with foot:
-            with box("pw-push-left"):
+            with box("pw-push-left pw-not-phone") as says:
                 silent("adding is no sign-up")
             button("Cancel", window.close, kind="ghost")
             go = button("Add user", create, kind="primary")
+        show("link")
     window.open()
 
 
@@ -166,7 +167,7 @@ def set_password(service: Service, user: User, done: Done) -> None:
             try:
                 await to_thread(service.users.set_password, user.id, password.value)
             except Refused as refusal:
-                place_faults(refusal, {"password": password.input}, problems)
+                place_faults(refusal, {"password": password}, problems)
                 return
             finally:
                 go.props(remove="loading")
