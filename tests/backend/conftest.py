@@ -148,6 +148,12 @@ def notice(database: Database, mailbox: Mailbox) -> SignUpNotice:
 
 
 @pytest.fixture
+def pauses() -> list[float]:
+    """How long each even answer would have waited."""
+    return []
+
+
+@pytest.fixture
 def sign_in(
     database: Database,
     recorder: Recorder,
@@ -158,8 +164,10 @@ def sign_in(
     notice: SignUpNotice,
     clock: Clock,
     seconds: Seconds,
+    pauses: list[float],
 ) -> SignIn:
-    async def at_once(_seconds: float) -> None: ...
+    async def pause(wait_s: float) -> None:
+        pauses.append(wait_s)
 
     return SignIn(
         database,
@@ -173,7 +181,7 @@ def sign_in(
         sign_ins=SignInThrottle(now_s=seconds),
         requests=RequestThrottle(now_s=seconds),
         clock=clock,
-        pause=at_once,
+        pause=pause,
     )
 
 
