@@ -16,7 +16,8 @@ from backend.operator_links import LinkView
 from backend.operator_sessions import begin, end_all
 from backend.operator_values import Operator, operator_of
 from backend.operators import add, new_row, operator_row, owner_count
-from backend.passwords import Passwords
+from backend.passwords import Busy, Passwords
+from backend.throttle import RequestThrottle, SignInThrottle
 from backend.transaction import writing
 from backend.user_values import folded_email, name_in
 from storage.database import Database
@@ -35,7 +36,10 @@ class SignedIn:
 
 
 class OperatorSignIn:
-    """Raises BackendError; a refused call changed nothing. Passwords are hashed beside the event loop."""
+    """Raises BackendError; a refused call changed nothing. Passwords are hashed beside the event loop.
+
+    *address* is the client's, for the throttles.
+    """
 
     def __init__(
         self,
@@ -49,18 +53,26 @@ class OperatorSignIn:
         self._passwords = passwords
         self._new_id = new_id
         self._clock = clock
+        self._sign_ins = SignInThrottle()
+        self._links = RequestThrottle()
 
-    def link(self, token: str) -> LinkView | None:
-        """Return what a link is for, without using it up; None for one that is worthless."""
+    def link(self, token: str, *, address: str = "") -> LinkView | None:
+        """Return what a link is for, without using it up; None for one that is worthless. Raises Throttled."""
+        self._links.token(address)
         with self._database.read() as session:
-            return operator_links.read(session, token, self._clock())
+            found = operator_links.read(session, token, self._clock())
+        if found is not None:
+            self._links.token_was_right(address)
+        return found
 
-    async def accept(self, token: str, password: str, *, email: str = "", name: str = "") -> SignedIn:
+    async def accept(
+        self, token: str, password: str, *, email: str = "", name: str = "", address: str = ""
+    ) -> SignedIn:
         """Use a link up: set the password, for the set-up create the owner *email*, and sign in.
 
         Older sign-ins of the operator end. With every fault told, the link still works.
         """
-        view = await asyncio.to_thread(self.link, token)
+        view = await asyncio.to_thread(lambda: self.link(token, address=address))
         if view is None:
             raise BackendError(LINK_VOID)
         faults: list[Fault] = []
@@ -73,13 +85,22 @@ class OperatorSignIn:
         hashed = (await self._passwords.accept_soon(password)).text
         return await asyncio.to_thread(self._accept, token, hashed, first, called)
 
-    async def sign_in(self, email: str, password: str) -> SignedIn:
-        """Return a new sign-in; the same refusal and time for a wrong password, an unknown and a disabled address."""
+    async def sign_in(self, email: str, password: str, *, address: str = "") -> SignedIn:
+        """Return a new sign-in; the same refusal and time for a wrong password, an unknown and a disabled address.
+
+        Raises Throttled, and Busy.
+        """
+        attempt = self._sign_ins.begin(folded_email(email), address)
         row = await asyncio.to_thread(self._who, email)
         hashed = None if row is None or row.is_disabled else row.password_hash
-        is_right = await self._passwords.verify_soon(hashed, password)
+        try:
+            is_right = await self._passwords.verify_soon(hashed, password)
+        except Busy:
+            attempt.withdraw()
+            raise
         if not is_right or row is None or hashed is None:
             raise BackendError(WRONG)
+        attempt.succeeded()
         renewed = await self._passwords.hash_soon(password) if self._passwords.needs_rehash(hashed) else hashed
         return await asyncio.to_thread(self._sign_in, row.id, hashed, renewed)
 

@@ -17,6 +17,7 @@ from editor import (
     runs_page,
     settings_page,
     sign_in_pages,
+    socket_guard,
     table_page,
     tables_page,
     theme,
@@ -64,6 +65,7 @@ def add_pages(app: App) -> None:
         reconnect_timeout=RECONNECT_S,
         show_welcome_message=False,
     )
+    socket_guard.install(app)
 
 
 def _without_processes() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from nicegui import ui
+from nicegui import Client, ui
 
 from runtime.actors import Actor
 from runtime.errors import Problem, SignedOut
@@ -15,10 +16,16 @@ if TYPE_CHECKING:
     from runtime.service import Service
 
 
+def operator_of(client: Client) -> Actor | None:
+    """Return the operator who loaded a page, with the role they had then."""
+    actor = client.request.scope.get(ACTOR)
+    return actor if isinstance(actor, Actor) else None
+
+
 def operator_here() -> Actor:
     """Return the operator who loaded the page that is being built, with the role they had then."""
-    actor = ui.context.client.request.scope.get(ACTOR)
-    if not isinstance(actor, Actor):
+    actor = operator_of(ui.context.client)
+    if actor is None:
         raise SignedOut(Problem("session.ended", "You are signed out. Sign in again."))
     return actor
 
@@ -26,3 +33,8 @@ def operator_here() -> Actor:
 def service_here(app: App) -> Service:
     """Return the service as the operator who loaded the page may use it, as long as they are signed in."""
     return app.service.of(operator_here())
+
+
+def leave(client: Client) -> None:
+    """Send a page whose sign-in ended to the sign-in form, which leads back to it."""
+    client.open(f"/sign-in?next={quote(client.request.url.path)}")

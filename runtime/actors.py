@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Literal
 
-from backend.operator_values import Role, Visit, outranks
+from backend.operator_values import Operator, Role, Visit, outranks
 from runtime.errors import Forbidden, Problem, SignedOut, Unauthorized
 
 REMEMBERED_S = 0.5  # a role that was taken, or a sign-in that ended, counts within a second
@@ -37,8 +37,12 @@ class Actor:
     @classmethod
     def visitor(cls, visit: Visit) -> Actor:
         """Return the operator of a sign-in."""
-        person = visit.operator
-        return cls("operator", person.id, person.name or person.email, person.role, visit.digest)
+        return cls.operator(visit.operator, visit.digest)
+
+    @classmethod
+    def operator(cls, person: Operator, session: str | None = None) -> Actor:
+        """Return a person; without *session* they are named, but may do nothing."""
+        return cls("operator", person.id, person.name or person.email, person.role, session)
 
     @classmethod
     def key(cls, key_id: int, name: str, role: Role) -> Actor:

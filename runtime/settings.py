@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
@@ -30,8 +31,11 @@ class Settings(BaseSettings):
     env_names: Annotated[frozenset[str], NoDecode] = Field(
         frozenset(), description="Comma-separated environment variables that flows may read as $env.NAME."
     )
+    trusted_proxies: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset(), description="Comma-separated addresses or networks of proxies whose X-Forwarded-For is believed."
+    )
 
-    @field_validator("allow_hosts", "env_names", mode="before")
+    @field_validator("allow_hosts", "env_names", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -57,6 +61,13 @@ class Settings(BaseSettings):
             from runtime.addresses import OpenHosts  # here because most installations set none
 
             OpenHosts(value)
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: frozenset[str]) -> frozenset[str]:
+        for network in value:
+            ip_network(network, strict=False)
         return value
 
     @field_serializer("database_url", when_used="json")

@@ -289,11 +289,11 @@ def test_served_installation_works_for_command_and_api(server: str, run: Run, fi
         while (seen := client.get(f"/api/runs/{event['runs'][0]}").json())["status"] not in ("succeeded", "failed"):
             assert time.monotonic() < until
         ready = client.get("/readyz")
-        page = client.get("/")
+        page = client.get("/", headers={"Accept": "text/html"})
 
     assert (simulated["status"], simulated["is_simulated"]) == ("succeeded", True)
     assert seen["status"] == "succeeded"
     assert run("run", "show", event["runs"][0]).stdout.startswith(f"Run {event['runs'][0]} of greet: succeeded")
-    assert (ready.status_code, page.status_code) == (200, 200)
+    assert (ready.status_code, page.status_code, page.headers["Location"]) == (200, 303, "/sign-in")
     assert page.headers["X-Frame-Options"] == "DENY"
     assert "ok    engine" in run("doctor").stdout

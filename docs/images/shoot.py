@@ -20,6 +20,7 @@ from nodes import spec
 from runtime.flows import Flows
 from runtime.settings import Settings
 from storage.database import Database
+from tests.operators import COOKIE, signed_in
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -39,8 +40,8 @@ def main() -> None:
         try:
             address = server.stdout.readline().strip()
             _wait_for(f"{address}/healthz")
-            flow_id = _prepare(Path(folder))
-            _shoot(f"{address}/flows/{flow_id}")
+            flow_id, cookie = _prepare(Path(folder))
+            _shoot(f"{address}/flows/{flow_id}", cookie)
         finally:
             server.terminate()
             server.wait(15)
@@ -57,14 +58,15 @@ def _wait_for(address: str) -> None:
     raise SystemExit("the server did not start")
 
 
-def _prepare(folder: Path) -> str:
+def _prepare(folder: Path) -> tuple[str, str]:
     database = Database(Settings(data_dir=folder).url)
     tables = Datahub(database, lambda _session, _event: None)
     tables.create("orders", [Column("customer", "text"), Column("total", "number")])
     tables.create("incidents", [Column("what", "text"), Column("at", "datetime")])
     flow = Flows(database, spec.load()).create(FLOW)
+    cookie = signed_in(database)
     database.dispose()
-    return flow.id
+    return flow.id, cookie
 
 
 def _node(node_id: str, kind: str, name: str, **more: Any) -> dict[str, Any]:
@@ -128,13 +130,14 @@ FLOW: dict[str, Any] = {
 }
 
 
-def _shoot(address: str) -> None:
+def _shoot(address: str, cookie: str) -> None:
     chromium = shutil.which("chromium") or "/usr/bin/chromium"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         for theme, name in (("light", "editor"), ("dark", "editor-dark")):
             context = browser.new_context(viewport=SIZE, reduced_motion="reduce")  # type: ignore[arg-type]
-            context.add_cookies([{"name": "pulsewire_theme", "value": theme, "url": address}])
+            cookies = {"pulsewire_theme": theme, COOKIE: cookie}
+            context.add_cookies([{"name": name, "value": value, "url": address} for name, value in cookies.items()])
             page = context.new_page()
             page.goto(address)
             _run_a_test(page)

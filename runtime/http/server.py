@@ -21,10 +21,13 @@ from runtime.http.answers import on_error, refusal_of
 from runtime.http.auth import auth_routes
 from runtime.http.auth_mail import auth_mail_routes
 from runtime.http.flows import flow_routes
+from runtime.http.gate import Gate
 from runtime.http.guard import Guard
+from runtime.http.hosted import hosted_routes
 from runtime.http.reference import reference_routes
 from runtime.http.runs import run_routes
 from runtime.http.settings import settings_routes
+from runtime.http.sign_in import sign_in_routes
 from runtime.http.system import system_routes
 from runtime.http.tables import table_routes
 from runtime.http.users import user_routes
@@ -55,11 +58,14 @@ def build_http(service: Service, lifespan: Lifespan) -> FastAPI:
         *(auth_routes, auth_mail_routes),
     ):
         app.router.routes.extend(routes(service).routes)  # side by side: including would nest them
+    app.router.routes.extend(hosted_routes(service))
+    app.router.routes.extend(sign_in_routes(service))
     app.router.routes.extend(reference_routes(app).routes)
     for path in ("/api", "/api/{rest:path}"):
         app.router.routes.append(Route(path, _nowhere, methods=METHODS))
     for error in (RuntimeFault, BackendError, StorageError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(error, on_error)
+    app.add_middleware(Gate, service=service)
     app.add_middleware(Guard, settings=service.settings, origins=lambda: service.hosted.read().web_origins)
     return app
 

@@ -15,6 +15,8 @@ from runtime.document import json_schema
 from runtime.engine_api import EngineStatus
 from runtime.errors import Problem, Unavailable
 from runtime.http.answers import Json, refusal
+from runtime.http.bodies import ApiRoute
+from runtime.http.examples import answers
 from runtime.metrics import Metrics
 from runtime.service import Service
 from storage.errors import StorageError
@@ -27,7 +29,7 @@ ANSWER_S = 2  # after which a part that says nothing counts as down
 
 
 def system_routes(service: Service) -> APIRouter:
-    """Return the routes that need no key."""
+    """Return the routes that need no key, and the metrics, for which any key will do."""
     router = APIRouter(tags=["System"])
     metrics = Metrics(service.database)
 
@@ -42,15 +44,18 @@ def system_routes(service: Service) -> APIRouter:
         ]
         return refusal(503, problems) if problems else Json({"status": "ready"})
 
-    @router.get(
-        "/metrics",
-        summary="Metrics for Prometheus",
-        response_class=PlainTextResponse,
-        responses=_said("pulsewire_engine_up 1", "text/plain"),
-    )
     async def read_metrics() -> Response:
         content = await asyncio.to_thread(metrics.text, await _status(service))
         return Response(content, media_type="text/plain; version=0.0.4")
+
+    router.add_api_route(
+        "/metrics",
+        read_metrics,
+        summary="Metrics for Prometheus",
+        response_class=PlainTextResponse,
+        responses=answers(None) | _said("pulsewire_engine_up 1", "text/plain"),
+        route_class_override=ApiRoute,
+    )
 
     @router.get("/api/schema/flow.json", summary="JSON Schema of the flow format", responses=_said({"type": "object"}))
     async def flow_schema() -> Response:

@@ -20,6 +20,7 @@ from runtime.flows import Flows
 from runtime.settings import Settings
 from storage.database import Database
 from tests.browser.flow_page import Server
+from tests.operators import COOKIE, signed_in
 
 HERE = Path(__file__).resolve().parent
 CHROMIUM = shutil.which("chromium")  # None: the one that Playwright brought
@@ -102,6 +103,7 @@ def context(browser: Browser, server: Server) -> Iterator[BrowserContext]:
         permissions=["clipboard-read", "clipboard-write"],
     )
     context.set_default_timeout(8000)
+    context.add_cookies([{"name": COOKIE, "value": signed_in(server.database), "url": server.url}])
     yield context
     context.close()
 

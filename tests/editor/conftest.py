@@ -18,6 +18,7 @@ from backend.events import Event
 from runtime.app import build_app
 from runtime.settings import Settings
 from tests.editor.simulated import Pages
+from tests.operators import COOKIE, sign_in
 
 
 @pytest.fixture
@@ -33,7 +34,10 @@ async def pages(settings: Settings, fired: list[Event], monkeypatch: pytest.Monk
         try:
             async with app.http.router.lifespan_context(app.http):
                 transport = httpx.ASGITransport(app.http)
-                async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as http:
+                cookies = {COOKIE: await sign_in(app.service.database)}
+                async with httpx.AsyncClient(
+                    transport=transport, base_url="http://127.0.0.1:8080", cookies=cookies
+                ) as http:
                     yield Pages(User(http), app.service, http)
         finally:
             os.environ.pop("NICEGUI_USER_SIMULATION")

@@ -10,12 +10,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import networkx
 import pytest
+
+from runtime.settings import Settings
+from storage.database import Database
+from tests.operators import COOKIE, signed_in
 
 pytestmark = pytest.mark.faults  # starts, stops and kills processes
 
@@ -66,6 +71,15 @@ class Installation:
             headers={"Authorization": f"Bearer {self.key}"},
             timeout=PATIENCE_S,
         )
+
+    @cached_property
+    def cookie(self) -> str:
+        """The cookie of an owner who is signed in to the editor."""
+        database = Database(Settings(data_dir=self.data_dir).url)
+        try:
+            return signed_in(database)
+        finally:
+            database.dispose()
 
     def start(self) -> None:
         self._starts += 1
@@ -517,10 +531,18 @@ def test_deleted_key_is_refused_within_a_second(installation: Installation):
 
 
 def test_no_key_no_answer(installation: Installation):
-    for path in ("/api/flows", "/api/runs", "/api/tables", "/api/keys", "/api/mailbox", "/api/settings/smtp"):
+    for path in (
+        "/metrics",
+        "/api/flows",
+        "/api/runs",
+        "/api/tables",
+        "/api/keys",
+        "/api/mailbox",
+        "/api/settings/smtp",
+    ):
         answer = httpx.get(f"{installation.client.base_url}{path}")
         assert (answer.status_code, codes(answer)) == (401, ["auth.key_missing"])
-    for path in ("/healthz", "/readyz", "/metrics", "/api/docs", "/api/openapi.json", "/api/schema/flow.json"):
+    for path in ("/healthz", "/readyz", "/api/docs", "/api/openapi.json", "/api/schema/flow.json"):
         assert httpx.get(f"{installation.client.base_url}{path}").status_code == 200
 
 
@@ -531,12 +553,15 @@ def test_other_sites_stay_outside(installation: Installation):
     ]
 
     assert [answer.status_code for answer in refused] == [403] * 3
-    assert opened_socket(installation, "http://evil.example") == 403
-    assert opened_socket(installation, f"http://127.0.0.1:{installation.port}") == 101
+    cookie, ours = f"{COOKIE}={installation.cookie}", f"http://127.0.0.1:{installation.port}"
+    assert opened_socket(installation, "http://evil.example", cookie) == 403
+    assert opened_socket(installation, ours) == 403
+    assert opened_socket(installation, ours, cookie) == 101
 
 
-def opened_socket(installation: Installation, origin: str) -> int:
+def opened_socket(installation: Installation, origin: str, cookie: str = "") -> int:
     headers = {
+        "Cookie": cookie,
         "Connection": "Upgrade",
         "Upgrade": "websocket",
         "Origin": origin,
