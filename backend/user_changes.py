@@ -26,12 +26,11 @@ from backend.events import (
 from backend.hosted import HostedPages
 from backend.passwords import PasswordHash
 from backend.roles import find_role, roles_named
+from backend.user_pages import UserPage, page_of_users
 from backend.user_queries import (
     User,
-    UserPage,
     event_fields,
     find_user,
-    page_of_users,
     search_text,
     user_by_email,
     user_of,

@@ -1,35 +1,23 @@
-"""Looking at end users: one by id or address, a page of many, and what events tell of them."""
+"""Looking at end users: by id or address, what is shown of them, and what events tell of them."""
 
 from __future__ import annotations
 
 import builtins
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from backend.errors import BackendError, Fault, NotFound
+from backend.errors import Fault, NotFound
 from backend.user_values import EMAIL_CHARS, folded_email
 from storage.tables import RoleRow, UserRole, UserRow
 
-PAGE_USERS = 1_000
-SEARCH_CHARS = 200
 AT_ONCE = 500  # values in one IN list
-LARGEST = 2**63 - 1
-SORTS: dict[str, tuple[str, ...]] = {
-    "email": ("folded_email",),
-    "first_name": ("first_name", "last_name"),
-    "last_name": ("last_name", "first_name"),
-    "created_at": ("created_at",),
-    "updated_at": ("updated_at",),
-    "last_login_at": ("last_login_at",),
-}
 
 
 @dataclass(frozen=True)
@@ -62,14 +50,6 @@ class User:
             "updated_at": _iso(self.updated_at),
             "last_login_at": None if self.last_login_at is None else _iso(self.last_login_at),
         }
-
-
-@dataclass(frozen=True)
-class UserPage:
-    """Some users, and how many there are in all that match."""
-
-    users: builtins.list[User]
-    total: int
 
 
 def find_user(session: Session, id_or_email: str) -> UserRow:
@@ -105,6 +85,14 @@ def users_of(session: Session, rows: Collection[UserRow]) -> builtins.list[User]
     return [_user(row, roles.get(row.id, ())) for row in rows]
 
 
+def rows_of(session: Session, user_ids: Sequence[str]) -> builtins.list[UserRow]:
+    """Return the rows with these ids, in their order; a user who is gone is left out."""
+    found: dict[str, UserRow] = {}
+    for ids in _batches(user_ids):
+        found |= {row.id: row for row in session.exec(select(UserRow).where(col(UserRow.id).in_(ids)))}
+    return [found[user_id] for user_id in user_ids if user_id in found]
+
+
 def role_names(session: Session, user_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return the names of the roles of each user that has any, in the order of the alphabet."""
     found: dict[str, builtins.list[tuple[str, str]]] = {}
@@ -131,73 +119,11 @@ def event_fields(user: User) -> dict[str, Any]:
 
 def search_text(email: str, first_name: str, last_name: str) -> str:
     """Return what a search looks through: “anna berg” finds a first and a last name."""
-    return _folded(f"{email} {first_name} {last_name}")
+    return folded(f"{email} {first_name} {last_name}")
 
 
-def page_of_users(
-    session: Session,
-    *,
-    search: str | None,
-    role_id: str | None,
-    verified: bool | None,
-    blocked: bool | None,
-    sort: str,
-    limit: int,
-    offset: int,
-) -> UserPage:
-    """Return the users from *offset* on, and how many match.
-
-    Raises BackendError with ``sort``, ``limit``, ``offset`` or ``search``.
-    """
-    order = _order(sort)
-    _check_page(limit, offset)
-    where = [*_conditions(search, role_id, verified, blocked)]
-    total = session.exec(select(sa.func.count()).select_from(UserRow).where(*where)).one()
-    keys = select(UserRow.id).where(*where).order_by(*order).limit(limit).offset(offset)
-    ids = session.exec(keys).all()
-    rows: dict[str, UserRow] = {}
-    for batch in _batches(ids):
-        rows |= {row.id: row for row in session.exec(select(UserRow).where(col(UserRow.id).in_(batch)))}
-    return UserPage(users_of(session, [rows[user_id] for user_id in ids]), total)
-
-
-def _conditions(
-    search: str | None, role_id: str | None, verified: bool | None, blocked: bool | None
-) -> Iterator[sa.ColumnElement[bool]]:
-    if search is not None and (wanted := _folded(_checked_search(search).strip())):
-        yield sa.func.instr(col(UserRow.search_text), wanted) > 0  # unlike LIKE, it knows no signs that stand for any
-    if role_id is not None:
-        yield col(UserRow.id).in_(select(UserRole.user_id).where(UserRole.role_id == role_id))
-    if verified is not None:
-        yield col(UserRow.is_verified).is_(verified)
-    if blocked is not None:
-        yield col(UserRow.is_blocked).is_(blocked)
-
-
-def _order(sort: str) -> builtins.list[sa.ColumnElement[Any]]:
-    name = sort.removeprefix("-")
-    if name not in SORTS:
-        message = f"Users are sorted by {', '.join(SORTS)}, with “-” in front for the last first."
-        raise BackendError(Fault("sort.invalid", message, "sort"))
-    columns = [col(getattr(UserRow, key)) for key in (*SORTS[name], "id")]
-    return [column.desc() if sort.startswith("-") else column.asc() for column in columns]
-
-
-def _check_page(limit: int, offset: int) -> None:
-    if not 0 <= limit <= PAGE_USERS:
-        raise BackendError(Fault("page.invalid", f"A page has 0 to {PAGE_USERS:,} users.", "limit"))
-    if not 0 <= offset <= LARGEST:
-        raise BackendError(Fault("page.invalid", "A page begins at a number from 0 on.", "offset"))
-
-
-def _checked_search(search: str) -> str:
-    if len(search) > SEARCH_CHARS or any(unicodedata.category(char) == "Cs" for char in search):
-        message = f"A search is text of at most {SEARCH_CHARS} characters."
-        raise BackendError(Fault("search.invalid", message, "search"))
-    return search
-
-
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """Return *text* as a search compares it."""
     return unicodedata.normalize("NFKC", text).casefold()
 
 

@@ -14,7 +14,8 @@ from backend.hosted import HostedPages
 from backend.passwords import PasswordHash, Passwords
 from backend.transaction import writing
 from backend.user_changes import UserChanges
-from backend.user_queries import User, UserPage
+from backend.user_pages import UserPage
+from backend.user_queries import User
 from storage.database import Database
 
 __all__ = ["User", "UserPage", "Users"]

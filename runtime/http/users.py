@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Depends, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
-from backend.user_queries import PAGE_USERS, SEARCH_CHARS
+from backend.user_pages import PAGE_USERS, SEARCH_CHARS
 from runtime.http import examples
 from runtime.http.access import service_of
 from runtime.http.answers import Json

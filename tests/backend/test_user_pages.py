@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 from sqlmodel import select
 
 from backend.errors import BackendError, NotFound
 from backend.roles import Roles
+from backend.user_pages import FEW
 from backend.users import Users
 from storage.database import Database
-from storage.tables import UserRow
+from storage.tables import UserRole, UserRow
 
 PEOPLE = [
     ("anna.berg@example.com", "Anna", "Berg", True, False),
@@ -123,6 +127,44 @@ def test_each_user_comes_with_its_roles(people: Users, roles: Roles):
     page = people.list(sort="email")
 
     assert [user.roles for user in page.users] == [(), ("admin", "Customer"), ("Customer",), ()]
+
+
+@pytest.mark.parametrize("sort", ["email", "-email", "-created_at", "last_name"])
+@pytest.mark.parametrize("search", ["user", "user4", "user499"], ids=["all", "many", "few"])
+def test_many_users_are_found_as_few_are(users: Users, roles: Roles, database: Database, search: str, sort: str):
+    role = roles.create("Everyone")
+    moment = datetime(2024, 5, 3, tzinfo=UTC)
+    numbers = range(FEW + 1)
+    rows = [
+        {
+            "id": f"{number:032}",
+            "email": f"user{number:04}",
+            "folded_email": f"user{number:04}",
+            "first_name": "",
+            "last_name": str(number % 7),
+            "search_text": f"user{number:04}",
+            "is_verified": True,
+            "is_blocked": number % 2 == 0,
+            "created_at": moment + timedelta(seconds=number),
+            "updated_at": moment,
+        }
+        for number in numbers
+    ]
+    with database.write() as session:
+        session.connection().execute(insert(UserRow), rows)
+        session.connection().execute(insert(UserRole), [{"user_id": row["id"], "role_id": role.id} for row in rows])
+    keys: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "email": lambda row: (row["email"], row["id"]),
+        "created_at": lambda row: (row["created_at"], row["id"]),
+        "last_name": lambda row: (row["last_name"], row["first_name"], row["id"]),
+    }
+    wanted = [row for row in rows if search in row["search_text"] and row["is_blocked"]]
+    wanted.sort(key=keys[sort.removeprefix("-")], reverse=sort.startswith("-"))
+
+    for offset in (0, len(wanted) - 1, len(wanted)):
+        page = users.list(search=search, role="Everyone", blocked=True, sort=sort, limit=3, offset=offset)
+        assert page.total == len(wanted)
+        assert [user.email for user in page.users] == [row["email"] for row in wanted[offset : offset + 3]]
 
 
 @pytest.mark.parametrize(
