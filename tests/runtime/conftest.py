@@ -171,14 +171,22 @@ class Rig:
     def table(self, name: str, *columns: str) -> None:
         self.tables.create(name, [Column(column, "text") for column in columns])
 
-    def flow(self, nodes: list[dict[str, Any]], edges: list[str], *, flow_id: str = "f", event: str = "go") -> None:
+    def flow(
+        self,
+        nodes: list[dict[str, Any]],
+        edges: list[str],
+        *,
+        flow_id: str = "f",
+        event: str = "go",
+        match: dict[str, Any] | None = None,
+    ) -> None:
         """Publish nodes and edges (``a.port>b``); a trigger ``start`` on *event* is there already."""
         document = self.document(nodes, edges, flow_id=flow_id, event=event)
         start = document["nodes"][0]["params"]
         with self.database.write() as session:
             session.add(Flow(id=flow_id, name=flow_id, state="published", draft=document, published_version=1))
             session.add(FlowVersion(flow_id=flow_id, version=1, document=document))
-            session.add(Subscription(flow_id=flow_id, node="start", version=1, event=start["event"], match={}))
+            session.add(Subscription(flow_id=flow_id, node="start", version=1, event=start["event"], match=match or {}))
 
     def document(
         self, nodes: list[dict[str, Any]], edges: list[str], *, flow_id: str = "f", event: str = "go"
