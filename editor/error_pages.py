@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from editor.frame import frame
 from editor.widgets import empty_state, link_button
+from runtime.errors import Forbidden, SignedOut
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +40,26 @@ def not_found(thing: str, advice: str, *, back: str = "/", back_title: str = "Al
         link_button(back_title, back, icon="arrow_back")
 
 
+def not_for_you(role: str) -> None:
+    """Draw a whole page that says that it takes the role *role*."""
+    ui.context.client.status_code = 403
+    with (
+        frame("Not for your role", active="", heading=False),
+        empty_state(
+            "lock", "This page is not for your role", f"It needs the role “{role}”. An owner can give it to you."
+        ),
+    ):
+        link_button("All flows", "/", icon="arrow_back")
+
+
 def failed(exception: Exception) -> None:
     """Draw a whole page that says that showing it failed."""
+    if isinstance(exception, SignedOut):
+        ui.navigate.to("/sign-in")
+        return
+    if isinstance(exception, Forbidden):
+        not_for_you("editor")
+        return
     log.error("page failed", exc_info=exception)
     with (
         frame("Something went wrong", active="", heading=False),

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from nicegui import Client, ui
 
+from backend.operator_values import Role
 from runtime.actors import Actor
 from runtime.errors import Problem, SignedOut
 from runtime.http.access import ACTOR
@@ -33,6 +34,16 @@ def operator_here() -> Actor:
 def service_here(app: App) -> Service:
     """Return the service as the operator who loaded the page may use it, as long as they are signed in."""
     return app.service.of(operator_here())
+
+
+def with_role(role: Role) -> bool:
+    """Return whether the operator has this role; if not, draw a whole page that says that they need it."""
+    if operator_here().may(role):
+        return True
+    from editor.error_pages import not_for_you  # here because the frame of that page asks who looks at it
+
+    not_for_you(role)
+    return False
 
 
 def leave(client: Client) -> None:

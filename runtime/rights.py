@@ -202,9 +202,10 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
         "update": _role("change"),
         "delete": _role("delete"),
     },
-    "passwords": {},
-    "sessions": {},
-    "sign_in": {},
+    "passwords": {
+        "accept_soon": OWN,
+        **dict.fromkeys(("accept", "hash", "hash_soon", "verify", "verify_soon", "needs_rehash", "close"), NOBODY),
+    },
     "sessions": {},  # end users' own doors use these two, never an operator
     "sign_in": {},
     "hosted": {"read": OWN, "save": Right("owner", "settings.hosted_pages")},
@@ -219,7 +220,7 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
         "delete": _operator("delete"),
         "rename": _own("rename"),
         "has_owner": NOBODY,
-        "set_up_link": NOBODY,
+        "set_up_link": Right("owner", "operator.set_up_link"),
     },
     "operator_sign_in": {"change_password": _own("password"), "link": NOBODY, "accept": NOBODY},
     "operator_sessions": {"visit": NOBODY, "visit_by": NOBODY, "touch": NOBODY, "end": NOBODY},

@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn
 
 from backend.errors import BackendError
+from backend.operators import Operators
 from runtime import starters
 from runtime.app import App, build_app
 from runtime.errors import Unavailable
@@ -50,13 +51,22 @@ class Server(uvicorn.Server):
             async with asyncio.timeout(ENGINE_S):
                 while not await self._is_ready():  # noqa: ASYNC110 - the engine is another process
                     await asyncio.sleep(ASK_EVERY_S)
-                print(f"Pulsewire is ready: {self._app.service.settings.public_url}", flush=True)
+                address = self._app.service.settings.public_url
+                print(f"Pulsewire is ready: {address}", flush=True)
+                await asyncio.to_thread(_print_set_up_link, self._app.service.operators, address)
 
     async def _is_ready(self) -> bool:
         try:
             return (await self._app.engine.status()).ready
         except Unavailable:
             return False
+
+
+def _print_set_up_link(operators: Operators, address: str) -> None:
+    """Print how to become the owner, as long as there is none."""
+    token = operators.set_up_link()
+    if token is not None:
+        print(f"Nobody owns it yet. Set it up within 24 hours: {address}/set-up?token={token}", flush=True)
 
 
 def serve_app(settings: Settings, listener: Any, add_pages: Callable[[App], None]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from runtime.commands.terminal import fail, told
@@ -46,13 +47,18 @@ def opened_database() -> Iterator[Database]:
 
 @contextmanager
 def opened() -> Iterator[Service]:
-    """Give the service of the installation, on the engine of the server that runs, if one does."""
+    """Give the service of the installation, on the engine of the server that runs, if one does.
+
+    Whoever may run commands owns the data directory; what they change is in the audit log.
+    """
+    from runtime.actors import Actor
     from runtime.app import build_service
     from runtime.link import EngineLink
 
     with opened_database() as database:
         settings = settings_from_environment()
-        yield build_service(settings, database, EngineLink(settings.data_dir))
+        engine = EngineLink(settings.data_dir)
+        yield replace(build_service(settings, database, engine).of(Actor.command()), engine=engine)
 
 
 def ask_engine(service: Service, question: Callable[[], Awaitable[Result]]) -> Result:
