@@ -6,6 +6,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from backend.errors import Fault
 from backend.events import (
     EmailVerificationRequested,
     Event,
@@ -14,6 +15,8 @@ from backend.events import (
     UserDeleted,
     UserRolesChanged,
 )
+from backend.passwords import Busy
+from runtime.http.answers import refusal_of
 from runtime.service import Service
 
 PASSWORD = "nine lives 9"
@@ -289,3 +292,10 @@ async def test_wrong_settings_are_refused(client: httpx.AsyncClient, body: Any, 
 
     assert (answer.status_code, codes(answer)) == (422, expected)
     assert (await client.get("/api/hosted-pages")).json() == before
+
+
+def test_who_comes_while_too_many_sign_in_is_asked_to_come_back():
+    answer = refusal_of(Busy(Fault("auth.busy", "Too many people are signing in.")))
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert b"auth.busy" in answer.body
