@@ -210,7 +210,8 @@ class Sessions:
     def _sweep(self, session: Session, now: datetime) -> None:
         execute = session.connection().execute
         execute(delete(UserSession).where(col(UserSession.expires_at) <= now))
-        execute(delete(RefreshToken).where(col(RefreshToken.created_at) <= now - REFRESH_LIFE))
+        # a token is known for as long as one that was exchanged for the same may still come
+        execute(delete(RefreshToken).where(col(RefreshToken.created_at) <= now - 2 * REFRESH_LIFE))
 
 
 def _alive(now: datetime) -> tuple[ColumnElement[bool], ...]:

@@ -94,7 +94,8 @@ class SignInChanges:
         with self._changing() as session:
             user_id = one_time_tokens.consume(session, token, "verify", now)
             if user_id is None:
-                return one_time_tokens.was_consumed(session, token, "verify", now) is not None
+                user_id = one_time_tokens.was_consumed(session, token, "verify", now)
+                return user_id is not None and session.get_one(UserRow, user_id).is_verified
             row = session.get_one(UserRow, user_id)
             row.is_verified, row.updated_at = True, now
             session.add(row)

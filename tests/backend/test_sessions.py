@@ -188,6 +188,23 @@ def test_token_of_long_ago_ends_the_session(sessions: Sessions, opened: Tokens, 
     assert sessions.check(tokens.access) is None
 
 
+def test_successor_that_lost_is_known_for_as_long_as_it_lives(
+    sessions: Sessions, opened: Tokens, anna: str, clock: Any
+) -> None:
+    mine = renewed(sessions, opened)
+    clock.now += REFRESH_LIFE / 2
+    stolen = renewed(sessions, opened)
+    newest = renewed(sessions, mine)
+    clock.now += REFRESH_LIFE - SECOND
+    newest = renewed(sessions, newest)
+    sessions.create(anna, with_csrf=False)  # which forgets what is too old
+
+    with pytest.raises(TokenTheft):
+        renewed(sessions, stolen)
+
+    assert sessions.check(newest.access) is None
+
+
 def test_asking_again_and_again_keeps_few_tokens(
     sessions: Sessions, opened: Tokens, database: Database, clock: Any
 ) -> None:
