@@ -174,7 +174,7 @@ class SelectControl(Control):
         options = [*self._options, *([current] if current not in self._options and current is not None else [])]
         is_table = self.field.widget == "table"
         self._select = choice(_worded(options), value=current, on_change=self._chosen)
-        if is_table or not self.field.is_required:
+        if is_table or (not self.field.is_required and self.field.default is None):
             self._select.props("clearable clear-icon=sym_r_close")
         placeholder = self.field.placeholder if not is_table or not self.field.is_required else "Choose a table"
         if current is None and placeholder:

@@ -1,4 +1,4 @@
-"""Start when a user is to verify the email address.
+"""Start when a user is to verify the address.
 
 After every sign-up, that is, and whenever it is requested. The flow sends ``$param.link``, or the token in a message
 of its own; either works for 24 hours, until a newer one is requested. Both are masked wherever the run is shown.

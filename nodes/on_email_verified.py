@@ -1,4 +1,4 @@
-"""Start when a user verified the email address.
+"""Start when a user verified the address.
 
 With the link or the token, that is; setting *Email verified* on the Users page, by the API or by a flow reports no
 event.

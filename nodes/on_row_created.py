@@ -1,6 +1,6 @@
-"""Start when a row was added to a data table.
+"""Start when a row was added.
 
-In the grid, by the API, from a CSV file or by a flow; one run for every row.
+In a data table, that is: in the grid, by the API, from a CSV file or by a flow. One run for every row.
 
 Out     ``{"ID": str, "Name": str, "row": object, "before": object | null}``;
         the table's id and name, the row, and null because there was none before

@@ -1,6 +1,7 @@
-"""Start when a row of a data table was deleted.
+"""Start when a row was deleted.
 
-One run for every row. *Clear table* and deleting the table are events of their own and start nothing here.
+One run for every row of a data table. *Clear table* and deleting the table are events of their own and start nothing
+here.
 
 Out     ``{"ID": str, "Name": str, "row": object, "before": object | null}``;
         the table's id and name, and twice the row as it was

@@ -1,6 +1,6 @@
-"""Start when a row of a data table was changed.
+"""Start when a row was changed.
 
-One run for every row that has other values than before; saving the same values again starts nothing.
+One run for every row of a data table that has other values than before; saving the same values again starts nothing.
 
 Out     ``{"ID": str, "Name": str, "row": object, "before": object | null}``;
         the table's id and name, the row after the change, and as it was before

@@ -1,4 +1,4 @@
-"""Have a user verify the email address.
+"""Have a user verify the address.
 
 It makes a new link and reports ``auth.email_verificationRequested``; a flow that starts on that event sends the mail,
 such as *Send verification email*. Links that were sent before stop working.
