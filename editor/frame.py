@@ -12,17 +12,20 @@ from nicegui import app as pages
 from nicegui import ui
 from nicegui.element import Element
 
+from backend.operator_values import Role
 from editor import theme
+from editor.session import operator_of
 
 Layout = Literal["list", "narrow", "wide", "full"]
 
-PLACES = (
-    ("flows", "/", "account_tree", "Flows"),
-    ("runs", "/runs", "history", "Runs"),
-    ("tables", "/tables", "table", "Tables"),
-    ("users", "/users", "group", "Users"),
-    ("mailbox", "/mailbox", "inbox", "Mailbox"),
-    ("settings", "/settings", "settings", "Settings"),
+Place = tuple[str, str, str, str, Role]  # its word, address, icon, title, and who finds it in the navigation
+PLACES: tuple[Place, ...] = (
+    ("flows", "/", "account_tree", "Flows", "viewer"),
+    ("runs", "/runs", "history", "Runs", "viewer"),
+    ("tables", "/tables", "table", "Tables", "viewer"),
+    ("users", "/users", "group", "Users", "owner"),
+    ("mailbox", "/mailbox", "inbox", "Mailbox", "editor"),
+    ("settings", "/settings", "settings", "Settings", "viewer"),
 )
 TABS = 5  # that fit side by side on a phone; what is beyond goes into the last one, “More”
 THEMES = (("auto", "contrast", "Follow the system"), ("light", "light_mode", "Light"), ("dark", "dark_mode", "Dark"))
@@ -80,10 +83,16 @@ def frame(
     _watch_unread(counts)
 
 
+def _places() -> list[Place]:
+    """Return the places that the operator who looks at the page may go to."""
+    operator = operator_of(ui.context.client)
+    return [place for place in PLACES if operator is not None and operator.may(place[-1])]
+
+
 def _navigation(active: str, counts: list[ui.label]) -> None:
     with box("pw-nav", "nav").props('aria-label="Main"'):
         _brand()
-        for key, target, symbol, title in PLACES:
+        for key, target, symbol, title, _role in _places():
             with _place(target, key == active, "pw-link"):
                 icon(symbol)
                 ui.label(title).classes("pw-link-text")
@@ -132,9 +141,10 @@ def _top_bar() -> None:
 
 
 def _tabs(active: str, counts: list[ui.label]) -> None:
-    shown, more = (PLACES, ()) if len(PLACES) <= TABS else (PLACES[: TABS - 1], PLACES[TABS - 1 :])
+    places = _places()
+    shown, more = (places, []) if len(places) <= TABS else (places[: TABS - 1], places[TABS - 1 :])
     with box("pw-tabs", "nav").props('aria-label="Main, below"'):
-        for key, target, symbol, title in shown:
+        for key, target, symbol, title, _role in shown:
             with _place(target, key == active, "pw-tab"):
                 icon(symbol)
                 ui.label(title)
@@ -143,7 +153,7 @@ def _tabs(active: str, counts: list[ui.label]) -> None:
             _more(more, active, counts)
 
 
-def _more(places: tuple[tuple[str, str, str, str], ...], active: str, counts: list[ui.label]) -> None:
+def _more(places: list[Place], active: str, counts: list[ui.label]) -> None:
     with box("pw-tab", "button").props("type=button") as tab:
         if active in {key for key, *_ in places}:
             tab.props("aria-current=page")
@@ -156,7 +166,7 @@ def _more(places: tuple[tuple[str, str, str, str], ...], active: str, counts: li
             .props("auto-close anchor='top right' self='bottom right' :offset='[0, 8]'")
             .classes("pw-more-menu")
         ):
-            for key, target, symbol, title in places:
+            for key, target, symbol, title, _role in places:
                 with ui.menu_item(on_click=lambda target=target: ui.navigate.to(target)) as item:
                     icon(symbol)
                     ui.label(title)
