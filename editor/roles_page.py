@@ -13,6 +13,7 @@ from backend.events import UserRolesChanged
 from backend.roles import DESCRIPTION_CHARS, NAME_CHARS, Role
 from editor import words
 from editor.frame import box, icon
+from editor.session import service_here, with_role
 from editor.user_dialogs import place_faults
 from editor.users_frame import Listening, users_frame
 from editor.widgets import (
@@ -41,9 +42,10 @@ def register(app: App) -> None:
 
     @ui.page("/users/roles", title="Roles · Pulsewire")
     async def roles_page(new: str | None = None) -> None:
-        roles = RoleList(app.service)
-        with users_frame("roles", roles.draw_actions):
-            await roles.build(new)
+        if with_role("owner"):
+            roles = RoleList(service_here(app))
+            with users_frame("roles", roles.draw_actions):
+                await roles.build(new)
 
 
 class RoleList:

@@ -13,6 +13,7 @@ from backend.errors import BackendError
 from backend.hosted import COLOUR, LOGO_BYTES, NAME_CHARS, ORIGINS, Hosted, logo_from
 from editor.flow_dialogs import drop_zone
 from editor.frame import box, icon
+from editor.session import service_here, with_role
 from editor.sign_in_preview import draw_preview
 from editor.user_dialogs import place_faults
 from editor.users_frame import users_frame
@@ -36,8 +37,9 @@ def register(app: App) -> None:
 
     @ui.page("/users/sign-in-pages", title="Sign-in pages · Pulsewire")
     async def sign_in_pages() -> None:
-        with users_frame("sign-in"):
-            await SignInPages(app.service).build()
+        if with_role("owner"):
+            with users_frame("sign-in"):
+                await SignInPages(service_here(app)).build()
 
 
 class SignInPages:

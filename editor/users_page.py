@@ -3,46 +3,29 @@
 from __future__ import annotations
 
 from asyncio import to_thread
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 from nicegui import events, ui
 
 from backend.errors import NotFound
-from editor import words
 from editor.error_pages import not_found
 from editor.frame import box, icon
+from editor.session import service_here, with_role
 from editor.user_dialogs import add_user
 from editor.user_panel import UserPanel
-from editor.users_frame import avatar, moment, name_of, users_frame
-from editor.widgets import Refused, button, chip, choice, empty_state, icon_button, link_button, tell
+from editor.users_frame import users_frame
+from editor.users_list import Query, draw_users
+from editor.widgets import Refused, button, choice, empty_state, icon_button, link_button, tell
 
 if TYPE_CHECKING:
     from backend.users import User
     from runtime.app import App
     from runtime.service import Service
 
-PAGE = 50
 REFRESH_S = 5.0
-SHOWN_ROLES = 1
-YES_NO = {"yes": True, "no": False}
-NEWEST_FIRST = "-created_at"
-PLAIN_CLICK = """(event) => {
-  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  emit();
-}"""
 CLOSES = """() => document.querySelector(".q-menu, .q-dialog") || emit()"""  # else Escape closes those
 FOLLOW_HISTORY = """window.addEventListener("popstate", () => emitEvent("pw_place", location.pathname))"""
-COLUMNS = (
-    ("email", "User"),
-    (None, "Roles"),
-    (None, "State"),
-    ("last_login_at", "Last sign-in"),
-    ("created_at", "Added"),
-)
-SORTS = {f"{sign}{key}" for key, _title in COLUMNS if key for sign in ("", "-")}
 
 
 def register(app: App) -> None:
@@ -64,45 +47,22 @@ def register(app: App) -> None:
         sort: str = "",
         page: int = 1,
     ) -> None:
+        await build(Query(search, role, verified, blocked, sort, page), user_id)
+
+    async def build(query: Query, user_id: str | None) -> None:
+        if not with_role("owner"):
+            return
+        service = service_here(app)
         try:
-            await to_thread(app.service.users.get, user_id)
+            if user_id is not None:
+                await to_thread(service.users.get, user_id)
         except NotFound:
             ui.context.client.status_code = 404
             not_found("user", "It may have been deleted.", back="/users", back_title="All users", active="users")
             return
-        await build(Query(search, role, verified, blocked, sort, page), user_id)
-
-    async def build(query: Query, user_id: str | None) -> None:
-        users = UsersPage(app.service, query)
+        users = UsersPage(service, query)
         with users_frame("users", users.draw_actions):
             await users.build(user_id)
-
-
-@dataclass(frozen=True)
-class Query:
-    """What the list shows, as its address says it."""
-
-    search: str = ""
-    role: str = ""
-    verified: str = ""
-    blocked: str = ""
-    sort: str = ""
-    page: int = 1
-
-    @property
-    def is_filtered(self) -> bool:
-        return any((self.search, self.role, self.verified, self.blocked))
-
-    @property
-    def offset(self) -> int:
-        return (min(max(self.page, 1), 10**9) - 1) * PAGE
-
-    def address(self, user_id: str | None = None) -> str:
-        """Return the path that opens the list like this, with a user or without."""
-        default = Query()
-        kept = {key: value for key, value in vars(self).items() if value and value != getattr(default, key)}
-        path = f"/users/{user_id}" if user_id else "/users"
-        return f"{path}?{urlencode(kept)}" if kept else path
 
 
 class UsersPage:
@@ -169,17 +129,7 @@ class UsersPage:
             await self._read()
 
     async def _fetch(self) -> tuple[list[User], int]:
-        query = self._query
-        found = await to_thread(
-            self._service.users.list,
-            search=query.search.strip() or None,
-            role=query.role or None,
-            verified=YES_NO.get(query.verified),
-            blocked=YES_NO.get(query.blocked),
-            sort=query.sort if query.sort in SORTS else NEWEST_FIRST,
-            limit=PAGE,
-            offset=query.offset,
-        )
+        found = await to_thread(self._service.users.list, **self._query.asked())
         return list(found.users), found.total
 
     async def _read(self) -> None:
@@ -191,11 +141,16 @@ class UsersPage:
         self._draw()
 
     async def _look(self) -> None:
-        """Take over what others, and people who signed up, have changed."""
+        """Take over what others, flows, and people who signed up have changed."""
+        await self._refresh()
+        if self._panel is not None:
+            await self._panel.look()
+
+    async def _refresh(self) -> None:
         try:
             users, total = await self._fetch()
         except Refused:
-            return
+            return  # said when it was asked for by hand
         if (users, total) != (self._users, self._total):
             self._users, self._total = users, total
             self._draw()
@@ -208,12 +163,15 @@ class UsersPage:
             if not self._users:
                 self._nothing()
                 return
-            with box("pw-card pw-list pw-users"):
-                self._head()
-                with box(tag="ul"):
-                    for user in self._users:
-                        self._row(user)
-                self._foot()
+            self._links = draw_users(
+                self._users,
+                self._total,
+                self._query,
+                opened=self._open,
+                on_open=self.open,
+                on_sort=self._sort,
+                on_page=lambda page: self._show(page=page),
+            )
 
     def _nothing(self) -> None:
         if self._total:  # the page asked for lies behind the last
@@ -232,65 +190,16 @@ class UsersPage:
                 button("Add user", self._add, kind="primary", icon="person_add")
                 link_button("Sign-in pages", "/users/sign-in-pages", icon="web")
 
-    def _head(self) -> None:
-        with box("pw-users-head"):
-            for key, title in COLUMNS:
-                if key is None:
-                    ui.label(title)
-                    continue
-                with box("pw-users-sort", "button").props("type=button") as sort:
-                    ui.label(title)
-                    if (order := self._query.sort or NEWEST_FIRST).removeprefix("-") == key:
-                        icon("arrow_downward" if order.startswith("-") else "arrow_upward")
-                sort.on("click", lambda key=key: self._sort(key))
-
     async def _sort(self, key: str) -> None:
         first, second = (key, f"-{key}") if key == "email" else (f"-{key}", key)
-        await self._show(sort=second if (self._query.sort or NEWEST_FIRST) == first else first)
-
-    def _row(self, user: User) -> None:
-        classes = "pw-row pw-user" + (" is-open" if str(user.id) == self._open else "")
-        with box(classes, "li"):
-            link = ui.link(target=self._query.address(str(user.id))).classes(replace="pw-row-link")
-            link.props["aria-label"] = f"Open {name_of(user)}"
-            link.on("click", lambda user=user: self.open(str(user.id)), js_handler=PLAIN_CLICK)
-            self._links[str(user.id)] = link
-            with box("pw-user-who"):
-                avatar(user)
-                with box("pw-user-text"):
-                    ui.label(name_of(user)).classes("pw-row-title pw-clip")
-                    if name_of(user) != user.email:
-                        ui.label(user.email).classes("pw-row-sub pw-clip")
-            with box("pw-user-roles"):
-                for name in user.roles[:SHOWN_ROLES]:
-                    chip(name)
-                if (more := len(user.roles) - SHOWN_ROLES) > 0:
-                    chip(f"+{more}").props["title"] = ", ".join(user.roles)
-            with box("pw-user-states"):
-                if user.is_blocked:
-                    chip("Blocked", "fail", symbol="block")
-                elif not user.is_verified:
-                    chip("Not verified", "warn", symbol="unpublished")
-            moment(user.last_login_at).classes("pw-row-sub pw-user-login")
-            moment(user.created_at).classes("pw-row-sub pw-user-added")
-
-    def _foot(self) -> None:
-        first, last = self._query.offset + 1, self._query.offset + len(self._users)
-        page = self._query.offset // PAGE + 1
-        with box("pw-users-foot"):
-            ui.label(f"{first:,}–{last:,} of {words.count(self._total, 'user')}").classes("pw-num pw-grow")
-            if self._total > PAGE:
-                before = icon_button("chevron_left", "Page before", lambda: self._show(page=page - 1), is_small=True)
-                before.set_enabled(page > 1)
-                after = icon_button("chevron_right", "Next page", lambda: self._show(page=page + 1), is_small=True)
-                after.set_enabled(last < self._total)
+        await self._show(sort=second if self._query.order == first else first)
 
     async def _add(self) -> None:
         await add_user(self._service, self._added)
 
     async def _added(self, user: User) -> None:
         await self._read()
-        await self.open(str(user.id))
+        await self.open(user.id)
 
     # ---- the sheet
 
@@ -306,8 +215,8 @@ class UsersPage:
             ui.navigate.history.replace(self._query.address())
             return
         if is_told:
-            ui.navigate.history.push(self._query.address(str(user.id)))
-        self._mark(str(user.id))
+            ui.navigate.history.push(self._query.address(user.id))
+        self._mark(user.id)
         self._sheet.clear()
         with self._sheet:
             self._panel = UserPanel(self._service, user, changed=self._changed, gone=self._gone, close=self.close)
@@ -338,8 +247,8 @@ class UsersPage:
                 row.classes(add="is-open" if known == user_id else "", remove="" if known == user_id else "is-open")
         self._open = user_id
 
-    async def _changed(self, _user: User) -> None:
-        await self._look()
+    async def _changed(self) -> None:
+        await self._refresh()
 
     async def _gone(self) -> None:
         ui.navigate.history.push(self._query.address())
