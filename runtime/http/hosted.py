@@ -138,9 +138,10 @@ class _Site:
             tokens = await self._service.sign_in.sign_in(visit.email, password, address=visit.address, with_csrf=True)
         except BackendError as error:
             return self._again(visit, "login", error)
-        response = self._sent_on(visit, callback(visit.hosted)[0] or "account")
+        go_on, _name = callback(visit.hosted)
+        response = self._sent_on(visit, go_on or "account")
         self._forms.renew(response)
-        is_here = urlsplit(visit.hosted.callback_url).hostname == urlsplit(self._service.settings.public_url).hostname
+        is_here = urlsplit(go_on).hostname == urlsplit(self._service.settings.public_url).hostname
         return self._carrier.signed_in_page(visit.request, response, tokens, with_client=is_here)
 
     async def sign_up_form(self, visit: Visit) -> Response:
