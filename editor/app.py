@@ -8,6 +8,7 @@ from nicegui import app as pages
 from nicegui import run, ui
 
 from editor import (
+    audit_page,
     error_pages,
     flow_page,
     flows_page,
@@ -42,6 +43,7 @@ PAGES = (
     users_page,  # after what is below /users, which is no user's id
     mailbox_page,
     settings_page,
+    audit_page,
 )
 
 

@@ -13,6 +13,7 @@ from editor import words
 from editor.audit_words import AREAS, said, symbol
 from editor.frame import box, frame, icon
 from editor.session import service_here, with_role
+from editor.users_frame import styles
 from editor.widgets import Refused, button, chip, choice, empty_state, link_button, tell
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def register(app: App) -> None:
     async def audit_page(actor: str = "", action: str = "") -> None:
         if with_role("owner"):
             with frame("Audit log", active="settings", actions=_back):
+                styles()
                 await AuditLog(service_here(app), actor, action).build()
 
 

@@ -33,7 +33,7 @@ COLOURS = ("violet", "teal", "blue", "pink", "amber")
 def users_frame(tab: str, actions: Callable[[], object] | None = None) -> Iterator[Element]:
     """Draw the shell with the tabs of the place; *tab* is ``users``, ``roles`` or ``sign-in``."""
     with frame("Users", active="users", actions=actions) as content:
-        ui.add_head_html(f'<link rel="stylesheet" href="{theme.asset("users.css")}">')  # after app.css, to win over it
+        styles()
         with box("pw-subtabs", "nav").props('aria-label="Users"'):
             for key, target, title in TABS:
                 link = ui.link(target=target).classes(replace="pw-subtab")
@@ -42,6 +42,11 @@ def users_frame(tab: str, actions: Callable[[], object] | None = None) -> Iterat
                 with link:
                     ui.label(title)
         yield content
+
+
+def styles() -> None:
+    """Add the styles of people and what is done to them; call it inside ``frame``, so that they win over the common."""
+    ui.add_head_html(f'<link rel="stylesheet" href="{theme.asset("users.css")}">')
 
 
 def name_of(user: User) -> str:
