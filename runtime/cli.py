@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runtime import engine_lock
-from runtime.commands import events, flows, keys, operators, runs, tables
+from runtime.commands import events, flows, keys, operators, runs, tables, users
 from runtime.commands.installation import opened_database, settings_from_environment
 from runtime.commands.terminal import JsonOption, fail, print_json, print_table
 from runtime.supervisor import REFUSED
@@ -38,6 +38,7 @@ app.add_typer(tables.app, name="table")
 app.add_typer(events.app, name="event")
 app.add_typer(keys.app, name="keys")
 app.add_typer(operators.app, name="operators")
+app.add_typer(users.app, name="users")
 
 HostOption = Annotated[str | None, typer.Option(help="Address to listen on; default PULSEWIRE_HOST or 127.0.0.1.")]
 PortOption = Annotated[int | None, typer.Option(help="Port to listen on; default PULSEWIRE_PORT or 8080.")]

@@ -68,6 +68,7 @@ def test_fault_never_repeats_the_password():
         ("Anna@Example.COM", "anna@example.com", True),
         ("ｱnna@example.com", "アnna@example.com", True),
         ("\ufb01n@example.com", "fin@example.com", True),
+        ("\U0001d400nna@example.com", "anna@example.com", True),
         ("stra\u00dfe@example.com", "strasse@example.com", True),
         ("anna@m\u00fcller.example", "ANNA@M\u00dcLLER.example", True),
         ("anna@m\u00fcller.example", "anna@xn--mller-kva.example", True),
