@@ -67,6 +67,10 @@ class Preferences:
         locked = stored["password"]
         return Smtp(**{**stored, "password": None if locked is None else self._box.decrypt(locked)})
 
+    def has_smtp(self) -> bool:
+        """Return whether mail leaves through a server; else it stays in the mailbox."""
+        return self._from_environment is not None or self._stored() is not None
+
     def smtp_view(self) -> dict[str, Any] | None:
         """Return what may be shown: never the password, but ``has_password``; ``source`` says who set it."""
         stored = self._stored()

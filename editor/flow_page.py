@@ -21,6 +21,7 @@ from editor.live import Overlay
 from editor.palette import Palette
 from editor.references import references
 from editor.replays import Replays
+from editor.session import service_here
 from editor.side_panel import NodePanel
 from editor.test_drawer import TestDrawer
 from editor.widgets import toast
@@ -43,7 +44,8 @@ def register(app: App) -> None:
 
     @ui.page("/flows/{flow_id}", title="Flow · Pulsewire")
     async def flow_page(flow_id: str) -> None:
-        flows = app.service.flows
+        service = service_here(app)
+        flows = service.flows
         try:
             view = await to_thread(flows.get, flow_id)
             history = await to_thread(flows.history_state, flow_id)
@@ -52,7 +54,7 @@ def register(app: App) -> None:
             not_found("flow", "It may have been deleted.", active="flows")
             return
         theme.dress()
-        page = FlowEditor(app.service, Draft(app.service, view, history), replays)
+        page = FlowEditor(service, Draft(service, view, history), replays)
         await page.build()
 
 

@@ -11,6 +11,7 @@ from nicegui import ui
 from editor import words
 from editor.flow_dialogs import example, import_flow, new_flow
 from editor.frame import box, frame, icon
+from editor.session import operator_here, service_here
 from editor.widgets import (
     STATE_ICONS,
     STATE_TONES,
@@ -45,13 +46,14 @@ def register(app: App) -> None:
 
     @ui.page("/", title="Flows · Pulsewire")
     async def flows_page() -> None:
-        page = FlowList(app.service)
+        service = service_here(app)
+        page = FlowList(service)
 
         def actions() -> None:
-            button("Import", lambda: import_flow(app.service), icon="upload")
-            button("New flow", lambda: new_flow(app.service), kind="primary", icon="add")
+            button("Import", lambda: import_flow(service), icon="upload")
+            button("New flow", lambda: new_flow(service), kind="primary", icon="add")
 
-        with frame("Flows", active="flows", actions=actions):
+        with frame("Flows", active="flows", actions=actions if operator_here().may("editor") else None):
             await page.build()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from asyncio import to_thread
 from typing import TYPE_CHECKING
 
-from fastapi import Response
+from fastapi import Request, Response
 from nicegui import app as pages
 from nicegui import ui
 
@@ -13,7 +13,10 @@ from backend.errors import BackendError, NotFound
 from backend.mailbox import Message, MessageSummary
 from editor import words
 from editor.frame import box, frame, icon
+from editor.session import operator_here, service_here, with_role
 from editor.widgets import button, chip, confirm, empty_state, icon_button, link_button, segments, tell, toast
+from runtime.errors import Forbidden
+from runtime.http.access import actor_of
 
 if TYPE_CHECKING:
     from runtime.app import App
@@ -32,13 +35,17 @@ def register(app: App) -> None:
 
     @ui.page("/mailbox", title="Mailbox · Pulsewire")
     async def mailbox_page(message: int | None = None) -> None:
+        if not with_role("editor"):
+            return
         with frame("Mailbox", active="mailbox", layout="full"):
-            await MailboxPage(app.service).build(message)
+            await MailboxPage(service_here(app)).build(message)
 
     @pages.get("/mailbox/{message_id}/html", include_in_schema=False)
-    def html(message_id: int) -> Response:
+    def html(message_id: int, request: Request) -> Response:
         try:
-            content = app.service.mailbox.get(message_id).html or ""
+            content = app.service.of(actor_of(request)).mailbox.get(message_id).html or ""
+        except Forbidden as refusal:
+            return Response(str(refusal), status_code=403, media_type="text/plain")
         except NotFound:
             return Response("There is no such message.", status_code=404, media_type="text/plain")
         headers = {
@@ -84,16 +91,17 @@ class MailboxPage:
         with self._banner, box("pw-note"):
             icon("info")
             try:
-                smtp = await to_thread(self._service.preferences.smtp_view)
+                is_set = await to_thread(self._service.preferences.has_smtp)
             except BackendError as refusal:
                 ui.label(" ".join(fault.message for fault in refusal.faults))
                 return
             with box():
-                if smtp is None:
-                    ui.label("No mail server is set, so nothing leaves this machine: every message is kept here.")
+                if is_set:
+                    ui.label("Mail now leaves through a mail server. Here is what was kept before.")
+                    return
+                ui.label("No mail server is set, so nothing leaves this machine: every message is kept here.")
+                if operator_here().may("owner"):
                     ui.link("Set up a mail server", "/settings#mail").classes(replace="pw-textlink")
-                else:
-                    ui.label(f"Mail now leaves through {smtp['host']}. Here is what was kept before.")
 
     async def _look(self) -> None:
         messages = await to_thread(self._service.mailbox.list, self._limit)

@@ -15,6 +15,7 @@ from editor.error_pages import not_found
 from editor.frame import box, icon
 from editor.live import Overlay
 from editor.palette import node_icon
+from editor.session import service_here
 from editor.step_view import state_icon, step_detail, time_taken
 from editor.widgets import Refused, button, confirm, icon_button, link_button, status_chip, tell
 from editor.workbench import workbench
@@ -34,8 +35,9 @@ def register(app: App) -> None:
 
     @ui.page("/runs/{run_id}", title="Run · Pulsewire")
     async def run_page(run_id: str) -> None:
+        service = service_here(app)
         try:
-            view = await to_thread(app.service.runs.get, _number(run_id))
+            view = await to_thread(service.runs.get, _number(run_id))
         except NotFound:
             ui.context.client.status_code = 404
             not_found(
@@ -43,7 +45,7 @@ def register(app: App) -> None:
             )
             return
         theme.dress()
-        RunPage(app.service, view).build()
+        RunPage(service, view).build()
 
 
 class RunPage:

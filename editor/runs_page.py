@@ -10,6 +10,7 @@ from nicegui import ui
 
 from editor import words
 from editor.frame import box, frame, icon
+from editor.session import service_here
 from editor.widgets import (
     STATE_ICONS,
     STATE_TONES,
@@ -36,7 +37,7 @@ def register(app: App) -> None:
     @ui.page("/runs", title="Runs · Pulsewire")
     async def runs_page(flow: str | None = None, status: str | None = None, tests: bool = False) -> None:
         with frame("Runs", active="runs"):
-            await RunList(app.service, flow, status if status in STATUSES else None, tests).build()
+            await RunList(service_here(app), flow, status if status in STATUSES else None, tests).build()
 
 
 class RunList:

@@ -14,6 +14,7 @@ from editor import words
 from editor.frame import THEMES, box, frame, icon
 from editor.key_settings import KeySettings
 from editor.mail_settings import MailSettings
+from editor.session import operator_here, service_here
 from editor.widgets import (
     card,
     link_button,
@@ -30,15 +31,17 @@ def register(app: App) -> None:
 
     @ui.page("/settings", title="Settings · Pulsewire")
     async def settings_page() -> None:
+        service = service_here(app)
         with frame("Settings", active="settings", layout="narrow"):
             with _section("Appearance", "How Pulsewire looks in this browser."):
                 _appearance()
-            with _section("Mail server", "Flows send email through it.", anchor="mail"):
-                await MailSettings(app.service).build()
-            with _section("API keys", "For programs that call the HTTP API.", anchor="keys"):
-                await KeySettings(app.service).build()
+            if operator_here().may("owner"):
+                with _section("Mail server", "Flows send email through it.", anchor="mail"):
+                    await MailSettings(service).build()
+                with _section("API keys", "For programs that call the HTTP API.", anchor="keys"):
+                    await KeySettings(service).build()
             with _section("About", "This installation and its limits."):
-                await _about(app.service, app.http.version)
+                await _about(service, app.http.version)
 
 
 @contextmanager
@@ -64,12 +67,14 @@ def _appearance() -> None:
 
 
 async def _about(service: Service, version: str) -> None:
-    folder = service.settings.data_dir
-    used = await to_thread(_folder_size, folder)
+    folder = []
+    if operator_here().may("owner"):
+        path = service.settings.data_dir
+        folder = [("Data folder", f"{path.resolve()} · {words.size(await to_thread(_folder_size, path))}")]
     with box("pw-about"):
         for name, value in (
             ("Version", version),
-            ("Data folder", f"{folder.resolve()} · {words.size(used)}"),
+            *folder,
             ("Address", service.settings.public_url),
         ):
             ui.label(name)

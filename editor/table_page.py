@@ -7,7 +7,7 @@ from asyncio import to_thread
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from fastapi import Response
+from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from nicegui import app as pages
 from nicegui import ui
@@ -17,10 +17,12 @@ from backend.errors import NotFound
 from editor import words
 from editor.error_pages import not_found
 from editor.frame import box, frame, icon
+from editor.session import service_here
 from editor.table_dialogs import change_columns, row_form
 from editor.table_grid import TableGrid
 from editor.table_menu import table_menu
 from editor.widgets import Refused, button, confirm, tell, toast
+from runtime.http.access import actor_of
 
 if TYPE_CHECKING:
     from runtime.app import App
@@ -34,25 +36,27 @@ def register(app: App) -> None:
 
     @ui.page("/tables/{table_id}")
     async def table_page(table_id: str) -> None:
+        service = service_here(app)
         try:
-            table = await to_thread(app.service.tables.get, table_id)
+            table = await to_thread(service.tables.get, table_id)
         except NotFound:
             ui.context.client.status_code = 404
             not_found("table", "It may have been deleted.", back="/tables", back_title="All tables", active="tables")
             return
         with frame(table.name, active="tables", layout="full"):
-            TablePage(app.service, table).build()
+            TablePage(service, table).build()
 
     @pages.get("/tables/{table_id}/export.csv", include_in_schema=False)
-    def export(table_id: str) -> Response:
+    def export(table_id: str, request: Request) -> Response:
+        tables = app.service.of(actor_of(request)).tables
         try:
-            table = app.service.tables.get(table_id)
+            table = tables.get(table_id)
         except NotFound:
             return Response("There is no such table.", status_code=404, media_type="text/plain")
         plain = re.sub(r"[^A-Za-z0-9_-]+", "_", table.name).strip("_") or "table"
         names = f"attachment; filename=\"{plain}.csv\"; filename*=UTF-8''{quote(table.name)}.csv"
         return StreamingResponse(
-            app.service.tables.export_csv(table.id),
+            tables.export_csv(table.id),
             media_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": names},
         )

@@ -10,6 +10,7 @@ from nicegui import ui
 from backend.datahub import Table
 from editor import words
 from editor.frame import box, frame, icon
+from editor.session import operator_here, service_here
 from editor.table_dialogs import create_table
 from editor.table_menu import table_menu
 from editor.widgets import button, empty_state
@@ -27,11 +28,13 @@ def register(app: App) -> None:
 
     @ui.page("/tables", title="Tables · Pulsewire")
     async def tables_page() -> None:
-        def actions() -> None:
-            button("New table", lambda: create_table(app.service), kind="primary", icon="add")
+        service = service_here(app)
 
-        with frame("Tables", active="tables", actions=actions):
-            await TableList(app.service).build()
+        def actions() -> None:
+            button("New table", lambda: create_table(service), kind="primary", icon="add")
+
+        with frame("Tables", active="tables", actions=actions if operator_here().may("editor") else None):
+            await TableList(service).build()
 
 
 class TableList:

@@ -98,7 +98,7 @@ def _own(action: str) -> Right:
 
 
 RIGHTS: Mapping[str, Mapping[str, Right]] = {
-    "settings": {"public_url": VALUE, "base_url": VALUE, "data_dir": VALUE},
+    "settings": {"public_url": VALUE, "base_url": VALUE, "data_dir": Right("owner", is_value=True)},
     "database": {},
     "engine": {
         "accept": Right("editor", condition=conditions.may_report, is_quick=True),
@@ -169,6 +169,7 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
         "keep": NOBODY,
     },
     "preferences": {
+        "has_smtp": EDIT,
         "smtp_view": OWN,
         "set_smtp": Right("owner", "settings.mail"),
         "clear_smtp": Right("owner", "settings.mail"),

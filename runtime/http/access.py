@@ -55,8 +55,13 @@ class Access:
 
 def service_of(request: HTTPConnection) -> Service:
     """Return the service as whoever sent the request may use it; raises Unauthorized when nobody is known to have."""
+    service: Service = request.app.state.service
+    return service.of(actor_of(request))
+
+
+def actor_of(request: HTTPConnection) -> Actor:
+    """Return who sent the request; raises Unauthorized when nobody is known to have."""
     actor = request.scope.get(ACTOR)
     if not isinstance(actor, Actor):
         raise Unauthorized(Problem("auth.key_missing", "Send an API key, or sign in."))
-    service: Service = request.app.state.service
-    return service.of(actor)
+    return actor
