@@ -195,6 +195,17 @@ def test_token_is_for_the_address_it_went_to(
     assert look(one_time_tokens.was_consumed, used, "verify") is None
 
 
+def test_token_of_a_blocked_user_is_refused_even_where_it_is_still_there(
+    database: Database, anna: str, issue: Any, consume: Any, look: Any
+) -> None:
+    token = issue("reset")
+    with database.write() as session:
+        session.connection().exec_driver_sql("UPDATE account SET is_blocked = 1")
+
+    assert look(one_time_tokens.is_live, token) is False
+    assert consume(token) is None
+
+
 def test_token_that_was_used_is_known_again_while_it_would_have_lived(
     anna: str, issue: Any, consume: Any, look: Any, clock: Any
 ) -> None:
