@@ -10,7 +10,6 @@ from typing import TypeAlias
 Rgb: TypeAlias = tuple[float, float, float]
 
 BLACK, WHITE = (0.0, 0.0, 0.0), (255.0, 255.0, 255.0)
-INK = "#10131a"
 READABLE = 4.5  # WCAG 2.2, 1.4.3: text on its ground
 VISIBLE = 3.0  # WCAG 2.2, 1.4.11: the edge of a button on its ground
 STEPS = 50
@@ -29,8 +28,7 @@ class Shades:
 def shades(colour: str, ground: str) -> Shades:
     """Return what a page of the colour *ground* uses for *colour*; both are like ``#6366f1``."""
     fill, behind = _rgb(colour), _rgb(ground)
-    ink, white = _rgb(INK), WHITE
-    on_fill = white if contrast(fill, white) >= READABLE else max(ink, white, key=lambda text: contrast(fill, text))
+    on_fill = WHITE if contrast(fill, WHITE) >= READABLE else BLACK  # one of them always is
     return Shades(
         colour.lower(), _hex(on_fill), _hex(_apart(fill, behind, VISIBLE)), _hex(_apart(fill, behind, READABLE))
     )
