@@ -13,9 +13,10 @@ from backend.sessions import CsrfMissing, SessionEnded, TokenTheft
 from backend.sign_in import SignUpClosed, WrongCredentials
 from runtime.http import auth_examples as examples
 from runtime.http.answers import Json
-from runtime.http.auth_route import AuthRoute, SessionDoor, client_address, no_session
+from runtime.http.auth_route import AuthRoute, SessionDoor, no_session
 from runtime.http.auth_shapes import Form, Refresh, profile, signed_in_user
 from runtime.http.auth_tokens import Presented, TokenCarrier, presented, wanted_mode
+from runtime.http.client_address import client_address
 from runtime.service import Service
 
 
@@ -29,11 +30,11 @@ def auth_routes(service: Service) -> APIRouter:
         "/signup",
         summary="Sign up",
         description=examples.TOKENS,
-        responses=examples.said(examples.SIGNED_IN, examples.FIELD_ERROR, is_throttled=True),
+        responses=examples.said(examples.SIGNED_IN, examples.FIELD_ERROR, examples.SIGN_UP_CLOSED, is_throttled=True),
     )
     async def sign_up(request: Request, form: Annotated[Form, Body(examples=[examples.SIGN_UP])]) -> Response:
         entered, mode = form.values("email", "password", optional=("first_name", "last_name")), wanted_mode(request)
-        address = client_address(request.scope)
+        address = client_address(request.scope, service.settings)
         try:
             tokens = await sign_in.sign_up(**entered, address=address, with_csrf=mode == "cookie")
         except SignUpClosed as error:
@@ -50,7 +51,7 @@ def auth_routes(service: Service) -> APIRouter:
     )
     async def sign_user_in(request: Request, form: Annotated[Form, Body(examples=[examples.SIGN_IN])]) -> Response:
         entered, mode = form.values("email", "password"), wanted_mode(request)
-        address = client_address(request.scope)
+        address = client_address(request.scope, service.settings)
         try:
             tokens = await sign_in.sign_in(**entered, address=address, with_csrf=mode == "cookie")
         except WrongCredentials:

@@ -72,6 +72,7 @@ FIELD_ERROR = {
     "status": "FIELD_ERROR",
     "formFields": [{"id": "password", "error": "A password needs at least one digit."}],
 }
+SIGN_UP_CLOSED = {"status": "GENERAL_ERROR", "message": "New accounts cannot be made here."}
 TRY_REFRESH = {"message": "try refresh token"}
 
 
@@ -79,12 +80,11 @@ def said(
     *answers: dict[str, Any], needs_session: bool = False, has_body: bool = True, is_throttled: bool = False
 ) -> dict[int | str, dict[str, Any]]:
     """Return the ``responses`` of an operation: what it answers, the first being the good one, and its refusals."""
-    shown: dict[str, Any] = {"example": answers[0]}
-    if len(answers) > 1:
-        others = " or ".join(f"`{answer['status']}`" for answer in answers[1:])
-        shown = {"examples": {answer["status"]: {"value": answer} for answer in answers}, "example": answers[0]}
-    description = f"Done; “status” is `OK`, or {others}." if len(answers) > 1 else "Done."
-    found: dict[int | str, dict[str, Any]] = {200: {"description": description, "content": {"application/json": shown}}}
+    others = " or ".join(f"`{answer['status']}`" for answer in answers[1:])
+    description = f"Done where “status” is `OK`; else it is {others}." if others else "Done."
+    found: dict[int | str, dict[str, Any]] = {
+        200: {"description": description, "content": {"application/json": {"example": answers[0]}}}
+    }
     if needs_session:
         content = {"application/json": {"example": TRY_REFRESH}}
         found[401] = {"description": "No session, or one to be refreshed.", "content": content}

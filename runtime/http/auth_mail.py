@@ -12,9 +12,10 @@ from backend.sessions import SessionEnded
 from backend.sign_in import TokenRefused
 from runtime.http import auth_examples as examples
 from runtime.http.answers import Json
-from runtime.http.auth_route import AuthRoute, SessionDoor, client_address
+from runtime.http.auth_route import AuthRoute, SessionDoor
 from runtime.http.auth_shapes import Form, NewPassword, Verification
 from runtime.http.auth_tokens import NoSession, TokenCarrier
+from runtime.http.client_address import client_address
 from runtime.service import Service
 
 
@@ -58,7 +59,7 @@ def auth_mail_routes(service: Service) -> APIRouter:
         request: Request, verification: Annotated[Verification, Body(examples=[examples.VERIFICATION])]
     ) -> Response:
         try:
-            await sign_in.verify(verification.token, address=client_address(request.scope))
+            await sign_in.verify(verification.token, address=client_address(request.scope, service.settings))
         except TokenRefused:
             return Json(examples.VERIFY_TOKEN_INVALID)
         session = await door.find(request)
@@ -72,7 +73,7 @@ def auth_mail_routes(service: Service) -> APIRouter:
         responses=examples.said(examples.OK, examples.FIELD_ERROR, is_throttled=True),
     )
     async def request_reset(request: Request, form: Annotated[Form, Body(examples=[examples.RESET])]) -> Response:
-        await sign_in.request_reset(**form.values("email"), address=client_address(request.scope))
+        await sign_in.request_reset(**form.values("email"), address=client_address(request.scope, service.settings))
         return Json(examples.OK)
 
     @router.post(
@@ -84,7 +85,7 @@ def auth_mail_routes(service: Service) -> APIRouter:
     async def reset(request: Request, form: Annotated[NewPassword, Body(examples=[examples.NEW_PASSWORD])]) -> Response:
         entered = form.values("password")
         try:
-            await sign_in.reset(form.token, **entered, address=client_address(request.scope))
+            await sign_in.reset(form.token, **entered, address=client_address(request.scope, service.settings))
         except TokenRefused:
             return Json(examples.RESET_TOKEN_INVALID)
         return Json(examples.OK)

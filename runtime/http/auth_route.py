@@ -9,7 +9,6 @@ from typing import Any
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Scope
 
 from backend.errors import BackendError
 from backend.sessions import Sessions, SessionView
@@ -72,12 +71,6 @@ class SessionDoor:
 def no_session(message: str) -> Json:
     """Return the answer by which a client knows that it has to refresh, or to sign in."""
     return Json({"message": message}, 401, {"WWW-Authenticate": "Bearer"})
-
-
-def client_address(scope: Scope) -> str:
-    """Return where the request comes from: the peer's address, or nothing where it has none."""
-    client = scope.get("client")
-    return str(client[0]) if client else ""
 
 
 def _answer_to(error: Exception) -> Response:
