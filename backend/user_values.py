@@ -24,7 +24,7 @@ def folded_email(text: str) -> str:
     """
     folded = _folded(text)
     local, at, domain = folded.rpartition("@")
-    if domain.isascii():
+    if domain.isascii() or len(domain) > EMAIL_CHARS:
         return folded
     try:
         return f"{local}{at}{domain.encode('idna').decode()}"

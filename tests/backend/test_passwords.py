@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -16,12 +16,21 @@ PASSWORD = "nine lives 9"
 class Gate(Passwords):
     """Passwords whose work waits until the test lets it go."""
 
-    def __init__(self, **options: int) -> None:
-        super().__init__(CHEAP, **options)
+    def __init__(self) -> None:
+        super().__init__(CHEAP, threads=1, waiting=2)
         self.is_open = threading.Event()
 
     def _begin(self, work: Callable[[], Any]) -> Any:
         return super()._begin(lambda: self.is_open.wait() and work())
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    """One password at a time, two that wait."""
+    gate = Gate()
+    yield gate
+    gate.is_open.set()
+    gate.close()
 
 
 @pytest.mark.parametrize(
@@ -105,46 +114,40 @@ async def test_new_password_is_checked_and_hashed(passwords: Passwords):
         passwords.accept("password1")
 
 
-async def test_event_loop_goes_on_while_passwords_are_hashed():
-    passwords = Gate()
-    hashing = [asyncio.ensure_future(passwords.hash_soon(PASSWORD)) for _ in range(10)]
+async def test_event_loop_goes_on_while_passwords_are_hashed(gate: Gate):
+    hashing = [asyncio.ensure_future(gate.hash_soon(PASSWORD)) for _ in range(3)]
 
     await asyncio.sleep(0)  # the loop turns although nothing can be hashed yet
 
     assert not any(future.done() for future in hashing)
-    passwords.is_open.set()
-    assert len({*await asyncio.gather(*hashing)}) == 10
-    passwords.close()
+    gate.is_open.set()
+    assert len({*await asyncio.gather(*hashing)}) == 3
 
 
-async def test_too_many_at_once_are_told_to_come_back():
-    passwords = Gate(threads=1, waiting=2)
-    taken = [asyncio.ensure_future(passwords.verify_soon(None, PASSWORD)) for _ in range(3)]
+async def test_too_many_at_once_are_told_to_come_back(gate: Gate):
+    taken = [asyncio.ensure_future(gate.verify_soon(None, PASSWORD)) for _ in range(3)]
     await asyncio.sleep(0)
 
-    for ask in (passwords.hash_soon(PASSWORD), passwords.verify_soon(None, PASSWORD), passwords.accept_soon(PASSWORD)):
+    for ask in (gate.hash_soon(PASSWORD), gate.verify_soon(None, PASSWORD), gate.accept_soon(PASSWORD)):
         with pytest.raises(Busy) as caught:
             await ask
         assert [fault.code for fault in caught.value.faults] == ["auth.busy"]
     with pytest.raises(Busy):
-        passwords.hash(PASSWORD)
+        gate.hash(PASSWORD)
 
-    passwords.is_open.set()
+    gate.is_open.set()
     assert await asyncio.gather(*taken) == [False] * 3
-    assert await passwords.hash_soon(PASSWORD)
-    passwords.close()
+    assert await gate.hash_soon(PASSWORD)
 
 
-async def test_who_gave_up_waiting_leaves_the_place_to_others():
-    passwords = Gate(threads=1, waiting=1)
-    under_way, waits = [asyncio.ensure_future(passwords.hash_soon(PASSWORD)) for _ in range(2)]
+async def test_who_gave_up_waiting_leaves_the_place_to_others(gate: Gate):
+    under_way, waits, gives_up = [asyncio.ensure_future(gate.hash_soon(PASSWORD)) for _ in range(3)]
     await asyncio.sleep(0)
 
-    waits.cancel()
-    await asyncio.wait([waits])
+    gives_up.cancel()
+    await asyncio.wait([gives_up])
 
-    next_one = asyncio.ensure_future(passwords.hash_soon(PASSWORD))
+    next_one = asyncio.ensure_future(gate.hash_soon(PASSWORD))
     await asyncio.sleep(0)
-    passwords.is_open.set()
-    assert await under_way != await next_one
-    passwords.close()
+    gate.is_open.set()
+    assert len({*await asyncio.gather(under_way, waits, next_one)}) == 3
