@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from asyncio import to_thread
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 
 PAGE = 50
 REFRESH_S = 3.0
+SANDBOX = "allow-popups allow-popups-to-escape-sandbox"  # a link opens in a tab of its own; nothing else is allowed
 HTML_POLICY = (
-    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; "
+    f"sandbox {SANDBOX}; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
 )
 
@@ -55,7 +57,14 @@ def register(app: App) -> None:
             "X-Frame-Options": "SAMEORIGIN",
             "Cache-Control": "no-store",
         }
-        return Response(content, media_type="text/html; charset=utf-8", headers=headers)
+        return Response(_with_links_outside(content), media_type="text/html; charset=utf-8", headers=headers)
+
+
+def _with_links_outside(html: str) -> str:
+    """Return a message whose links open in a new tab: pages that keep out of frames could not be shown in this one."""
+    head = re.search(r"<head(?:\s[^>]*)?>", html, re.IGNORECASE)
+    start = head.end() if head else 0
+    return f'{html[:start]}<base target="_blank">{html[start:]}'
 
 
 class MailboxPage:
@@ -198,7 +207,7 @@ class MailboxPage:
             with body:
                 if kind == "html":
                     view = ui.element("iframe").props("referrerpolicy=no-referrer title=Message")
-                    view.props["sandbox"] = ""
+                    view.props["sandbox"] = SANDBOX
                     view.props["src"] = f"/mailbox/{message.id}/html"
                 else:
                     text = message.text if kind == "text" else message.source

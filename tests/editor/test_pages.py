@@ -190,11 +190,29 @@ async def test_the_html_of_a_message_is_served_with_nothing_allowed(pages: Pages
 
     answer = await pages.http.get("/mailbox/1/html")
 
-    assert answer.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'")
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_the_frame_around_the_html_of_a_message_allows_nothing(pages: Pages) -> None:
+@pytest.mark.parametrize(
+    ("html", "expected"),
+    [
+        ("<p>hi</p>", '<base target="_blank"><p>hi</p>'),
+        ("<!doctype html><HEAD x=1><title>", '<!doctype html><HEAD x=1><base target="_blank"><title>'),
+    ],
+    ids=["fragment", "document"],
+)
+async def test_links_of_a_message_open_in_a_tab_of_their_own(pages: Pages, html: str, expected: str) -> None:
+    source = f"Subject: hi\r\nContent-Type: text/html\r\n\r\n{html}".encode()
+    pages.service.mailbox.keep(
+        source, message_id="<1@x>", sender="a@b.c", recipients=["d@e.f"], subject="hi", idempotency_key="1"
+    )
+
+    assert (await pages.http.get("/mailbox/1/html")).text.strip() == expected
+
+
+async def test_the_frame_around_the_html_of_a_message_allows_no_more_than_its_links(pages: Pages) -> None:
     source = b"Subject: hi\r\nContent-Type: text/html\r\n\r\n<p>hi</p>"
     pages.service.mailbox.keep(
         source, message_id="<1@x>", sender="a@b.c", recipients=["d@e.f"], subject="hi", idempotency_key="1"
@@ -204,7 +222,7 @@ async def test_the_frame_around_the_html_of_a_message_allows_nothing(pages: Page
 
     assert pages.user.client is not None
     (shown,) = await until(lambda: [each for each in pages.user.client.elements.values() if each.tag == "iframe"])
-    assert shown.props["sandbox"] == ""
+    assert shown.props["sandbox"] == "allow-popups allow-popups-to-escape-sandbox"
     assert shown.props["src"] == "/mailbox/1/html"
 
 
