@@ -63,15 +63,12 @@ class AuditLog:
             search.props["aria-label"] = "Search the audit log"
             with search.add_slot("prepend"):
                 icon("search")
-            who = choice(
-                {"": "Anybody"} | people | ({self._actor: self._actor} if self._actor not in people else {}),
-                self._actor,
-                on_change=lambda e: self._show(actor=e.value),
-            )
+            named = {"": "Anybody", **people}
+            named.setdefault(self._actor, "Somebody who is gone")
+            who = choice(named, self._actor, on_change=lambda e: self._show(actor=e.value))
             who.classes("pw-filter").props["aria-label"] = "Who"
             kinds = {"": "Any action"} | {each: AREAS.get(each, each) for each in sorted(areas)}
-            if self._action not in kinds:
-                kinds[self._action] = self._action
+            kinds.setdefault(self._action, self._action)
             what = choice(kinds, self._action, on_change=lambda e: self._show(action=e.value))
             what.classes("pw-filter pw-filter--small").props["aria-label"] = "Action"
         self._place = box("pw-list-place")

@@ -13,6 +13,7 @@ from editor import words
 from editor.frame import box, icon
 from editor.password_field import PasswordField
 from editor.user_dialogs import place_faults
+from editor.users_frame import face
 from editor.widgets import (
     Refused,
     button,
@@ -64,8 +65,7 @@ class OwnAccount:
     def build(self) -> None:
         """Draw name, role and the button for the password."""
         with box("pw-person"):
-            with box("pw-avatar pw-tile--violet").props("aria-hidden=true"):
-                ui.label(self._me.name[:1].upper())
+            face(self._me.name[:1], self._me.id)
             with box("pw-grow"):
                 ui.label(self._me.name).classes("pw-row-title pw-clip")
                 ui.label(f"{ROLES[self._me.role]} · {ABOUT[self._me.role]}").classes("pw-row-sub")
@@ -128,8 +128,7 @@ class OperatorSettings:
     def _line(self, operator: Operator) -> None:
         is_me = operator.id == self._me.id
         with box("pw-key pw-operator" + (" is-disabled" if operator.is_disabled else ""), "li"):
-            with box("pw-avatar pw-tile--violet").props("aria-hidden=true"):
-                ui.label((operator.name or operator.email)[:1].upper())
+            face((operator.name or operator.email)[:1], operator.id)
             with box("pw-grow"):
                 with box("pw-operator-name"):
                     ui.label(operator.name or operator.email).classes("pw-row-title pw-clip")

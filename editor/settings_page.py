@@ -14,7 +14,9 @@ from editor import words
 from editor.frame import THEMES, box, frame, icon
 from editor.key_settings import KeySettings
 from editor.mail_settings import MailSettings
+from editor.operator_settings import OperatorSettings, OwnAccount
 from editor.session import operator_here, service_here
+from editor.users_frame import styles
 from editor.widgets import (
     card,
     link_button,
@@ -31,11 +33,16 @@ def register(app: App) -> None:
 
     @ui.page("/settings", title="Settings · Pulsewire")
     async def settings_page() -> None:
-        service = service_here(app)
+        service, me = service_here(app), operator_here()
         with frame("Settings", active="settings", layout="narrow"):
+            styles()
+            with _section("Your account", "How you sign in to this editor.", anchor="account"):
+                OwnAccount(service, me).build()
             with _section("Appearance", "How Pulsewire looks in this browser."):
                 _appearance()
-            if operator_here().may("owner"):
+            if me.may("owner"):
+                with _section("Operators", "The people who use this editor, and what they may do.", anchor="operators"):
+                    await OperatorSettings(service, me).build()
                 with _section("Mail server", "Flows send email through it.", anchor="mail"):
                     await MailSettings(service).build()
                 with _section("API keys", "For programs that call the HTTP API.", anchor="keys"):

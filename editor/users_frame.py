@@ -56,8 +56,13 @@ def name_of(user: User) -> str:
 
 def avatar(user: User, classes: str = "") -> None:
     """Draw a round mark with a user's initials, in a colour that stays theirs."""
-    initials = "".join(part[:1] for part in (user.first_name.strip(), user.last_name.strip())) or user.email[:1]
-    colour = COLOURS[sum(map(ord, str(user.id))) % len(COLOURS)]
+    initials = "".join(part[:1] for part in (user.first_name.strip(), user.last_name.strip()))
+    face(initials or user.email[:1], user.id, classes)
+
+
+def face(initials: str, key: str, classes: str = "") -> None:
+    """Draw a round mark; *key* decides its colour."""
+    colour = COLOURS[sum(map(ord, key)) % len(COLOURS)]
     with box(f"pw-avatar pw-tile--{colour} {classes}".strip()).props("aria-hidden=true"):
         ui.label(initials.upper())
 
