@@ -12,6 +12,7 @@ from nicegui import ui
 from editor.draft import Draft
 from editor.flow_dialogs import start_flow
 from editor.frame import box, icon
+from editor.session import may_edit
 from editor.widgets import Refused, button, confirm, icon_button, menu_item, tell, toast
 from runtime.errors import NotFound
 from runtime.flow_views import FlowView
@@ -42,6 +43,7 @@ class FlowBar:
         self._toggle_test = toggle_test
         self._show_help = show_help
         self._titled: str | None = None
+        self._may_edit = may_edit()
 
     def update(self) -> None:
         """Show what the draft is now."""
@@ -62,11 +64,11 @@ class FlowBar:
         with self._chip:
             ui.label(text)
         has_version = view.published_version is not None
-        self._start.set_visibility(view.state == "published" and bool(self._manual_triggers()))
-        self._pause.set_visibility(view.state == "published")
-        self._resume.set_visibility(view.state == "paused")
-        self._unpublish.set_visibility(has_version)
-        self._live_rule.set_visibility(has_version)
+        self._start.set_visibility(self._may_edit and view.state == "published" and bool(self._manual_triggers()))
+        self._pause.set_visibility(self._may_edit and view.state == "published")
+        self._resume.set_visibility(self._may_edit and view.state == "paused")
+        self._unpublish.set_visibility(self._may_edit and has_version)
+        self._live_rule.set_visibility(self._may_edit and has_version)
         is_current = has_version and not view.has_unpublished_changes
         self._publish.set_enabled(not is_current or view.state == "paused")
         self._publish.set_text(("Resume" if view.state == "paused" else "Published") if is_current else "Publish")
@@ -81,11 +83,17 @@ class FlowBar:
         self._chip = box("pw-chip fe-state", "span")
         box("fe-save").props("id=fe-save")
         with box("fe-top-end"):
-            with box("fe-tools-group pw-not-phone"):
+            with box("fe-tools-group pw-not-phone") as history:
                 self._undo = icon_button("undo", "Undo (Ctrl+Z)", self._draft.undo)
                 self._redo = icon_button("redo", "Redo (Ctrl+Y)", self._draft.redo)
             self._test = button("Test", self._toggle_test, icon="play_arrow").classes("fe-test")
             self._publish = button("Publish", self._publish_flow, kind="primary").classes("fe-publish")
+            if not self._may_edit:
+                for control in (history, self._test, self._publish):
+                    control.set_visibility(False)
+                self._name.props("readonly")
+                with box("pw-chip pw-chip--plain", "span").props('title="Your role reads flows"'):
+                    ui.label("Read only")
             with icon_button("more_vert", "More"), ui.menu().props("anchor='bottom right' self='top right'"):
                 self._menu()
 
@@ -96,15 +104,17 @@ class FlowBar:
         self._unpublish = menu_item("Unpublish", "cloud_off", self._unpublish_flow)
         self._live_rule = ui.separator()
         menu_item("Export JSON", "download", self._export)
-        menu_item("Duplicate", "content_copy", self._duplicate)
+        if self._may_edit:
+            menu_item("Duplicate", "content_copy", self._duplicate)
         menu_item("Runs of this flow", "history", lambda: ui.navigate.to(f"/runs?flow={self._draft.flow_id}"))
         menu_item("Keyboard shortcuts", "keyboard", self._show_help)
         with ui.menu_item(auto_close=False) as item:
             icon("contrast")
             ui.label("Change the theme")
         item.on("click", js_handler="() => window.pulsewireTheme.next()")
-        ui.separator()
-        menu_item("Delete", "delete", self._delete, is_danger=True)
+        if self._may_edit:
+            ui.separator()
+            menu_item("Delete", "delete", self._delete, is_danger=True)
 
     async def _rename(self, event: Any) -> None:
         name = (event.value or "").strip()

@@ -21,7 +21,7 @@ from editor.live import Overlay
 from editor.palette import Palette
 from editor.references import references
 from editor.replays import Replays
-from editor.session import service_here
+from editor.session import may_edit, service_here
 from editor.side_panel import NodePanel
 from editor.test_drawer import TestDrawer
 from editor.widgets import toast
@@ -75,19 +75,21 @@ class FlowEditor:
         self._tables: dict[str, dict[str, str]] = {}
         self._code = CodeTheme()
         self._client = ui.context.client
+        self._may_edit = may_edit()
 
     # -- building
 
     async def build(self) -> None:
         """Draw the page and begin to follow the draft."""
         await self._read_tables()
-        with workbench() as bench:
+        with workbench(is_readonly=not self._may_edit) as bench:
             with bench.left:
                 Palette(self._types, self._add).build()
             with bench.center:
                 self._canvas = FlowCanvas(
                     self._draft.flow_id,
                     self._types,
+                    is_readonly=not self._may_edit,
                     save_target="#fe-save",
                     on_operations=self._operations,
                     on_select=self._select,
@@ -298,6 +300,8 @@ class FlowEditor:
         self._drawer_box.set_visibility(False)
 
     async def _run_test(self) -> None:
+        if not self._may_edit:
+            return
         self._drawer_box.set_visibility(True)
         self._bench.close_sheet()
         await self._drawer.run()

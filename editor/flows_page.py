@@ -11,7 +11,7 @@ from nicegui import ui
 from editor import words
 from editor.flow_dialogs import example, import_flow, new_flow
 from editor.frame import box, frame, icon
-from editor.session import operator_here, service_here
+from editor.session import may_edit, service_here
 from editor.widgets import (
     STATE_ICONS,
     STATE_TONES,
@@ -53,7 +53,7 @@ def register(app: App) -> None:
             button("Import", lambda: import_flow(service), icon="upload")
             button("New flow", lambda: new_flow(service), kind="primary", icon="add")
 
-        with frame("Flows", active="flows", actions=actions if operator_here().may("editor") else None):
+        with frame("Flows", active="flows", actions=actions if may_edit() else None):
             await page.build()
 
 
@@ -66,6 +66,7 @@ class FlowList:
         self._search = ""
         self._state = "all"
         self._open_menus = 0
+        self._may_edit = may_edit()
 
     async def build(self) -> None:
         """Draw the page's content and keep it current."""
@@ -135,6 +136,8 @@ class FlowList:
             "A flow starts at an event — a table was created or emptied, a program reported something — and then acts: "
             "it decides, sends an email, writes rows, calls a service. You draw it, test it with a sample, publish it.",
         ):
+            if not self._may_edit:
+                return
             button("New flow", lambda: new_flow(self._service), kind="primary", icon="add")
             button("Start from an example", self._create_example, icon="lightbulb")
 
@@ -191,6 +194,7 @@ class FlowList:
         live = flow.state == "published"
         switch = ui.switch(value=live, on_change=lambda: self._set_live(flow, not live)).props("dense")
         switch.props["aria-label"] = f"{flow.name} is live"
+        switch.set_enabled(self._may_edit)
         with switch:
             ui.tooltip("Pause: events start nothing" if live else "Go live: events start runs").props("delay=350")
 
@@ -213,10 +217,12 @@ class FlowList:
             with ui.menu().props("auto-close anchor='bottom right' self='top right'") as menu:
                 menu_item("Open", "open_in_new", lambda: ui.navigate.to(f"/flows/{flow.id}"))
                 menu_item("Runs", "history", lambda: ui.navigate.to(f"/runs?flow={flow.id}"))
-                menu_item("Duplicate", "content_copy", lambda: self._duplicate(flow))
+                if self._may_edit:
+                    menu_item("Duplicate", "content_copy", lambda: self._duplicate(flow))
                 menu_item("Export as JSON", "download", lambda: self._export(flow))
-                ui.separator()
-                menu_item("Delete", "delete", lambda: self._delete(flow), is_danger=True)
+                if self._may_edit:
+                    ui.separator()
+                    menu_item("Delete", "delete", lambda: self._delete(flow), is_danger=True)
             menu.on_value_change(lambda event: self._note_menu(1 if event.value else -1))
 
     def _note_menu(self, step: int) -> None:

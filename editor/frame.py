@@ -14,7 +14,11 @@ from nicegui.element import Element
 
 from backend.operator_values import Role
 from editor import theme
-from editor.session import operator_of
+from editor.elements import box as box
+from editor.elements import icon as icon
+from editor.operator_menu import operator_menu
+from editor.session import leave, operator_of
+from runtime.errors import Forbidden, SignedOut
 
 Layout = Literal["list", "narrow", "wide", "full"]
 
@@ -31,19 +35,6 @@ TABS = 5  # that fit side by side on a phone; what is beyond goes into the last 
 THEMES = (("auto", "contrast", "Follow the system"), ("light", "light_mode", "Light"), ("dark", "dark_mode", "Dark"))
 UNREAD_EVERY_S = 4.0
 QUIET_S = 30.0
-
-
-def icon(name: str) -> ui.icon:
-    """Draw a Material Symbols icon by its plain name, such as ``table``."""
-    return ui.icon(f"sym_r_{name}").props("aria-hidden=true")
-
-
-def box(classes: str = "", tag: str = "div") -> Element:
-    """Return a plain element with these classes."""
-    element = ui.element(tag)
-    if classes:
-        element.classes(classes)
-    return element
 
 
 @contextmanager
@@ -98,6 +89,7 @@ def _navigation(active: str, counts: list[ui.label]) -> None:
                 ui.label(title).classes("pw-link-text")
                 _count(key, counts)
         with box("pw-nav-end"):
+            operator_menu("pw-link", is_named=True)
             _theme_switch("pw-link", is_named=True)
             with box("pw-link pw-fold", "button").props(
                 'type=button aria-label="Fold or unfold the navigation"'
@@ -137,6 +129,7 @@ def _top_bar() -> None:
     with box("pw-topbar", "header"):
         _brand()
         with box("pw-topbar-actions"):
+            operator_menu("pw-round", is_named=False)
             _theme_switch("pw-round", is_named=False)
 
 
@@ -181,12 +174,16 @@ class Unexpected:
     def __init__(self) -> None:
         self._quiet_until = 0.0
 
-    def __call__(self, _exception: Exception) -> None:
+    def __call__(self, exception: Exception) -> None:
+        if isinstance(exception, SignedOut):
+            leave(ui.context.client)
+            return
         now = monotonic()
         if now >= self._quiet_until:
             self._quiet_until = now + QUIET_S
+            unforeseen = "That did not work. Try again; if it stays like this, the server's log says why."
             ui.notify(
-                "That did not work. Try again; if it stays like this, the server's log says why.",
+                str(exception) if isinstance(exception, Forbidden) else unforeseen,
                 icon="sym_r_error",
                 classes="pw-toast pw-toast--fail",
                 timeout=8000,
@@ -195,9 +192,10 @@ class Unexpected:
 
 
 def _watch_unread(counts: list[ui.label]) -> None:
-    service = getattr(pages.state, "pulsewire", None)
-    if service is None:
+    operator = operator_of(ui.context.client)
+    if operator is None or not operator.may("editor"):
         return
+    service = pages.state.pulsewire.of(operator)
 
     async def refresh() -> None:
         unread = await to_thread(service.mailbox.unread_count)

@@ -15,7 +15,7 @@ from editor.error_pages import not_found
 from editor.frame import box, icon
 from editor.live import Overlay
 from editor.palette import node_icon
-from editor.session import service_here
+from editor.session import may_edit, service_here
 from editor.step_view import state_icon, step_detail, time_taken
 from editor.widgets import Refused, button, confirm, icon_button, link_button, status_chip, tell
 from editor.workbench import workbench
@@ -59,6 +59,7 @@ class RunPage:
         self._drawn: object = None
         self._lines: dict[str, Any] = {}
         self._client = ui.context.client
+        self._may_edit = may_edit()
 
     def build(self) -> None:
         """Draw the page and follow the run until it ends."""
@@ -125,8 +126,8 @@ class RunPage:
             began = view.started_at or view.created_at
             took = f" · {words.duration(view.ended_at - began)}" if view.ended_at else ""
             self._times.set_text(f"{words.exact(began)}{took}")
-            self._cancel.set_visibility(not view.has_ended)
-            self._retry.set_visibility(view.has_ended and view.document is not None)
+            self._cancel.set_visibility(self._may_edit and not view.has_ended)
+            self._retry.set_visibility(self._may_edit and view.has_ended and view.document is not None)
             self._draw_list()
             self._draw_side()
 

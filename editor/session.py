@@ -31,6 +31,11 @@ def operator_here() -> Actor:
     return actor
 
 
+def may_edit() -> bool:
+    """Return whether the operator who loaded the page may change flows, tables and runs; viewers read."""
+    return operator_here().may("editor")
+
+
 def service_here(app: App) -> Service:
     """Return the service as the operator who loaded the page may use it, as long as they are signed in."""
     return app.service.of(operator_here())

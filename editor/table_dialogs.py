@@ -17,6 +17,7 @@ from editor import cells, words
 from editor.column_editor import TYPES, ColumnEditor
 from editor.flow_dialogs import drop_zone
 from editor.frame import box
+from editor.session import may_edit
 from editor.widgets import Refused, button, choice, dialog, field, problem_list, reasons, tell, text_input, toast
 
 if TYPE_CHECKING:
@@ -194,10 +195,11 @@ def row_form(service: Service, table: Table, row: dict[str, Any] | None, done: C
                 await done()
 
         with foot:
-            if row is not None:
+            if row is not None and may_edit():
                 button("Delete row", delete, kind="ghost", icon="delete").classes("pw-push-left")
-            button("Cancel", window.close, kind="ghost")
-            button("Add row" if row is None else "Save", save, kind="primary")
+            button("Cancel" if may_edit() else "Close", window.close, kind="ghost")
+            if may_edit():
+                button("Add row" if row is None else "Save", save, kind="primary")
     window.open()
 
 

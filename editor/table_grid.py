@@ -12,6 +12,7 @@ from nicegui.element import Element
 from backend.datahub import Table
 from backend.errors import NotFound
 from editor.cells import for_browser, typed, where_of
+from editor.session import may_edit
 from editor.widgets import Refused, reasons
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class TableGrid(Element, component="../static/table_grid.js"):
         own = (("id", "uuid"), ("created_at", "datetime"), ("updated_at", "datetime"))
         self._types = {column.name: column.type for column in table.columns} | dict(own)
         self._props["label"] = f"Rows of {table.name}"
-        columns = [{**column.as_json(), "own": False} for column in table.columns]
+        columns = [{**column.as_json(), "own": not may_edit()} for column in table.columns]
         columns += [{"name": name, "type": kind, "own": True} for name, kind in own]
         if columns != self._props.get("columns"):
             self._props["columns"] = columns

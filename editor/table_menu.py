@@ -10,6 +10,7 @@ from nicegui import ui
 
 from backend.datahub import Table
 from editor import words
+from editor.session import may_edit
 from editor.table_dialogs import change_columns, describe_table, import_csv
 from editor.widgets import Refused, confirm, icon_button, menu_item, tell, toast
 
@@ -61,12 +62,14 @@ def table_menu(
 
     with icon_button("more_horiz", f"Settings of {table.name}", has_tip=False):
         with ui.menu().props("auto-close anchor='bottom right' self='top right'") as menu:
-            menu_item("Name and description", "edit", lambda: describe_table(service, table, changed))
-            menu_item("Columns", "view_column", lambda: change_columns(service, table, changed))
-            ui.separator()
-            menu_item("Import CSV", "upload", lambda: import_csv(service, table, rows_changed))
+            if may_edit():
+                menu_item("Name and description", "edit", lambda: describe_table(service, table, changed))
+                menu_item("Columns", "view_column", lambda: change_columns(service, table, changed))
+                ui.separator()
+                menu_item("Import CSV", "upload", lambda: import_csv(service, table, rows_changed))
             menu_item("Export CSV", "download", lambda: ui.download.from_url(f"/tables/{table.id}/export.csv"))
-            ui.separator()
-            menu_item("Clear table", "delete_sweep", clear, is_danger=True)
-            menu_item("Delete table", "delete", delete, is_danger=True)
+            if may_edit():
+                ui.separator()
+                menu_item("Clear table", "delete_sweep", clear, is_danger=True)
+                menu_item("Delete table", "delete", delete, is_danger=True)
         menu.on_value_change(lambda event: on_menu(bool(event.value)))

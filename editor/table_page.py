@@ -17,7 +17,7 @@ from backend.errors import NotFound
 from editor import words
 from editor.error_pages import not_found
 from editor.frame import box, frame, icon
-from editor.session import service_here
+from editor.session import may_edit, service_here
 from editor.table_dialogs import change_columns, row_form
 from editor.table_grid import TableGrid
 from editor.table_menu import table_menu
@@ -69,6 +69,7 @@ class TablePage:
         self._service = service
         self._table = table
         self._selected: list[str] = []
+        self._may_edit = may_edit()
 
     def build(self) -> None:
         """Draw the page's content and keep it current."""
@@ -87,10 +88,11 @@ class TablePage:
                 self._search.props["aria-label"] = "Search rows"
                 with self._search.add_slot("prepend"):
                     icon("search")
-                button(
-                    "Columns", lambda: change_columns(self._service, self._table, self._changed), icon="view_column"
-                ).classes("pw-not-phone")
-                button("Add row", self._add_row, kind="primary", icon="add")
+                if self._may_edit:
+                    button(
+                        "Columns", lambda: change_columns(self._service, self._table, self._changed), icon="view_column"
+                    ).classes("pw-not-phone")
+                    button("Add row", self._add_row, kind="primary", icon="add")
                 self._menu = box()
         self._description = ui.label("").classes("pw-table-about")
         self._grid = TableGrid(
@@ -144,7 +146,7 @@ class TablePage:
     def _note_selection(self, ids: list[str]) -> None:
         self._selected = ids
         self._delete.set_text(f"Delete {words.count(len(ids), 'row')}")
-        self._delete.set_visibility(bool(ids))
+        self._delete.set_visibility(bool(ids) and self._may_edit)
 
     async def _delete_selected(self) -> None:
         count = len(self._selected)
@@ -163,6 +165,10 @@ class TablePage:
         await self._changed(None)
 
     def _add_row(self) -> None:
+        if not self._may_edit:
+            toast("Your role reads tables. Ask an owner for the role “editor” to add rows.", "warn")
+            return
+
         async def added() -> None:
             self._grid.show_last()
 

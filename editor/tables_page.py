@@ -10,7 +10,7 @@ from nicegui import ui
 from backend.datahub import Table
 from editor import words
 from editor.frame import box, frame, icon
-from editor.session import operator_here, service_here
+from editor.session import may_edit, service_here
 from editor.table_dialogs import create_table
 from editor.table_menu import table_menu
 from editor.widgets import button, empty_state
@@ -33,7 +33,7 @@ def register(app: App) -> None:
         def actions() -> None:
             button("New table", lambda: create_table(service), kind="primary", icon="add")
 
-        with frame("Tables", active="tables", actions=actions if operator_here().may("editor") else None):
+        with frame("Tables", active="tables", actions=actions if may_edit() else None):
             await TableList(service).build()
 
 
@@ -77,7 +77,8 @@ class TableList:
                     "A table keeps rows for your flows: orders, customers, what a form sent. Creating, changing, "
                     "clearing and deleting one is an event that a flow can start at.",
                 ):
-                    button("New table", lambda: create_table(self._service), kind="primary", icon="add")
+                    if may_edit():
+                        button("New table", lambda: create_table(self._service), kind="primary", icon="add")
                 return
             with box("pw-card pw-list", "ul"):
                 for table in self._tables:

@@ -72,12 +72,14 @@ class Workbench:
 
 
 @contextmanager
-def workbench(*, left_title: str = "Nodes", right_title: str = "Details") -> Iterator[Workbench]:
-    """Draw the frame and yield its places."""
+def workbench(
+    *, left_title: str = "Nodes", right_title: str = "Details", is_readonly: bool = False
+) -> Iterator[Workbench]:
+    """Draw the frame and yield its places; *is_readonly* leaves the left one out, and fields take no input."""
     ui.add_head_html(f'<link rel="stylesheet" href="{theme.asset("flow.css")}">')
     ui.on_exception(Unexpected())
     ui.link("Skip to the canvas", "#content").classes(replace="pw-skip")
-    with box("fe"):
+    with box("fe fe--readonly" if is_readonly else "fe"):
         top = box("fe-top", "header")
         with box("fe-body"):
             with box("fe-left", "aside") as left:
