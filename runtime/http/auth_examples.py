@@ -6,7 +6,7 @@ from typing import Any
 
 from runtime.http.examples import PROBLEMS
 
-TAG = "Sign-in of users"
+TAG = "Sign-in"
 TOKENS = """Tokens come in cookies; with `st-auth-mode: header` in the headers `st-access-token` and `st-refresh-token`;
 with `fg-auth-mode: body` in the body. Send the access token as “Authorization: Bearer …”, or let the browser send the
 cookie; then what changes something also needs the `anti-csrf` header that came with the cookies.

@@ -98,6 +98,15 @@ async def test_cookies_are_out_of_reach_of_scripts_and_other_sites(browser: Clie
         assert int(cookie["max-age"]) > 99 * 24 * 3600
 
 
+async def test_cookies_without_https_never_go_to_other_sites(browser: Client, ada: str, service: Service):
+    service.hosted.save(replace(service.hosted.read(), web_origins=("http://shop.example.org",)))
+    headers = {"Origin": "http://shop.example.org", "Sec-Fetch-Site": "cross-site"}
+
+    answer = await browser.post("/auth/signin", POSTS["/auth/signin"], **headers)
+
+    assert [cookie["samesite"] for cookie in cookies_of(answer).values()] == ["lax", "lax"]
+
+
 @asynccontextmanager
 async def behind_https(settings: Settings, base_url: str) -> AsyncIterator[App]:
     changed = settings.model_copy(update={"base_url": base_url})
