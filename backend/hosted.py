@@ -66,14 +66,17 @@ class HostedPages:
         self._clock = clock
         self._now_s = now_s
         self._known: tuple[float, Hosted] | None = None  # replaced as a whole, so that threads see no half of it
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # never held while the database is asked, so that a reader does not wait
 
     def read(self) -> Hosted:
         """Return the settings, at most half a second old where another process changed them."""
-        if (known := self._known) is None or self._now_s() - known[0] >= REMEMBERED_S:
+        known = self._known
+        if known is None or self._now_s() - known[0] >= REMEMBERED_S:
+            found = (self._now_s(), self._stored())
             with self._lock:
-                read_at_s = self._now_s()
-                self._known = known = (read_at_s, self._stored())
+                if self._known is known:  # else somebody saved meanwhile, and this is what was before
+                    self._known = found
+                known = self._known or found
         return known[1]
 
     def save(self, entered: Hosted) -> Hosted:
@@ -86,11 +89,11 @@ class HostedPages:
         )
         if faults := [*_faults(hosted)]:
             raise BackendError(*faults)
+        with writing(self._database) as session:
+            row = session.get(Setting, KEY) or Setting(key=KEY, value={})
+            row.value, row.updated_at = hosted.as_json(), self._clock()
+            session.add(row)
         with self._lock:
-            with writing(self._database) as session:
-                row = session.get(Setting, KEY) or Setting(key=KEY, value={})
-                row.value, row.updated_at = hosted.as_json(), self._clock()
-                session.add(row)
             self._known = (self._now_s(), hosted)
         return hosted
 

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlmodel import Session
 
 from backend.errors import BackendError
 from backend.hosted import REMEMBERED_S, Hosted, HostedPages, logo_from
 from storage.database import Database
+from storage.tables import Setting
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
 LOGO = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
@@ -49,6 +53,28 @@ def test_what_another_process_saved_is_seen_within_a_second(database: Database):
     now_s += REMEMBERED_S / 2
     assert hosted.read() == CHOSEN
     assert REMEMBERED_S < 1
+
+
+def test_what_was_read_before_a_save_does_not_undo_it(database: Database):
+    class Slow(Database):
+        """Answers a reader only after somebody has saved."""
+
+        @contextmanager
+        def read(self) -> Iterator[Session]:
+            with super().read() as session:
+                session.connection()
+                session.get(Setting, "hosted_pages")  # the view of the data is as it was now
+                if not saved:
+                    saved.append(hosted.save(CHOSEN))
+                yield session
+
+    saved: list[Hosted] = []
+    slow = Slow(f"sqlite:///{database.path}")
+    hosted = HostedPages(slow)
+
+    assert hosted.read() == CHOSEN
+    assert hosted.read() == CHOSEN
+    slow.dispose()
 
 
 def test_every_fault_is_told_and_nothing_kept(hosted: HostedPages):
