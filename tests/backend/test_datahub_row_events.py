@@ -99,7 +99,7 @@ def test_true_in_place_of_1_is_a_change(datahub: Datahub, fired: Any, table: UUI
 @pytest.mark.parametrize(
     "delete",
     [
-        lambda datahub, row: datahub.delete_rows_by_id("orders", [row["id"], row["id"].upper(), "no id"]),
+        lambda datahub, row: datahub.delete_rows_by_id("orders", [row["id"], *map(str, range(500)), row["id"].upper()]),
         lambda datahub, row: datahub.delete_where("orders", {"n": 1}),
     ],
     ids=["by id", "where"],
