@@ -7,12 +7,18 @@ from typing import Any
 from runtime.http.examples import PROBLEMS
 
 TAG = "Sign-in"
-TOKENS = """Tokens come in cookies; with `st-auth-mode: header` in the headers `st-access-token` and `st-refresh-token`;
-with `fg-auth-mode: body` in the body. Send the access token as “Authorization: Bearer …”, or let the browser send the
-cookie; then what changes something also needs the `anti-csrf` header that came with the cookies.
-The clients of SuperTokens (supertokens-web-js) do all of this by themselves."""
-REFRESH = """The refresh token comes in its cookie with the `anti-csrf` header, as “Authorization: Bearer …”, or in the
-body; the new pair comes back in the same way. An exchanged token that two parties use ends the session."""
+TOKENS = (
+    "Tokens come in cookies; with `st-auth-mode: header` in the headers `st-access-token` and `st-refresh-token`; with "
+    "`fg-auth-mode: body` in the body.\n"
+    "Send the access token as “Authorization: Bearer …”, or let the browser send its cookie: then whatever changes "
+    "something also needs the `anti-csrf` header that came with the cookies.\n"
+    "The web clients of SuperTokens (supertokens-web-js) do all of this by themselves. A front-end on another origin "
+    "has to be named in the settings of the sign-in pages."
+)
+REFRESH = (
+    "The refresh token comes in its cookie with the `anti-csrf` header, as “Authorization: Bearer …”, or in the body; "
+    "the new pair goes back in the same way. A token that two parties use ends the session."
+)
 
 ID = "fa02e4bb-405d-4c20-97c8-060b756a890e"
 EMAIL = "ada@example.com"
@@ -80,8 +86,8 @@ def said(
     *answers: dict[str, Any], needs_session: bool = False, has_body: bool = True, is_throttled: bool = False
 ) -> dict[int | str, dict[str, Any]]:
     """Return the ``responses`` of an operation: what it answers, the first being the good one, and its refusals."""
-    others = " or ".join(f"`{answer['status']}`" for answer in answers[1:])
-    description = f"Done where “status” is `OK`; else it is {others}." if others else "Done."
+    others = " or ".join(answer["status"] for answer in answers[1:])
+    description = f"Done where “status” is OK; else it is {others}." if others else "Done."
     found: dict[int | str, dict[str, Any]] = {
         200: {"description": description, "content": {"application/json": {"example": answers[0]}}}
     }
@@ -92,7 +98,7 @@ def said(
     if has_body:
         refusals |= {400: "Not JSON.", 413: "Too large; the message names the limit.", 422: "Not in this shape."}
     if is_throttled:
-        refusals[429] = "Too many tries. `Retry-After` says when to try again."
+        refusals[429] = "Too many tries. Retry-After says when to try again."
     for status, words in refusals.items():
         found[status] = {"description": words, "content": {"application/json": {"example": PROBLEMS}}}
     return dict(sorted(found.items(), key=lambda item: int(item[0])))

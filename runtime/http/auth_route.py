@@ -76,6 +76,6 @@ def no_session(message: str) -> Json:
 def _answer_to(error: Exception) -> Response:
     if isinstance(error, NoSession):
         return no_session(error.message)
-    if type(error) is BackendError and all(fault.field for fault in error.faults):
+    if isinstance(error, BackendError) and all(fault.field for fault in error.faults):
         return field_error(error)
     return refusal_of(error)
