@@ -61,8 +61,17 @@ class AuditPage:
 class Audit:
     """Entries are added and read, never changed; the oldest go when there are too many, or after a year."""
 
-    def __init__(self, database: Database, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        kept_entries: int = KEPT_ENTRIES,
+        trim_every: int = TRIM_EVERY,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._database = database
+        self._kept_entries = kept_entries
+        self._trim_every = trim_every
         self._clock = clock
         self._lock = threading.Lock()
         self._merged: dict[tuple[str, ...], datetime] = {}
@@ -94,8 +103,8 @@ class Audit:
         with writing(self._database) as session:
             session.add(entry)
             session.flush()
-            if entry.id is not None and entry.id % TRIM_EVERY == 0:
-                _trim(session, entry.id, now)
+            if entry.id is not None and entry.id % self._trim_every == 0:
+                _trim(session, entry.id - self._kept_entries, now - KEPT_FOR)
 
     def list(
         self,
@@ -160,12 +169,9 @@ class Audit:
             return False
 
 
-def _trim(session: Session, newest: int, now: datetime) -> None:
-    session.connection().execute(
-        sa.delete(AuditEntry).where(
-            (col(AuditEntry.id) <= newest - KEPT_ENTRIES) | (col(AuditEntry.at) < now - KEPT_FOR)
-        )
-    )
+def _trim(session: Session, last_id: int, before: datetime) -> None:
+    old = (col(AuditEntry.id) <= last_id) | (col(AuditEntry.at) < before)
+    session.connection().execute(sa.delete(AuditEntry).where(old))
 
 
 def _entry(row: AuditEntry) -> Entry:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, get_type_hints
 
 import pytest
 
+from backend.errors import BackendError
 from backend.operator_values import ROLES, Role
+from runtime import conditions
 from runtime import service as services
 from runtime.actors import REMEMBERED_S, Actor, Standing
 from runtime.engine_api import EngineApi
-from runtime.errors import Forbidden, SignedOut, Unauthorized
+from runtime.errors import Conflict, Forbidden, Invalid, SignedOut, Unauthorized
+from runtime.outbox import NewEvent
 from runtime.rights import RIGHTS
 from runtime.service import Service
 
@@ -145,3 +149,217 @@ def test_actor_without_a_sign_in_is_nobody():
 
     with pytest.raises(SignedOut):
         standing.now(Actor("operator", "1", "Anna", "owner"))
+
+
+# -- flows that act with an owner's rights
+
+
+@pytest.fixture
+def owners_flow(document: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    """A flow that blocks the user whom the event names."""
+    nodes = [
+        {"id": "start", "type": "manual", "name": "Start", "params": {}},
+        {"id": "block", "type": "block_user", "name": "Block", "params": {"by": "id", "value": "{{ $param.user }}"}},
+    ]
+    edges = [{"source": "start", "target": "block", "key": "out"}]
+    return document("owners", nodes=nodes, edges=edges, samples=[], layout={"start": [0, 0], "block": [280, 0]})
+
+
+async def test_editor_draws_but_neither_publishes_nor_tests_nor_runs_what_acts_with_an_owners_rights(
+    service: Service, owners_flow: dict[str, Any]
+):
+    editor, owner = service.of(actor("editor")), service.of(actor("owner"))
+    editor.flows.create(owners_flow)
+    refused = []
+
+    async def refuse(call: Callable[[], Any]) -> None:
+        with pytest.raises(Forbidden) as refusal:
+            await finished(call)
+        refused.append(refusal.value.problems[0].code)
+
+    await refuse(lambda: editor.flows.publish("owners"))
+    await refuse(lambda: editor.runs.test("owners", payload={"user": "x"}))
+    await refuse(lambda: editor.runs.start_test("owners", payload={"user": "x"}))
+    await refuse(lambda: editor.runs.test(owners_flow, payload={"user": "x"}))
+    owner.flows.publish("owners")
+    await refuse(lambda: editor.runs.start("owners", payload={"user": "x"}))
+    owner.flows.pause("owners")
+    await refuse(lambda: editor.flows.resume("owners"))
+    owner.flows.resume("owners")
+    run = await owner.runs.start("owners", payload={"user": "x"})
+    await service.engine.wait(run.id, 10)
+    await refuse(lambda: editor.runs.retry(run.id))
+    await refuse(lambda: editor.runs.retry(run.id, payload={"user": "y"}))
+
+    assert set(refused) == {"right.owners_nodes"}
+    assert [each.id for each in service.runs.list().items] == [run.id]
+    assert "“Greet” acts with an owner's rights: “Block”" in refusal_of(editor, "owners")
+
+
+async def finished(call: Callable[[], Any]) -> None:
+    called = call()
+    if inspect.iscoroutine(called):
+        await called
+
+
+def refusal_of(editor: Service, flow_id: str) -> str:
+    with pytest.raises(Forbidden) as refusal:
+        editor.flows.publish(flow_id)
+    return str(refusal.value)
+
+
+def test_draft_that_changed_since_it_was_looked_at_is_not_published(
+    service: Service, document: Callable[..., dict[str, Any]], owners_flow: dict[str, Any]
+):
+    flow = service.flows.create(document())
+    seen: dict[str, Any] = {"flow_id": flow.id}
+    conditions.may_publish(service, actor("editor"), seen)
+
+    service.flows.save(flow.id, owners_flow | {"graph": flow.draft["graph"]})
+
+    with pytest.raises(Conflict, match="changed"):
+        service.flows.publish(**seen)
+
+
+def test_what_is_tested_is_what_was_looked_at(service: Service, document: Callable[..., dict[str, Any]]):
+    flow = service.flows.create(document())
+    seen: dict[str, Any] = {"flow": flow.id}
+
+    conditions.may_test(service, actor("editor"), seen)
+
+    assert seen["flow"] == flow.draft
+
+
+@pytest.mark.parametrize(
+    "odd", [None, [], {}, {"nodes": None}, {"nodes": {"a": 1}}, {"nodes": [None, 7]}, {"nodes": [{}]}]
+)
+def test_odd_document_is_nobodys_way_around(service: Service, odd: Any):
+    found = conditions.owners_nodes(service.types, odd)
+
+    assert bool(found) is (odd == {"nodes": [{}]}), "a node of no known type may do anything"
+
+
+# -- events, mail, roles
+
+
+@pytest.mark.parametrize("name", ["auth.user_signedUp", "api.dataTable_emptied", "flow.run_failed"])
+async def test_events_of_the_platform_are_made_up_by_owners_only(service: Service, name: str):
+    with pytest.raises(Forbidden):
+        await service.of(actor("editor")).emit([NewEvent("shop.order_paid", {}), NewEvent(name, {})])
+    with pytest.raises(Forbidden):
+        await service.of(actor("viewer")).emit([NewEvent("shop.order_paid", {})])
+
+    (accepted,) = await service.of(actor("editor")).emit([NewEvent("shop.order_paid", {})])
+    await service.of(actor("owner")).emit([NewEvent(name, {})])
+
+    assert not accepted.duplicate
+
+
+def test_mail_that_carries_a_live_link_is_for_owners(service: Service):
+    for number, has_secret in enumerate((False, True)):
+        service.mailbox.keep(
+            b"Subject: a\r\n\r\nb",
+            message_id=str(number),
+            sender="a@example.com",
+            recipients=["b@example.com"],
+            subject="a",
+            idempotency_key=str(number),
+            has_secret=has_secret,
+        )
+    editor, owner = service.of(actor("editor")).mailbox, service.of(actor("owner")).mailbox
+    plain, secret = sorted(each.id for each in owner.list())
+
+    assert [each.id for each in editor.list()] == [plain]
+    assert (editor.unread_count(), owner.unread_count()) == (1, 2)
+    assert editor.get(plain).id == plain
+    assert owner.get(secret).has_secret
+    for call in (editor.get, editor.mark_read):
+        with pytest.raises(Forbidden, match="works like a password"):
+            call(secret)
+
+
+def test_nobody_gives_a_role_above_their_own():
+    for mine in ROLES:
+        for given in (*ROLES, "superuser"):
+            granted = {"role": given}
+            if given in ROLES[: ROLES.index(mine) + 1] or given == "superuser":
+                conditions.may_grant(None, actor(mine), granted)  # type: ignore[arg-type]
+                continue
+            with pytest.raises(Forbidden):
+                conditions.may_grant(None, actor(mine), granted)  # type: ignore[arg-type]
+
+
+async def test_own_password_and_name_are_ones_own(service: Service):
+    eve = await signed_in(service, "eve@example.com", "viewer")
+    adam = await signed_in(service, "adam@example.com", "owner")
+
+    service.of(eve).operators.rename(eve.id, "Eve")
+    await service.of(eve).operator_sign_in.change_password(eve.id, PASSWORD, "another horse 8", keep=eve.session)
+    for other in (adam.id, "adam@example.com"):
+        with pytest.raises(Forbidden):
+            service.of(eve).operators.rename(other, "x")
+    with pytest.raises(Forbidden):
+        service.of(actor("owner")).operators.rename(eve.id, "x")
+
+    assert service.operators.get(eve.id).name == "Eve"
+    assert service.of(eve).flows.list() == []
+
+
+# -- the audit log
+
+
+async def test_what_is_done_is_written_down_by_whom_to_what(service: Service, document: Callable[..., dict[str, Any]]):
+    adam = await signed_in(service, "adam@example.com", "owner")
+    mine = service.of(adam)
+    info, text = mine.keys.create("ci")
+    table = mine.tables.create("orders")
+    for _ in range(3):
+        mine.tables.insert(table.id, [{}])
+    mine.tables.delete(table.id)
+    mine.flows.create(document())
+    mine.flows.publish("greet")
+    link = mine.operators.invite("eve@example.com", "viewer")
+    mine.operators.set_role(link.operator.id, "editor")
+    mine.keys.delete(info.id)
+    await mine.runs.test("greet", payload={"total": 1})
+    mine.flows.list()
+
+    entries = service.audit.list().items[::-1]
+
+    assert {(each.actor_kind, each.actor_id, each.actor) for each in entries} == {("operator", adam.id, adam.name)}
+    assert [(each.action, each.target, each.details) for each in entries] == [
+        ("key.create", "ci", None),
+        ("table.create", "orders", None),
+        ("rows.add", "orders", None),
+        ("table.delete", "orders", None),
+        ("flow.create", "greet", None),
+        ("flow.publish", "greet", None),
+        ("operator.invite", "eve@example.com", {"role": "viewer"}),
+        ("operator.set_role", "eve@example.com", {"role": "editor"}),
+        ("key.delete", "ci", None),
+        ("flow.test", "greet", None),
+    ]
+    assert not any(secret in repr(entries) for secret in (text, link.token))
+
+
+def test_what_was_refused_is_not_written_down(service: Service):
+    with pytest.raises(Forbidden):
+        service.of(actor("viewer")).flows.create(name="a")
+    with pytest.raises(BackendError):
+        service.of(actor("owner")).keys.create("")
+    with pytest.raises(Invalid):
+        service.of(actor("owner")).flows.create({"format": "none"})
+
+    assert service.audit.list().items == []
+
+
+async def test_commands_and_keys_are_named_in_the_log(service: Service):
+    info, _ = service.keys.create("ci")
+
+    service.of(Actor.command()).flows.create(name="a")
+    service.of(Actor.key(info.id, "ci", "owner")).flows.create(name="b")
+
+    assert [(each.actor_kind, each.actor, each.target) for each in service.audit.list().items] == [
+        ("key", "ci", "b"),
+        ("command", "Command line", "a"),
+    ]
