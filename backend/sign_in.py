@@ -24,7 +24,7 @@ from backend.user_changes import UserChanges
 from backend.user_values import email_in, folded_email, name_in, password_faults
 from storage.database import Database
 
-EVEN_S = 0.2  # a mail is asked for, or an account made, in no less: writing takes longer than finding nobody
+EVEN_S = 0.2  # a mail is asked for, or an account stored, in no less: writing takes longer than finding nobody
 Result = TypeVar("Result")
 
 
@@ -116,7 +116,8 @@ class SignIn:
         faults += password_faults(password)
         if faults:
             raise BackendError(*faults)
-        return await self._evenly(self._sign_up(checked, str(password), names, with_csrf))
+        hashed = PasswordHash(await self._passwords.hash_soon(str(password)))
+        return await self._evenly(self._make(checked, hashed, names, with_csrf))
 
     async def sign_in(self, email: str, password: str, *, address: str, with_csrf: bool) -> Tokens:
         """Return the tokens of a new session; raises WrongCredentials, Throttled or Busy.
@@ -193,11 +194,10 @@ class SignIn:
         if not await asyncio.to_thread(self._changes.reset, token, hashed):
             raise _refused()
 
-    async def _sign_up(
-        self, email: str, password: str, names: tuple[str, str], with_csrf: bool | None
+    async def _make(
+        self, email: str, password: PasswordHash, names: tuple[str, str], with_csrf: bool | None
     ) -> Tokens | None:
-        hashed = PasswordHash(await self._passwords.hash_soon(password))
-        owner, tokens = await asyncio.to_thread(self._changes.sign_up, email, hashed, names, with_csrf=with_csrf)
+        owner, tokens = await asyncio.to_thread(self._changes.sign_up, email, password, names, with_csrf=with_csrf)
         if owner is None:
             return tokens
         if not owner.is_blocked and self._requests.may_notify(owner.id):
