@@ -14,7 +14,7 @@ from sqlmodel import select
 
 from backend.datahub_schema import name_faults
 from backend.errors import BackendError, Fault, NotFound, StorageBusy, StorageFull
-from backend.operator_values import Role
+from backend.operator_values import ROLES, Role
 from backend.transaction import writing
 from storage.database import Database
 from storage.tables import ApiKey
@@ -42,6 +42,7 @@ class ApiKeyInfo:
             "id": self.id,
             "name": self.name,
             "prefix": self.prefix,
+            "role": self.role,
             "created_at": _iso(self.created_at),
             "last_used_at": _iso(self.last_used_at) if self.last_used_at else None,
         }
@@ -54,14 +55,19 @@ class Keys:
         self._database = database
         self._clock = clock
 
-    def create(self, name: str) -> tuple[ApiKeyInfo, str]:
-        """Make a key; its text is returned this once and cannot be read again."""
+    def create(self, name: str, role: Role = "owner") -> tuple[ApiKeyInfo, str]:
+        """Make a key that may do what *role* may; its text is returned this once and cannot be read again."""
+        if role not in ROLES:
+            message = f"A key's role is one of {', '.join(ROLES)}."
+            raise BackendError(Fault("key.role_invalid", message, "role"))
         if any(name_faults(name)):
             raise BackendError(
                 Fault("key.name_invalid", "A key needs a name of at most 100 printable characters.", "name")
             )
         text = PREFIX + secrets.token_urlsafe(32)
-        row = ApiKey(name=name.strip(), prefix=text[:SHOWN_CHARS], digest=_digest(text), created_at=self._clock())
+        row = ApiKey(
+            name=name.strip(), prefix=text[:SHOWN_CHARS], digest=_digest(text), role=role, created_at=self._clock()
+        )
         with writing(self._database) as session:
             session.add(row)
         return _info(row), text

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from runtime.commands.installation import opened_database
+from runtime.commands.installation import opened
 from runtime.commands.terminal import JsonOption, print_json, print_table
+
+if TYPE_CHECKING:
+    from backend.operator_values import Role
 
 app = typer.Typer(no_args_is_help=True, help="API keys: create, list, delete.")
 
 
 @app.command("create")
-def create_key(name: Annotated[str, typer.Argument(help="What the key is for.")]) -> None:
+def create_key(
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    role: Annotated[str, typer.Option(help="What it may do: viewer, editor or owner.")] = "owner",
+) -> None:
     """Make an API key and print it. It cannot be shown again."""
-    from backend.keys import Keys
-
-    with opened_database() as database:
-        _, key = Keys(database).create(name)
+    with opened() as service:
+        _, key = service.keys.create(name, cast("Role", role))  # another is refused in words
     typer.echo(key)
 
 
 @app.command("list")
 def list_keys(as_json: JsonOption = False) -> None:
     """List the keys by how they begin."""
-    from backend.keys import Keys
-
-    with opened_database() as database:
-        keys = Keys(database).list()
+    with opened() as service:
+        keys = service.keys.list()
     if as_json:
         print_json([key.as_json() for key in keys])
     else:
@@ -37,17 +39,16 @@ def list_keys(as_json: JsonOption = False) -> None:
                 key.id,
                 key.name,
                 f"{key.prefix}…",
+                key.role,
                 f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never used",
             )
             for key in keys
         ]
-        print_table(("ID", "NAME", "KEY", "LAST USED (UTC)"), rows)
+        print_table(("ID", "NAME", "KEY", "ROLE", "LAST USED (UTC)"), rows)
 
 
 @app.command("delete")
 def delete_key(key_id: Annotated[int, typer.Argument(metavar="ID", help="The number that `list` shows.")]) -> None:
     """Delete a key; whoever uses it is refused from then on."""
-    from backend.keys import Keys
-
-    with opened_database() as database:
-        Keys(database).delete(key_id)
+    with opened() as service:
+        service.keys.delete(key_id)

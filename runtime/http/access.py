@@ -1,4 +1,4 @@
-"""Who may call the API: holders of an API key."""
+"""Who may call the API: holders of an API key, whose role each route asks for."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import asyncio
 from collections.abc import Callable
 from hashlib import sha256
 from time import monotonic
+from typing import Annotated, TypeAlias
 
+from fastapi import Depends
+from fastapi.params import Depends as Dependency
 from starlette.requests import HTTPConnection
 
 from backend.keys import Keys
+from backend.operator_values import Role
 from runtime.actors import Actor
 from runtime.errors import Problem, Unauthorized
 from runtime.service import Service
@@ -65,3 +69,23 @@ def actor_of(request: HTTPConnection) -> Actor:
     if not isinstance(actor, Actor):
         raise Unauthorized(Problem("auth.key_missing", "Send an API key, or sign in."))
     return actor
+
+
+class Needs:
+    """What a route declares: the role that a caller must have."""
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+
+    def __call__(self, request: HTTPConnection) -> None:
+        """Raise Forbidden for a caller who may not, Unauthorized where nobody is known to call."""
+        actor_of(request).require(self.role)
+
+
+VIEWER, EDITOR, OWNER = (Depends(Needs(role)) for role in ("viewer", "editor", "owner"))
+Caller: TypeAlias = Annotated[Service, Depends(service_of)]  # the service as whoever calls may use it
+
+
+def role_needed(dependencies: list[Dependency]) -> Role | None:
+    """Return the role that a route with these dependencies asks for, None where it declares none."""
+    return next((each.dependency.role for each in dependencies if isinstance(each.dependency, Needs)), None)

@@ -12,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive
 
+from backend.operator_values import Role
 from runtime import strictjson
 from runtime.errors import BadRequest, Invalid, Problem, TooLarge
-from runtime.http.access import ACTOR
+from runtime.http.access import ACTOR, role_needed
 from runtime.http.answers import refusal_of
 from runtime.limits import DOCUMENT_BYTES, PAYLOAD_DEPTH
 
@@ -24,15 +25,25 @@ ENVELOPE_DEPTH = 16  # what a request may put around a payload
 
 
 class ApiRoute(APIRoute):
-    """A route that needs an API key, asked for before anything of the body is read."""
+    """A route that needs an API key of the role it declares, asked for before anything of the body is read."""
+
+    @property
+    def role(self) -> Role:
+        """Who may call it; raises TypeError for a route that does not say."""
+        role = role_needed(self.dependencies)
+        if role is None:
+            raise TypeError(f"{self.path} declares no role")
+        return role
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
-        has_body = self.body_field is not None
+        has_body, role = self.body_field is not None, self.role
 
         async def handle_with_key(request: Request) -> Response:
             try:
-                request.scope[ACTOR] = await request.app.state.access.require(request.headers.get("authorization"))
+                actor = await request.app.state.access.require(request.headers.get("authorization"))
+                actor.require(role)
+                request.scope[ACTOR] = actor
                 if has_body:
                     request = JsonRequest(request.scope, request.receive)
                     await request.load()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
+from backend.operator_values import Role
 from runtime.http import bodies
 from runtime.http.access import Access
 from runtime.http.answers import Json, refusal_of
@@ -13,6 +14,7 @@ from runtime.limits import DOCUMENT_BYTES
 from runtime.service import Service
 
 PATH = "/api/events"
+ROLE: Role = "editor"
 
 
 class AcceptEvents:
@@ -28,12 +30,13 @@ class AcceptEvents:
 
     async def _answer(self, headers: Headers, receive: Receive) -> Json:
         try:
-            await self._access.require(headers.get("authorization"))
+            actor = await self._access.require(headers.get("authorization"))
+            actor.require(ROLE)
             raw = await bodies.read(receive, headers, DOCUMENT_BYTES)
             events, is_batch = events_in(headers, raw)
             accepted = [
                 {"id": each.id, "duplicate": each.duplicate, "runs": each.runs}
-                for each in await self._service.emit(events)
+                for each in await self._service.of(actor).emit(events)
             ]
         except Exception as error:  # this route has no framework around it that would answer
             return refusal_of(error)

@@ -124,7 +124,7 @@ SMTP = {key: value for key, value in SMTP_INPUT.items() if key != "password"} | 
     "has_password": True,
     "source": "settings",
 }
-KEY = {"id": 1, "name": "ci", "prefix": "pw_3kX9", "created_at": MOMENT, "last_used_at": None}
+KEY = {"id": 1, "name": "ci", "prefix": "pw_3kX9", "role": "owner", "created_at": MOMENT, "last_used_at": None}
 USER = {
     "id": "3b6a1f60-2b0e-4c57-9d0f-5a4f3a1c7e21",
     "email": "anna@example.com",
@@ -172,7 +172,7 @@ def answers(example: object, status: int = 200, *, refusals: tuple[int, ...] = (
     said: dict[int | str, dict[str, Any]] = {status: {"description": _WORDS[status]}}
     if example is not None:
         said[status]["content"] = {"application/json": {"example": example}}
-    for refused in (401, *refusals):
+    for refused in (401, 403, *refusals):
         said[refused] = {"description": _WORDS[refused], "content": {"application/json": {"example": PROBLEMS}}}
     said.setdefault(422, {"description": _WORDS[422], "content": {"application/json": {"example": PROBLEMS}}})
     return said
@@ -185,6 +185,7 @@ _WORDS = {
     204: "Done; there is nothing to say.",
     400: "Not JSON.",
     401: "No API key, or one that does not exist.",
+    403: "The key's role may not do this.",
     404: "There is no such thing.",
     409: "It clashes with what is there, or someone else was quicker.",
     413: "Too large; the message names the limit.",

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from runtime.errors import Invalid, Problem
 from runtime.flow_views import FlowView
 from runtime.http import examples
+from runtime.http.access import EDITOR, VIEWER, Caller
 from runtime.http.answers import Json
 from runtime.http.bodies import ApiRoute
 from runtime.http.examples import answers, listed
@@ -38,75 +39,130 @@ class StartRequest(BaseModel):
     payload: dict[str, Any] | None = None
 
 
-def flow_routes(service: Service) -> APIRouter:
+def flow_routes(_service: Service) -> APIRouter:
     """Return the routes of flows."""
     router = APIRouter(prefix="/api/flows", tags=["Flows"], route_class=ApiRoute)
-    flows = service.flows
 
-    @router.get("", summary="List flows", responses=answers(listed(examples.FLOW_LINE)))
+    @router.get("", dependencies=[VIEWER], summary="List flows", responses=answers(listed(examples.FLOW_LINE)))
     def list_flows(
+        caller: Caller,
         state: Literal["draft", "published", "paused"] | None = None,
         search: Annotated[str | None, Query(max_length=200)] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
         after: Annotated[int, Query(ge=0, description="The “next” of the answer before.")] = 0,
     ) -> Response:
-        found = flows.list(state, search)
+        found = caller.flows.list(state, search)
         end = after + limit
         items = [flow.as_json() for flow in found[after:end]]
         return Json({"items": items, "next": end if end < len(found) else None})
 
-    @router.post("", status_code=201, summary="Create a flow", responses=answers(examples.FLOW, 201, refusals=(409,)))
-    def create_flow(document: FlowDocument) -> Response:
-        return _told(flows.create(document), 201)
+    @router.post(
+        "",
+        dependencies=[EDITOR],
+        status_code=201,
+        summary="Create a flow",
+        responses=answers(examples.FLOW, 201, refusals=(409,)),
+    )
+    def create_flow(caller: Caller, document: FlowDocument) -> Response:
+        return _told(caller.flows.create(document), 201)
 
-    @router.post("/import", status_code=201, summary="Import a flow", responses=answers(examples.FLOW, 201))
-    def import_flow(document: FlowDocument) -> Response:
+    @router.post(
+        "/import",
+        dependencies=[EDITOR],
+        status_code=201,
+        summary="Import a flow",
+        responses=answers(examples.FLOW, 201),
+    )
+    def import_flow(caller: Caller, document: FlowDocument) -> Response:
         if not isinstance(document, dict):
             raise Invalid(Problem("document.not_an_object", "A flow document is a JSON object."))
-        return _told(flows.import_(document), 201)
+        return _told(caller.flows.import_(document), 201)
 
-    @router.get("/{flow_id}", summary="Read a flow", responses=answers(examples.FLOW, refusals=(404,)))
-    def read_flow(flow_id: str) -> Response:
-        return _told(flows.get(flow_id))
+    @router.get(
+        "/{flow_id}", dependencies=[VIEWER], summary="Read a flow", responses=answers(examples.FLOW, refusals=(404,))
+    )
+    def read_flow(caller: Caller, flow_id: str) -> Response:
+        return _told(caller.flows.get(flow_id))
 
-    @router.put("/{flow_id}", summary="Replace the draft", responses=answers(examples.FLOW, refusals=(404, 409)))
+    @router.put(
+        "/{flow_id}",
+        dependencies=[EDITOR],
+        summary="Replace the draft",
+        responses=answers(examples.FLOW, refusals=(404, 409)),
+    )
     def save_flow(
+        caller: Caller,
         flow_id: str,
         document: FlowDocument,
         if_match: Annotated[str | None, Header(description="The ETag of what was read.")] = None,
     ) -> Response:
-        return _told(flows.save(flow_id, document, if_match=_revision(if_match)))
+        return _told(caller.flows.save(flow_id, document, if_match=_revision(if_match)))
 
     @router.delete(
-        "/{flow_id}", status_code=204, summary="Delete a flow", responses=answers(None, 204, refusals=(404,))
+        "/{flow_id}",
+        dependencies=[EDITOR],
+        status_code=204,
+        summary="Delete a flow",
+        responses=answers(None, 204, refusals=(404,)),
     )
-    def delete_flow(flow_id: str) -> Response:
-        flows.delete(flow_id)
+    def delete_flow(caller: Caller, flow_id: str) -> Response:
+        caller.flows.delete(flow_id)
         return Response(status_code=204)
 
-    @router.post("/{flow_id}/publish", summary="Publish", responses=answers(examples.FLOW, refusals=(404,)))
-    def publish_flow(flow_id: str) -> Response:
-        return _told(flows.publish(flow_id))
+    @router.post(
+        "/{flow_id}/publish",
+        dependencies=[EDITOR],
+        summary="Publish",
+        responses=answers(examples.FLOW, refusals=(404,)),
+    )
+    def publish_flow(caller: Caller, flow_id: str) -> Response:
+        return _told(caller.flows.publish(flow_id))
 
-    @router.post("/{flow_id}/unpublish", summary="Unpublish", responses=answers(examples.FLOW, refusals=(404,)))
-    def unpublish_flow(flow_id: str) -> Response:
-        return _told(flows.unpublish(flow_id))
+    @router.post(
+        "/{flow_id}/unpublish",
+        dependencies=[EDITOR],
+        summary="Unpublish",
+        responses=answers(examples.FLOW, refusals=(404,)),
+    )
+    def unpublish_flow(caller: Caller, flow_id: str) -> Response:
+        return _told(caller.flows.unpublish(flow_id))
 
-    @router.post("/{flow_id}/pause", summary="Pause", responses=answers(examples.FLOW, refusals=(404, 409)))
-    def pause_flow(flow_id: str) -> Response:
-        return _told(flows.pause(flow_id))
+    @router.post(
+        "/{flow_id}/pause",
+        dependencies=[EDITOR],
+        summary="Pause",
+        responses=answers(examples.FLOW, refusals=(404, 409)),
+    )
+    def pause_flow(caller: Caller, flow_id: str) -> Response:
+        return _told(caller.flows.pause(flow_id))
 
-    @router.post("/{flow_id}/resume", summary="Resume", responses=answers(examples.FLOW, refusals=(404, 409)))
-    def resume_flow(flow_id: str) -> Response:
-        return _told(flows.resume(flow_id))
+    @router.post(
+        "/{flow_id}/resume",
+        dependencies=[EDITOR],
+        summary="Resume",
+        responses=answers(examples.FLOW, refusals=(404, 409)),
+    )
+    def resume_flow(caller: Caller, flow_id: str) -> Response:
+        return _told(caller.flows.resume(flow_id))
 
-    @router.get("/{flow_id}/export", summary="Export a flow", responses=answers(examples.DOCUMENT, refusals=(404,)))
-    def export_flow(flow_id: str) -> Response:
+    @router.get(
+        "/{flow_id}/export",
+        dependencies=[VIEWER],
+        summary="Export a flow",
+        responses=answers(examples.DOCUMENT, refusals=(404,)),
+    )
+    def export_flow(caller: Caller, flow_id: str) -> Response:
         headers = {"Content-Disposition": f'attachment; filename="{flow_id}.json"'}
-        return Response(flows.export(flow_id), media_type="application/json", headers=headers)
+        return Response(caller.flows.export(flow_id), media_type="application/json", headers=headers)
 
-    @router.post("/{flow_id}/test", summary="Test the draft", responses=answers(examples.RUN, refusals=(404, 503)))
+    @router.post(
+        "/{flow_id}/test",
+        dependencies=[EDITOR],
+        summary="Test the draft",
+        responses=answers(examples.RUN, refusals=(404, 503)),
+    )
     async def run_test(
+        caller: Caller,
         flow_id: str,
         request: Annotated[
             TestRequest | None, Body(examples=[{"payload": examples.PAYLOAD, "effects": "simulate"}])
@@ -114,22 +170,25 @@ def flow_routes(service: Service) -> APIRouter:
     ) -> Response:
         asked = request or TestRequest()
         payload = None if asked.payload is None else check_value(asked.payload)
-        run = await service.runs.test(flow_id, asked.trigger, payload, asked.sample, asked.effects)
+        run = await caller.runs.test(flow_id, asked.trigger, payload, asked.sample, asked.effects)
         return Json(run.as_json())
 
     @router.post(
         "/{flow_id}/run",
+        dependencies=[EDITOR],
         status_code=201,
         summary="Start by hand",
         description="Starts the live version at its manual trigger, for real, and answers the queued run.",
         responses=answers(examples.RUN, 201, refusals=(404, 409)),
     )
     async def start_run(
-        flow_id: str, request: Annotated[StartRequest | None, Body(examples=[{"payload": {"note": "by hand"}}])] = None
+        caller: Caller,
+        flow_id: str,
+        request: Annotated[StartRequest | None, Body(examples=[{"payload": {"note": "by hand"}}])] = None,
     ) -> Response:
         asked = request or StartRequest()
         payload = None if asked.payload is None else check_value(asked.payload)
-        return Json((await service.runs.start(flow_id, asked.trigger, payload)).as_json(), 201)
+        return Json((await caller.runs.start(flow_id, asked.trigger, payload)).as_json(), 201)
 
     return router
 

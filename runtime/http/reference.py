@@ -19,6 +19,7 @@ from runtime.http.examples import answers
 
 DESCRIPTION = """JSON in, JSON out.
 Send an API key as “Authorization: Bearer pw_…”; `pulsewire keys create NAME` makes one.
+A key has a role: a viewer's reads, an editor's changes flows and tables, an owner's does everything.
 What is refused answers {"problems": [{"code", "message", "node"?, "param"?}]}: codes are stable."""
 EVENT = {"name": "shop.order_paid", "payload": {"order": 1001, "total": 120}, "id": "order-1001-paid"}
 CLOUD_EVENT = {
@@ -79,13 +80,15 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         routes=app.routes,
         separate_input_output_schemas=False,
     )
-    found["paths"][events.PATH] = {"post": EVENTS_OPERATION | {"security": [{"apiKey": []}]}}
+    handed_in: dict[str, Any] = {"security": [{"apiKey": []}], "x-role": events.ROLE}
+    found["paths"][events.PATH] = {"post": EVENTS_OPERATION | handed_in}
     found.setdefault("components", {})["securitySchemes"] = SECURITY
     for route in _api_routes(app):
         if isinstance(route, ApiRoute):
             for method in route.methods or ():
                 operation = found["paths"][route.path_format][method.lower()]
                 operation["security"] = [{"apiKey": []}]
+                operation["x-role"] = route.role
                 _add_refusals(operation)
     return found
 
@@ -119,7 +122,6 @@ def page(description: dict[str, Any]) -> str:
 
 
 def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
-    needs_key = "security" in operation
     inside = [f"<p>{_prose(operation['description'])}</p>" if "description" in operation else ""]
     rows = "".join(
         f"<tr><td><code>{escape(each['name'])}</code><td>{escape(each['in'])}"
@@ -137,7 +139,8 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
         f"{s} {r['description'].rstrip('.')}" for s, r in operation["responses"].items() if s[0] != "2"
     )
     inside.append(f"<p class=quiet>{escape(refusals)}</p>" if refusals else "")
-    mark = "" if needs_key else " <span class=quiet>no key needed</span>"
+    role = operation.get("x-role")
+    mark = f" <span class=quiet>{f'role {role}' if role else 'no key needed'}</span>"
     return (
         f"<details><summary><b>{method}</b> <code>{escape(path)}</code> "
         f"{escape(operation.get('summary', ''))}{mark}</summary>{''.join(inside)}</details>"

@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from runtime.document import json_schema
 from runtime.engine_api import EngineStatus
 from runtime.errors import Problem, Unavailable
+from runtime.http.access import VIEWER
 from runtime.http.answers import Json, refusal
 from runtime.http.bodies import ApiRoute
 from runtime.http.examples import answers
@@ -51,6 +52,7 @@ def system_routes(service: Service) -> APIRouter:
     router.add_api_route(
         "/metrics",
         read_metrics,
+        dependencies=[VIEWER],
         summary="Metrics for Prometheus",
         response_class=PlainTextResponse,
         responses=answers(None) | _said("pulsewire_engine_up 1", "text/plain"),

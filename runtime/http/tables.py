@@ -14,6 +14,7 @@ from backend.datahub import columns_from
 from runtime.errors import Invalid, Problem
 from runtime.flow_ids import slug
 from runtime.http import bodies, examples
+from runtime.http.access import EDITOR, VIEWER, Caller
 from runtime.http.answers import Json
 from runtime.http.bodies import ApiRoute
 from runtime.http.examples import answers, listed
@@ -49,51 +50,76 @@ NEW_TABLE = {"name": "orders", "columns": examples.TABLE["columns"]}
 COLUMNS = [{"name": "order_number", "was": "number", "type": "integer"}, {"name": "paid", "type": "boolean"}]
 
 
-def table_routes(service: Service) -> APIRouter:
+def table_routes(_service: Service) -> APIRouter:
     """Return the routes of data tables and their rows; a table is named by its id or its name."""
     router = APIRouter(prefix="/api/tables", tags=["Tables"], route_class=ApiRoute)
-    tables = service.tables
 
-    @router.get("", summary="List tables", responses=answers(listed(examples.TABLE)))
-    def list_tables() -> Response:
-        return Json({"items": [table.as_json() for table in tables.list()], "next": None})
+    @router.get("", dependencies=[VIEWER], summary="List tables", responses=answers(listed(examples.TABLE)))
+    def list_tables(caller: Caller) -> Response:
+        return Json({"items": [table.as_json() for table in caller.tables.list()], "next": None})
 
-    @router.post("", status_code=201, summary="Create a table", responses=answers(examples.TABLE, 201, refusals=(409,)))
-    def create_table(table: Annotated[NewTable, Body(examples=[NEW_TABLE])]) -> Response:
-        made = tables.create(table.name, columns_from(table.columns), table.description)
+    @router.post(
+        "",
+        dependencies=[EDITOR],
+        status_code=201,
+        summary="Create a table",
+        responses=answers(examples.TABLE, 201, refusals=(409,)),
+    )
+    def create_table(caller: Caller, table: Annotated[NewTable, Body(examples=[NEW_TABLE])]) -> Response:
+        made = caller.tables.create(table.name, columns_from(table.columns), table.description)
         return Json(made.as_json(), 201)
 
-    @router.get("/{table}", summary="Read a table", responses=answers(examples.TABLE, refusals=(404,)))
-    def read_table(table: str) -> Response:
-        return Json(tables.get(table).as_json())
+    @router.get(
+        "/{table}", dependencies=[VIEWER], summary="Read a table", responses=answers(examples.TABLE, refusals=(404,))
+    )
+    def read_table(caller: Caller, table: str) -> Response:
+        return Json(caller.tables.get(table).as_json())
 
     @router.patch(
         "/{table}",
+        dependencies=[EDITOR],
         summary="Change a table",
         description="“columns” is the whole new list; a column's former name is its “was”.",
         responses=answers(examples.TABLE, refusals=(404, 409)),
     )
     def change_table(
-        table: str, change: Annotated[TableChange, Body(examples=[{"name": "orders", "columns": COLUMNS}])]
+        caller: Caller,
+        table: str,
+        change: Annotated[TableChange, Body(examples=[{"name": "orders", "columns": COLUMNS}])],
     ) -> Response:
         columns = None if change.columns is None else columns_from(change.columns)
-        return Json(tables.update(table, name=change.name, description=change.description, columns=columns).as_json())
+        return Json(
+            caller.tables.update(table, name=change.name, description=change.description, columns=columns).as_json()
+        )
 
-    @router.delete("/{table}", status_code=204, summary="Delete a table", responses=answers(None, 204, refusals=(404,)))
-    def delete_table(table: str) -> Response:
-        tables.delete(table)
+    @router.delete(
+        "/{table}",
+        dependencies=[EDITOR],
+        status_code=204,
+        summary="Delete a table",
+        responses=answers(None, 204, refusals=(404,)),
+    )
+    def delete_table(caller: Caller, table: str) -> Response:
+        caller.tables.delete(table)
         return Response(status_code=204)
 
-    @router.post("/{table}/clear", summary="Clear a table", responses=answers({"deleted": 12}, refusals=(404,)))
-    def clear_table(table: str) -> Response:
-        return Json({"deleted": tables.clear(table)})
+    @router.post(
+        "/{table}/clear",
+        dependencies=[EDITOR],
+        summary="Clear a table",
+        responses=answers({"deleted": 12}, refusals=(404,)),
+    )
+    def clear_table(caller: Caller, table: str) -> Response:
+        return Json({"deleted": caller.tables.clear(table)})
 
     @router.get(
         "/{table}/rows",
+        dependencies=[VIEWER],
         summary="List rows",
         responses=answers({"rows": [examples.ROW], "total": 1}, refusals=(404,)),
     )
     def list_rows(
+        caller: Caller,
         table: str,
         limit: Annotated[int, Query(ge=1, le=ROWS_AT_ONCE)] = 50,
         offset: Annotated[int, Query(ge=0)] = 0,
@@ -102,63 +128,82 @@ def table_routes(service: Service) -> APIRouter:
         search: Annotated[str | None, Query(max_length=200)] = None,
     ) -> Response:
         where = None if filter is None else _filter(filter)
-        page = tables.rows(table, limit=limit, offset=offset, sort=sort, filter=where, search=search)
+        page = caller.tables.rows(table, limit=limit, offset=offset, sort=sort, filter=where, search=search)
         return Json({"rows": page.rows, "total": page.total})
 
     @router.post(
         "/{table}/rows",
+        dependencies=[EDITOR],
         status_code=201,
         summary="Add rows",
         description="The body is a row, a list of rows, or “{"
         '"rows": […]}”. All are added or none; one answers itself, several answer a list.',
         responses=answers(examples.ROW, 201, refusals=(404, 409)),
     )
-    def add_rows(table: str, body: Annotated[Any, Body(examples=[{"number": 1001, "note": "paid"}])]) -> Response:
-        rows = _rows_in(body, {column.name for column in tables.get(table).columns})
-        added = tables.insert(table, [rows] if isinstance(rows, dict) else rows)
+    def add_rows(
+        caller: Caller, table: str, body: Annotated[Any, Body(examples=[{"number": 1001, "note": "paid"}])]
+    ) -> Response:
+        rows = _rows_in(body, {column.name for column in caller.tables.get(table).columns})
+        added = caller.tables.insert(table, [rows] if isinstance(rows, dict) else rows)
         return Json(added[0] if isinstance(rows, dict) else {"rows": added, "total": len(added)}, 201)
 
-    @router.get("/{table}/rows/{row_id}", summary="Read a row", responses=answers(examples.ROW, refusals=(404,)))
-    def read_row(table: str, row_id: str) -> Response:
-        return Json(tables.row(table, row_id))
+    @router.get(
+        "/{table}/rows/{row_id}",
+        dependencies=[VIEWER],
+        summary="Read a row",
+        responses=answers(examples.ROW, refusals=(404,)),
+    )
+    def read_row(caller: Caller, table: str, row_id: str) -> Response:
+        return Json(caller.tables.row(table, row_id))
 
     @router.patch(
-        "/{table}/rows/{row_id}", summary="Change a row", responses=answers(examples.ROW, refusals=(404, 409))
+        "/{table}/rows/{row_id}",
+        dependencies=[EDITOR],
+        summary="Change a row",
+        responses=answers(examples.ROW, refusals=(404, 409)),
     )
-    def change_row(table: str, row_id: str, body: Annotated[Any, Body(examples=[{"note": "sent"}])]) -> Response:
-        values = _rows_in(body, {column.name for column in tables.get(table).columns})
+    def change_row(
+        caller: Caller, table: str, row_id: str, body: Annotated[Any, Body(examples=[{"note": "sent"}])]
+    ) -> Response:
+        values = _rows_in(body, {column.name for column in caller.tables.get(table).columns})
         if not isinstance(values, dict):
             raise Invalid(Problem("row.invalid", "A change of one row is a JSON object."))
-        return Json(tables.update_row(table, row_id, values))
+        return Json(caller.tables.update_row(table, row_id, values))
 
     @router.delete(
-        "/{table}/rows/{row_id}", status_code=204, summary="Delete a row", responses=answers(None, 204, refusals=(404,))
+        "/{table}/rows/{row_id}",
+        dependencies=[EDITOR],
+        status_code=204,
+        summary="Delete a row",
+        responses=answers(None, 204, refusals=(404,)),
     )
-    def delete_row(table: str, row_id: str) -> Response:
-        tables.row(table, row_id)
-        tables.delete_rows_by_id(table, [row_id])
+    def delete_row(caller: Caller, table: str, row_id: str) -> Response:
+        caller.tables.row(table, row_id)
+        caller.tables.delete_rows_by_id(table, [row_id])
         return Response(status_code=204)
 
     @router.get(
         "/{table}/export.csv",
+        dependencies=[VIEWER],
         summary="Export rows as CSV",
         response_class=Csv,
         responses=answers(None, refusals=(404,)) | {200: {"content": {"text/csv": {"example": CSV}}}},
     )
-    def export_rows(table: str) -> Response:
-        name = slug(tables.get(table).name)
+    def export_rows(caller: Caller, table: str) -> Response:
+        name = slug(caller.tables.get(table).name)
         headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-        return Csv(tables.export_csv(table), headers=headers)
+        return Csv(caller.tables.export_csv(table), headers=headers)
 
     @router.post(
         "/{table}/import.csv",
+        dependencies=[EDITOR],
         summary="Import rows from CSV",
         responses=answers({"added": 120}, refusals=(404, 413)),
         openapi_extra={"requestBody": {"content": {"text/csv": {"example": CSV}}, "required": True}},
     )
-    async def import_rows(table: str, request: Request) -> Response:
+    async def import_rows(caller: Caller, table: str, request: Request) -> Response:
         raw = await bodies.read(request.receive, request.headers, CSV_BYTES)
-        return Json({"added": await run_in_threadpool(tables.import_csv, table, [_text(raw)])})
+        return Json({"added": await run_in_threadpool(caller.tables.import_csv, table, [_text(raw)])})
 
     return router
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Query
+from fastapi import APIRouter, Body, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
 from backend.user_pages import PAGE_USERS, SEARCH_CHARS
 from runtime.http import examples
-from runtime.http.access import service_of
+from runtime.http.access import OWNER, Caller
 from runtime.http.answers import Json
 from runtime.http.bodies import ApiRoute
 from runtime.http.examples import answers, listed
 from runtime.limits import LARGEST_NUMBER
 from runtime.service import Service
 
-Caller: TypeAlias = Annotated[Service, Depends(service_of)]  # the service as whoever calls may use it
 BY = "A user is named by id or address."
 
 
@@ -83,7 +82,9 @@ def user_routes(_service: Service) -> APIRouter:
 
 
 def _accounts(router: APIRouter) -> None:
-    @router.get("/users", summary="List users", responses=answers(examples.USERS, refusals=(404,)))
+    @router.get(
+        "/users", dependencies=[OWNER], summary="List users", responses=answers(examples.USERS, refusals=(404,))
+    )
     def list_users(
         service: Caller,
         search: Annotated[str | None, Query(max_length=SEARCH_CHARS, description="In address and names.")] = None,
@@ -111,6 +112,7 @@ def _accounts(router: APIRouter) -> None:
 
     @router.post(
         "/users",
+        dependencies=[OWNER],
         status_code=201,
         summary="Create a user",
         description="This is no sign-up: it starts no flow and sends no mail. Without a password the user cannot sign "
@@ -129,13 +131,18 @@ def _accounts(router: APIRouter) -> None:
         return Json(made.as_json(), 201)
 
     @router.get(
-        "/users/{user}", summary="Read a user", description=BY, responses=answers(examples.USER, refusals=(404,))
+        "/users/{user}",
+        dependencies=[OWNER],
+        summary="Read a user",
+        description=BY,
+        responses=answers(examples.USER, refusals=(404,)),
     )
     def read_user(service: Caller, user: str) -> Response:
         return Json(service.users.get(user).as_json())
 
     @router.patch(
         "/users/{user}",
+        dependencies=[OWNER],
         summary="Change a user",
         description="What is left out stays. Another address is not verified unless “email_verified” says so. Roles, "
         "password and blocking have calls of their own.",
@@ -155,6 +162,7 @@ def _accounts(router: APIRouter) -> None:
 
     @router.delete(
         "/users/{user}",
+        dependencies=[OWNER],
         status_code=204,
         summary="Delete a user",
         description="With sessions and tokens. Starts flows on `auth.user_deleted`.",
@@ -168,6 +176,7 @@ def _accounts(router: APIRouter) -> None:
 def _actions(router: APIRouter) -> None:
     @router.post(
         "/users/{user}/block",
+        dependencies=[OWNER],
         summary="Block a user",
         description="Ends every session. Starts flows on `auth.user_blocked`.",
         responses=answers(examples.USER | {"blocked": True}, refusals=(404,)),
@@ -175,12 +184,18 @@ def _actions(router: APIRouter) -> None:
     def block_user(service: Caller, user: str) -> Response:
         return Json(service.users.block(user).as_json())
 
-    @router.post("/users/{user}/unblock", summary="Unblock a user", responses=answers(examples.USER, refusals=(404,)))
+    @router.post(
+        "/users/{user}/unblock",
+        dependencies=[OWNER],
+        summary="Unblock a user",
+        responses=answers(examples.USER, refusals=(404,)),
+    )
     def unblock_user(service: Caller, user: str) -> Response:
         return Json(service.users.unblock(user).as_json())
 
     @router.post(
         "/users/{user}/password",
+        dependencies=[OWNER],
         summary="Set a user's password",
         description="Ends every session and starts no flow.",
         responses=answers(examples.USER, refusals=(404,)),
@@ -192,6 +207,7 @@ def _actions(router: APIRouter) -> None:
 
     @router.put(
         "/users/{user}/roles",
+        dependencies=[OWNER],
         summary="Set a user's roles",
         description="“roles” is the whole new list of names. If it differs, flows on `auth.user_rolesChanged` start.",
         responses=answers(examples.USER, refusals=(404,)),
@@ -203,6 +219,7 @@ def _actions(router: APIRouter) -> None:
 
     @router.post(
         "/users/{user}/send-verification",
+        dependencies=[OWNER],
         status_code=202,
         summary="Ask a user to verify the address",
         description="Starts flows on `auth.email_verificationRequested`, which send the mail.",
@@ -213,6 +230,7 @@ def _actions(router: APIRouter) -> None:
 
     @router.post(
         "/users/{user}/send-reset",
+        dependencies=[OWNER],
         status_code=202,
         summary="Let a user set a new password",
         description="Starts flows on `auth.password_reset`, which send the mail.",
@@ -223,18 +241,23 @@ def _actions(router: APIRouter) -> None:
 
 
 def _roles(router: APIRouter) -> None:
-    @router.get("/roles", summary="List roles", responses=answers(listed(examples.ROLE)))
+    @router.get("/roles", dependencies=[OWNER], summary="List roles", responses=answers(listed(examples.ROLE)))
     def list_roles(service: Caller) -> Response:
         return Json({"items": [role.as_json() for role in service.roles.list()], "next": None})
 
     @router.post(
-        "/roles", status_code=201, summary="Create a role", responses=answers(examples.ROLE, 201, refusals=(409,))
+        "/roles",
+        dependencies=[OWNER],
+        status_code=201,
+        summary="Create a role",
+        responses=answers(examples.ROLE, 201, refusals=(409,)),
     )
     def create_role(service: Caller, role: Annotated[NewRole, Body(examples=[{"name": "Customer"}])]) -> Response:
         return Json(service.roles.create(role.name, role.description).as_json(), 201)
 
     @router.get(
         "/roles/{role}",
+        dependencies=[OWNER],
         summary="Read a role",
         description="A role is named by id or name.",
         responses=answers(examples.ROLE, refusals=(404,)),
@@ -242,7 +265,12 @@ def _roles(router: APIRouter) -> None:
     def read_role(service: Caller, role: str) -> Response:
         return Json(service.roles.get(role).as_json())
 
-    @router.patch("/roles/{role}", summary="Change a role", responses=answers(examples.ROLE, refusals=(404, 409)))
+    @router.patch(
+        "/roles/{role}",
+        dependencies=[OWNER],
+        summary="Change a role",
+        responses=answers(examples.ROLE, refusals=(404, 409)),
+    )
     def change_role(
         service: Caller, role: str, change: Annotated[RoleChange, Body(examples=[{"name": "Client"}])]
     ) -> Response:
@@ -250,6 +278,7 @@ def _roles(router: APIRouter) -> None:
 
     @router.delete(
         "/roles/{role}",
+        dependencies=[OWNER],
         status_code=204,
         summary="Delete a role",
         description="Starts flows on `auth.user_rolesChanged` for each user who had it; refused for very many.",
@@ -261,12 +290,18 @@ def _roles(router: APIRouter) -> None:
 
 
 def _hosted(router: APIRouter) -> None:
-    @router.get("/hosted-pages", summary="Read the hosted pages' settings", responses=answers(examples.HOSTED))
+    @router.get(
+        "/hosted-pages",
+        dependencies=[OWNER],
+        summary="Read the hosted pages' settings",
+        responses=answers(examples.HOSTED),
+    )
     def read_hosted(service: Caller) -> Response:
         return Json(service.hosted.read().as_json())
 
     @router.put(
         "/hosted-pages",
+        dependencies=[OWNER],
         summary="Set up the hosted pages",
         description="What is left out stays. “logo” is a data URL of a PNG, JPEG or WebP picture, or empty.",
         responses=answers(examples.HOSTED),
