@@ -15,7 +15,7 @@ from backend.mailbox import Message, MessageSummary
 from editor import words
 from editor.frame import box, frame, icon
 from editor.session import operator_here, service_here, with_role
-from editor.widgets import button, chip, confirm, empty_state, icon_button, link_button, segments, tell, toast
+from editor.widgets import Refused, button, chip, confirm, empty_state, icon_button, link_button, segments, tell, toast
 from runtime.errors import Forbidden
 from runtime.http.access import actor_of
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PAGE = 50
 REFRESH_S = 3.0
+LIVE_LINK = "It carries a link that works like a password."
 SANDBOX = "allow-popups allow-popups-to-escape-sandbox"  # a link opens in a tab of its own; nothing else is allowed
 HTML_POLICY = (
     f"sandbox {SANDBOX}; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; "
@@ -78,6 +79,7 @@ class MailboxPage:
 
     async def build(self, message: int | None) -> None:
         """Draw the page and open *message*, if one is named."""
+        self._is_owner = operator_here().may("owner")
         with box("pw-mail") as self._page:
             with box("pw-mail-side"):
                 with box("pw-mail-head", "header"):
@@ -109,7 +111,7 @@ class MailboxPage:
                     ui.label("Mail now leaves through a mail server. Here is what was kept before.")
                     return
                 ui.label("No mail server is set, so nothing leaves this machine: every message is kept here.")
-                if operator_here().may("owner"):
+                if self._is_owner:
                     ui.link("Set up a mail server", "/settings#mail").classes(replace="pw-textlink")
 
     async def _look(self) -> None:
@@ -138,6 +140,10 @@ class MailboxPage:
             elif len(self._messages) == self._limit:
                 with box("pw-more", "li"):
                     button("Show older mail", self._more)
+            if not self._is_owner:
+                with box("pw-mail-kept", "li"):
+                    icon("lock")
+                    ui.label("Mail with a live link to sign in is shown to owners only.")
 
     def _line(self, message: MessageSummary) -> None:
         classes = "pw-mail-line" + ("" if message.is_read else " is-unread")
@@ -146,6 +152,8 @@ class MailboxPage:
                 line.props("aria-current=true")
             with box("pw-mail-top"):
                 ui.label(", ".join(message.recipients)).classes("pw-clip pw-grow pw-mail-to")
+                if message.has_secret:
+                    icon("lock").classes("pw-mail-lock").props["title"] = LIVE_LINK
                 when = ui.label(words.ago(message.created_at)).classes("pw-row-sub")
                 when.props["title"] = words.exact(message.created_at)
             ui.label(message.subject or "(no subject)").classes("pw-clip pw-mail-subject")
@@ -164,7 +172,10 @@ class MailboxPage:
             message = await to_thread(mailbox.get, message_id)
             if not message.is_read:
                 await to_thread(mailbox.mark_read, message_id)
-        except BackendError as refusal:
+        except Forbidden:
+            self._draw_kept()
+            return
+        except Refused as refusal:
             tell(refusal)
             self._draw_nothing_open()
             return
@@ -175,6 +186,13 @@ class MailboxPage:
         self._detail.clear()
         with self._detail:
             self._draw(message)
+
+    def _draw_kept(self) -> None:
+        self._page.classes("is-open")
+        self._detail.clear()
+        title, text = "This message is for owners", f"{LIVE_LINK} Ask an owner to open it."
+        with self._detail, empty_state("lock", title, text):
+            button("All mail", self._close, icon="arrow_back")
 
     def _draw(self, message: Message) -> None:
         with box("pw-mail-title"):
@@ -189,6 +207,8 @@ class MailboxPage:
         with box("pw-mail-chips"):
             if message.run_id is not None:
                 link_button(f"Run #{message.run_id}", f"/runs/{message.run_id}", icon="history", kind="ghost")
+            if message.has_secret:
+                chip("Live link", "warn", symbol="lock").props["title"] = LIVE_LINK
             for part in message.attachments:
                 chip(f"{part.name} · {words.size(len(part.content))}", symbol="attach_file")
         kinds = {
