@@ -41,11 +41,16 @@ class UserAccount:
         self._changed = changed
         self._gone = gone
         self._place = box("pw-acts")
-        self.show(user)
+        self._draw()
 
     def show(self, user: User) -> None:
-        """Draw what can be done with the user as it is now."""
-        self._user = user
+        """Draw what can be done with the user as it is now; where that is the same, nothing moves under the hand."""
+        before, self._user = self._user, user
+        if _state(user) != _state(before):
+            self._draw()
+
+    def _draw(self) -> None:
+        user = self._user
         self._place.clear()
         with self._place:
             self._verified()
@@ -150,6 +155,10 @@ class UserAccount:
         else:
             toast(f"{name} deleted")
             await self._gone()
+
+
+def _state(user: User) -> tuple[bool, ...]:
+    return user.is_verified, user.is_blocked, user.has_password
 
 
 @contextmanager
