@@ -59,7 +59,9 @@ def auth_routes(service: Service) -> APIRouter:
         user = signed_in_user(tokens.session, request.headers.get("fdi-version"))
         return carrier.signed_in(request, {"status": "OK", "user": user}, tokens, mode)
 
-    @router.post("/signout", summary="Sign out", responses=examples.said(examples.OK, needs_session=True))
+    @router.post(
+        "/signout", summary="Sign out", responses=examples.said(examples.OK, needs_session=True, has_body=False)
+    )
     async def sign_out(request: Request) -> Response:
         given = presented(request, "access")
         if given is not None:

@@ -197,6 +197,21 @@ async def test_signing_out_twice_is_fine(front: Client):
     assert (answer.status_code, answer.json()) == (200, {"status": "OK"})
 
 
+async def test_session_planted_before_a_sign_in_does_not_become_the_users(
+    connect: Callable[[str], Client], ada: str, service: Service
+):
+    eve, victim = connect("cookie"), connect("cookie")
+    service.users.create("eve@example.com", password=PASSWORD)
+    await eve.sign_in("eve@example.com")
+    for cookie in eve.http.cookies.jar:
+        victim.http.cookies.set(cookie.name, cookie.value or "", domain=cookie.domain, path=cookie.path)
+
+    await victim.sign_in()
+
+    assert (await victim.get("/auth/user")).json()["user"]["email"] == EMAIL
+    assert (await eve.get("/auth/user")).json()["user"]["email"] == "eve@example.com"
+
+
 @pytest.mark.parametrize("change", ["block", "delete", "set_password", "end"])
 async def test_session_ends_with_what_happens_to_its_user(front: Client, ada: str, service: Service, change: str):
     await front.sign_in()
