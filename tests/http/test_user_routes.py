@@ -15,6 +15,7 @@ from backend.events import (
     UserDeleted,
     UserRolesChanged,
 )
+from backend.operator_values import Role
 from backend.passwords import Busy
 from runtime.http.answers import refusal_of
 from runtime.service import Service
@@ -292,6 +293,27 @@ async def test_wrong_settings_are_refused(client: httpx.AsyncClient, body: Any, 
 
     assert (answer.status_code, codes(answer)) == (422, expected)
     assert (await client.get("/api/hosted-pages")).json() == before
+
+
+async def test_only_owners_manage_users(anonymous: httpx.AsyncClient, service: Service, anna: str):
+    roles: list[Role] = ["viewer", "editor"]
+    for role in roles:
+        anonymous.headers["Authorization"] = f"Bearer {service.keys.create(role, role)[1]}"
+        asked = [
+            await anonymous.get("/api/users"),
+            await anonymous.get(anna),
+            await anonymous.post("/api/users", json={"email": "eve@example.com"}),
+            await anonymous.post(f"{anna}/password", json={"password": PASSWORD}),
+            await anonymous.put(f"{anna}/roles", json={"roles": ["Customer"]}),
+            await anonymous.delete(anna),
+            await anonymous.get("/api/roles"),
+            await anonymous.post("/api/roles", json={"name": "Admin"}),
+            await anonymous.put("/api/hosted-pages", json={"is_on": False}),
+        ]
+        assert [answer.status_code for answer in asked] == [403] * len(asked)
+
+    assert service.users.list().total == 1
+    assert service.hosted.read().is_on
 
 
 def test_who_comes_while_too_many_sign_in_is_asked_to_come_back():
