@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING
 
 from nicegui import ui
 
-from backend.errors import BackendError
 from backend.keys import ApiKeyInfo
 from editor import words
 from editor.frame import box, icon
+from editor.operator_settings import ROLES, role_choice
+from editor.user_dialogs import place_faults
 from editor.widgets import (
+    Refused,
     button,
+    chip,
     confirm,
     dialog,
     field,
     icon_button,
     link_button,
-    reasons,
     tell,
     text_input,
     toast,
@@ -57,7 +59,9 @@ class KeySettings:
         with box("pw-key", "li"):
             icon("key")
             with box("pw-grow"):
-                ui.label(key.name).classes("pw-row-title pw-clip")
+                with box("pw-operator-name"):
+                    ui.label(key.name).classes("pw-row-title pw-clip")
+                    chip(ROLES[key.role])
                 used = f"last used {words.ago(key.last_used_at)}" if key.last_used_at else "never used"
                 ui.label(f"{key.prefix}… · made {words.ago(key.created_at)} · {used}").classes("pw-row-sub pw-clip")
             icon_button("delete", f"Revoke {key.name}", lambda: self._revoke(key), has_tip=False)
@@ -67,7 +71,7 @@ class KeySettings:
         if await confirm(f"Revoke “{key.name}”?", text, action="Revoke key"):
             try:
                 await to_thread(self._service.keys.delete, key.id)
-            except BackendError as refusal:
+            except Refused as refusal:
                 tell(refusal)
             else:
                 toast(f"“{key.name}” revoked")
@@ -77,12 +81,14 @@ class KeySettings:
         with dialog("New API key", width=440) as (window, foot):
             with field("Name", hint="Who or what uses it, such as “Shop website”."):
                 name = text_input().props("autofocus maxlength=100")
+            role = role_choice()
+            problems = box("pw-place")
 
             async def create() -> None:
                 try:
-                    _, text = await to_thread(self._service.keys.create, name.value or "")
-                except BackendError as refusal:
-                    name.error = " ".join(reasons(refusal))
+                    _, text = await to_thread(self._service.keys.create, name.value or "", role.value)
+                except Refused as refusal:
+                    place_faults(refusal, {"name": name}, problems)
                 else:
                     window.close()
                     await self._draw()

@@ -44,14 +44,12 @@ ABOUT: dict[Role, str] = {
 COPY = "() => navigator.clipboard?.writeText(document.getElementById('{0}').textContent)"
 
 
-def role_choice(value: Role = "editor", most: Role = "owner") -> ui.toggle:
-    """Draw the roles to choose from, each explained when it is chosen; none above *most*."""
-    offered = [*ROLES][[*ROLES].index(most) :]
-    about = {role: ABOUT[role] for role in offered}
+def role_choice(value: Role = "editor") -> ui.toggle:
+    """Draw the roles to choose from, each explained when it is chosen."""
     with box("pw-field"):
         ui.label("Role").classes("pw-label")
-        made = segments({role: ROLES[role] for role in offered}, value, lambda event: hint.set_text(about[event.value]))
-        hint = ui.label(about[value]).classes("pw-hint")
+        made = segments(ROLES, value, lambda event: hint.set_text(ABOUT[event.value]))
+        hint = ui.label(ABOUT[value]).classes("pw-hint")
     return made
 
 

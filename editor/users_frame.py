@@ -63,8 +63,7 @@ def avatar(user: User, classes: str = "") -> None:
 def face(initials: str, key: str, classes: str = "") -> None:
     """Draw a round mark; *key* decides its colour."""
     colour = COLOURS[sum(map(ord, key)) % len(COLOURS)]
-    with box(f"pw-avatar pw-tile--{colour} {classes}".strip()).props("aria-hidden=true"):
-        ui.label(initials.upper())
+    ui.label(initials.upper()).classes(f"pw-avatar pw-tile--{colour} {classes}").props("aria-hidden=true")
 
 
 @dataclass(frozen=True)

@@ -132,9 +132,9 @@ def _cells(user: User) -> None:
                 ui.label(user.email).classes("pw-row-sub pw-clip")
     with box("pw-user-roles"):
         for name in user.roles[:SHOWN_ROLES]:
-            chip(name)
+            ui.label(name).classes("pw-chip")
         if (more := len(user.roles) - SHOWN_ROLES) > 0:
-            chip(f"+{more}").props["title"] = ", ".join(user.roles)
+            ui.label(f"+{more}").classes("pw-chip").props["title"] = ", ".join(user.roles)
     with box("pw-user-states"):
         if user.is_blocked:
             chip("Blocked", "fail", symbol="block")
