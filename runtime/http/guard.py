@@ -53,21 +53,21 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        host, origin, is_cross_site = "", None, False
+        host, origin, site = "", None, b""
         for name, value in scope["headers"]:
             if name == b"host":
                 host = value.decode("latin-1").lower()
             elif name == b"origin":
                 origin = value.decode("latin-1").lower()
             elif name == b"sec-fetch-site":
-                is_cross_site = value == b"cross-site"
+                site = value
             elif name in DROPPED:
                 scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] not in DROPPED]}
         problem = None
         guest = cors.guest(scope, origin, self._invited)  # a page that may call, though it is of another site
         if not self._has_any_host and _without_port(host) not in self._hosts:
             problem = FOREIGN_HOST
-        elif guest is None and self._is_foreign(scope, origin, host, is_cross_site):
+        elif guest is None and self._is_foreign(scope, origin, host, site):
             problem = FOREIGN_ORIGIN
         if problem is not None:
             await _refuse(problem, scope, receive, send)
@@ -78,8 +78,14 @@ class Guard:
         else:
             await self._app(scope, receive, _with_headers(send))
 
-    def _is_foreign(self, scope: Scope, origin: str | None, host: str, is_cross_site: bool) -> bool:
-        return self._acts(scope) and (is_cross_site if origin is None else not self._is_own(origin, host))
+    def _is_foreign(self, scope: Scope, origin: str | None, host: str, site: bytes) -> bool:
+        if not self._acts(scope):
+            return False
+        if origin is None:
+            return site == b"cross-site"
+        if origin == "null":  # what browsers send with the forms of pages that ask for no-referrer, as ours do
+            return site != b"same-origin"
+        return not self._is_own(origin, host)
 
     def _acts(self, scope: Scope) -> bool:
         is_socket = scope["type"] == "websocket" or scope["path"].startswith(SOCKET_PATH)
