@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlmodel import select
 
 from backend.events import (
     EmailVerificationRequested,
@@ -26,7 +27,7 @@ from backend.passwords import CHEAP, Passwords
 from runtime.app import App, build_app
 from runtime.service import Service
 from runtime.settings import Settings
-from storage.tables import Setting
+from storage.tables import Setting, UserSession
 
 EMAIL = "anna@example.com"
 PASSWORD = "correct horse 1"
@@ -140,6 +141,8 @@ async def test_sign_up_makes_an_account_and_asks_to_verify_it(visitor: Visitor, 
     assert (user.first_name, user.last_name, user.is_verified, user.roles) == ("Anna", "Blum", False, ())
     assert kinds(fired) == [UserSignedUp, EmailVerificationRequested]
     assert "sAccessToken" not in visitor.cookies
+    with service.database.read() as session:
+        assert session.exec(select(UserSession)).all() == []
 
 
 async def test_sign_up_with_a_known_address_looks_the_same(
