@@ -86,6 +86,7 @@ class NodePanel:
         general = [_without_name(p.message, node["name"]) for p in problems if p.param not in names]
         self._general.set_text("\n".join(general))
         self._general.set_visibility(bool(general))
+        self._kind_label.set_text(self._kind(node))
         if not self._draft.in_flight and self._name.value != node["name"]:
             self._name.set_value(node["name"])
         if self._connections is not None and not self._draft.in_flight:
@@ -123,7 +124,7 @@ class NodePanel:
                 self._name.props(f"borderless dense debounce=250 maxlength={NAME_CHARS} aria-label='Name of the node'")
                 self._name.classes("fe-name-input")
                 with box("fe-panel-sub"):
-                    ui.label(self._kind(node))
+                    self._kind_label = ui.label(self._kind(node))
                     ui.label(self.node_id).classes("fe-id").props('title="The id that expressions use"')
             icon_button("delete", "Delete the node", lambda: self._remove(self.node_id), is_small=True)
             icon_button("close", "Close", self._close, is_small=True)

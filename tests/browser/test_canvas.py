@@ -59,13 +59,20 @@ def test_presets_of_a_trigger_are_dragged_and_clicked_with_their_parameters(
     page.locator(f'[data-node="{done}"]').click()
     flow.has(2, 0)
     flow.panel_shows("Password reset")
-    expect(page.locator(".fe-right").get_by_label("Phase")).to_have_value("completed")
+    phase = page.locator(".fe-right").get_by_label("Phase")
+    expect(phase).to_have_value("completed")
+    expect(page.locator(".fe-panel-sub")).to_contain_text("Trigger")
+    flow.saved()
 
     assert [(node["id"], node["type"], node["params"]) for node in flow.nodes.values()] == [
         ("password_reset_requested", "auth.password_reset", {"phase": "requested"}),
         ("password_reset", "auth.password_reset", {"phase": "completed"}),
     ]
     expect(flow.node("password_reset")).to_contain_text("A user has set a new password")
+    phase.click()
+    page.get_by_role("option", name="requested").click()
+    expect(page.locator(".fe-panel-sub")).to_contain_text("Password reset requested")
+    expect(flow.node("password_reset")).to_contain_text("Password reset requested")
 
 
 def test_an_empty_flow_offers_triggers_and_a_click_adds_one(page: Page, server: Server, make_flow: Make) -> None:
