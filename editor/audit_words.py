@@ -52,8 +52,9 @@ ACTIONS = {
     "operator.password": "changed the password of",
     "operator.sign_in": "signed in",
     "operator.sign_out": "signed out",
+    "operator.set_up_link": "made the link to set this Pulsewire up",
     "operator.set_up": "set this Pulsewire up",
-    "operator.accept": "accepted an invitation",
+    "operator.accept": "chose a password with a link",
 }
 ICONS = {
     "flow": "account_tree",
