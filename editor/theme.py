@@ -39,6 +39,7 @@ def dress() -> None:
     ui.add_head_html(
         f'<script src="{asset("theme.js")}"></script>\n'
         f'<link rel="stylesheet" href="{asset("app.css")}">\n'
+        '<meta name="referrer" content="same-origin">\n'  # the sign-out form says where it comes from
         '<meta name="theme-color" content="#ffffff" media="(prefers-color-scheme: light)">\n'
         '<meta name="theme-color" content="#14181f" media="(prefers-color-scheme: dark)">'
     )
