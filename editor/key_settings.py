@@ -59,7 +59,7 @@ class KeySettings:
         with box("pw-key", "li"):
             icon("key")
             with box("pw-grow"):
-                with box("pw-operator-name"):
+                with box("pw-member-name"):
                     ui.label(key.name).classes("pw-row-title pw-clip")
                     chip(ROLES[key.role])
                 used = f"last used {words.ago(key.last_used_at)}" if key.last_used_at else "never used"

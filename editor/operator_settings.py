@@ -125,10 +125,10 @@ class OperatorSettings:
 
     def _line(self, operator: Operator) -> None:
         is_me = operator.id == self._me.id
-        with box("pw-key pw-operator" + (" is-disabled" if operator.is_disabled else ""), "li"):
+        with box("pw-key pw-member" + (" is-disabled" if operator.is_disabled else ""), "li"):
             face((operator.name or operator.email)[:1], operator.id)
             with box("pw-grow"):
-                with box("pw-operator-name"):
+                with box("pw-member-name"):
                     ui.label(operator.name or operator.email).classes("pw-row-title pw-clip")
                     if is_me:
                         chip("You")
@@ -138,7 +138,7 @@ class OperatorSettings:
                         chip("Invited", "warn", symbol="schedule")
                 ui.label(_about(operator)).classes("pw-row-sub pw-clip")
             role = choice(ROLES, operator.role, on_change=lambda event: self._set_role(operator, event.value))
-            role.classes("pw-operator-role").props["aria-label"] = f"Role of {operator.email}"
+            role.classes("pw-member-role").props["aria-label"] = f"Role of {operator.email}"
             with (
                 icon_button("more_horiz", f"Settings of {operator.email}", has_tip=False),
                 ui.menu().props("auto-close anchor='bottom right' self='top right'"),

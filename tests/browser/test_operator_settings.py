@@ -45,7 +45,7 @@ def as_role(browser: Browser, server: Server) -> Iterator[SignIn]:
 
 
 def line(page: Page, email: str) -> Locator:
-    return page.locator(".pw-operator", has_text=email)
+    return page.locator(".pw-member", has_text=email)
 
 
 def menu(page: Page, email: str, title: str) -> None:
@@ -54,7 +54,7 @@ def menu(page: Page, email: str, title: str) -> None:
 
 
 def choose_role(page: Page, email: str, role: str) -> None:
-    line(page, email).locator(".pw-operator-role").click()
+    line(page, email).locator(".pw-member-role").click()
     page.get_by_role("option", name=role, exact=True).click()
 
 
@@ -110,7 +110,7 @@ def test_the_last_owner_stays_one(operators: Operators, page: Page) -> None:
     page.get_by_role("button", name="Become viewer").click()
 
     expect(page.locator(".pw-toast")).to_contain_text("Make somebody else an owner first")
-    expect(line(page, OWNER).locator(".pw-operator-role")).to_contain_text("Owner")
+    expect(line(page, OWNER).locator(".pw-member-role")).to_contain_text("Owner")
     assert operators.get(OWNER).role == "owner"
 
 
