@@ -1,4 +1,4 @@
-"""Start when a user signed in.
+"""Start at a login: a user signed in.
 
 A sign-up and a failed attempt are no login.
 
