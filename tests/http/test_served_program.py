@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -591,6 +592,13 @@ def test_secrets_are_neither_told_nor_kept_in_the_clear(installation: Installati
 # -- operating it
 
 
+def test_first_start_brings_the_flows_that_send_account_mails(installation: Installation):
+    flows = {flow["id"]: flow["state"] for flow in installation.call("GET", "/api/flows", 200)["items"]}
+
+    starters = {"send-verification-email", "send-password-reset-email"}
+    assert {flow: flows.get(flow) for flow in starters} == dict.fromkeys(starters, "published")
+
+
 def test_metrics_tell_the_state(installation: Installation):
     lines = installation.client.get("/metrics").text.splitlines()
     metrics = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
@@ -599,6 +607,29 @@ def test_metrics_tell_the_state(installation: Installation):
     assert {"pulsewire_queue_depth", "pulsewire_events_accepted_total", 'pulsewire_runs{status="failed"}'} < set(
         metrics
     )
+
+
+def test_start_prints_a_new_set_up_link_until_there_is_an_owner(tmp_path: Path):
+    served = Installation(tmp_path)
+
+    def links() -> list[str]:
+        return re.findall(r"http://\S+/set-up\?token=\S+", served.log.read_text())
+
+    until(links)
+    served.stop()
+    served.start()
+    until(lambda: links()[1:])
+    old, new = links()
+    answers = [httpx.get(link).status_code for link in (old, new)]
+    kept = b"".join(path.read_bytes() for path in served.data_dir.rglob("pulsewire.db*"))
+    assert served.cookie
+    served.stop()
+    served.start()
+    served.stop()
+
+    assert answers == [400, 200]
+    assert links() == [old, new]
+    assert not any(link.rpartition("=")[2].encode() in kept for link in (old, new))
 
 
 def test_second_server_is_refused(installation: Installation):
