@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -68,6 +69,7 @@ class Execution:
         self._told: set[str] = set()  # nodes whose failed or unknown step is recorded
         self._is_blocked = False  # a step's outcome is unknown, a person has to say
         self._error: dict[str, Any] | None = None
+        self._put_soon: Callable[[StepWrite], None] = partial(self._journal.put_soon, state.epoch)
         self._payload = state.payload
         if state.sealed is not None or state.is_retry or state.event_id is None:
             self._payload = self._opened(state.sealed, state.payload, is_usable=not state.is_retry)
@@ -172,13 +174,14 @@ class Execution:
     def _keep_secret(self, secrets: Iterable[str], expires_at: datetime | None = None) -> None:
         if self._calls.secrets is None:
             self._calls.secrets = RunSecrets(self._shared.platform.seals)
+            self._put_soon = self._put_masked
         self._calls.secrets.add(secrets, expires_at)
 
     def _shown(self, row: StepWrite) -> StepWrite:
         """Return *row* as it may be written."""
         return row if self._calls.secrets is None else self._calls.secrets.recorded(row)
 
-    def _put_soon(self, row: StepWrite) -> None:
+    def _put_masked(self, row: StepWrite) -> None:
         self._journal.put_soon(self._state.epoch, self._shown(row))
 
     # one step
@@ -365,7 +368,7 @@ class Execution:
         for node_id in nodes:
             found = self._recorded.pop(node_id, None)
             if found is None and node_id not in self._told:
-                self._journal.put_soon(self._state.epoch, StepWrite(self._state.id, node_id, "", 1, "skipped"))
+                self._put_soon(StepWrite(self._state.id, node_id, "", 1, "skipped"))
             elif found is not None and found.status == "running":
                 self._put_unknown(node_id, found)
             elif found is not None and found.status == "waiting":  # it will not be tried again
