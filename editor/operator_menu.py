@@ -22,7 +22,8 @@ def operator_menu(classes: str, *, is_named: bool) -> None:
         _initial(operator)
         if is_named:
             ui.label(operator.name).classes("pw-link-text pw-clip")
-        with ui.menu().props("anchor='top right' self='bottom left' :offset='[4, 6]'").classes("pw-operator-menu"):
+        place = "anchor='top right' self='bottom left'" if is_named else "anchor='bottom right' self='top right'"
+        with ui.menu().props(f"{place} :offset='[4, 6]'").classes("pw-operator-menu"):
             with box("pw-operator-who"):
                 _initial(operator)
                 with box("pw-grow"):

@@ -17,6 +17,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from runtime.cli import app
+from runtime.settings import Settings
+from storage.database import Database
+from tests.operators import OWNER, signed_in
 
 Run = Callable[..., Result]
 START_S = 60  # generous: other work may share the machine
@@ -271,6 +274,56 @@ def server(data_dir: Path) -> Iterator[str]:
         process.send_signal(signal.SIGTERM)
         assert process.wait(START_S) == 0
         process.stdout.close()
+
+
+def test_operators_are_invited_listed_and_let_go(run: Run):
+    invited = run("operators", "invite", "eve@example.com", "--role", "viewer").stdout.strip()
+    run("operators", "role", "EVE@example.com", "editor")
+    run("operators", "disable", "eve@example.com")
+    (disabled,) = json.loads(run("operators", "list", "--json").stdout)
+    run("operators", "link", "eve@example.com", status=1)
+    run("operators", "enable", "eve@example.com")
+    again = run("operators", "link", "eve@example.com").stdout.strip()
+
+    assert invited.startswith("http://127.0.0.1:8080/invitation?token=")
+    assert again.startswith("http://127.0.0.1:8080/invitation?token=")
+    assert again != invited
+    assert {key: disabled[key] for key in ("email", "role", "invited", "disabled")} == {
+        "email": "eve@example.com",
+        "role": "editor",
+        "invited": True,
+        "disabled": True,
+    }
+    listed = run("operators", "list").stdout
+    assert "eve@example.com  editor  invited  never" in listed
+    assert invited.rpartition("=")[2] not in listed
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("invite", "eve"), "not exactly one address"),
+        (("invite", "eve@example.com", "--role", "boss"), "viewer, editor, owner"),
+        (("role", "nobody@example.com", "owner"), "no operator “nobody@example.com”"),
+        (("disable", "nobody@example.com"), "no operator “nobody@example.com”"),
+    ],
+)
+def test_wrong_words_about_operators_are_told(run: Run, words: tuple[str, ...], told: str):
+    assert told in run("operators", *words, status=1).stderr
+
+
+def test_link_sets_up_the_first_owner_and_lets_them_in_again(run: Run, data_dir: Path):
+    first = run("operators", "link").stdout.strip()
+    database = Database(Settings(data_dir=data_dir).url)
+    signed_in(database)
+    database.dispose()
+
+    refused = run("operators", "link", status=1).stderr
+    again = run("operators", "link", OWNER).stdout.strip()
+
+    assert first.startswith("http://127.0.0.1:8080/set-up?token=")
+    assert "There is an owner already" in refused
+    assert again.startswith("http://127.0.0.1:8080/invitation?token=")
 
 
 @pytest.mark.faults
