@@ -56,8 +56,8 @@ class RunState:
 
 RUNS = (
     "SELECT run.id, epoch, flow_id, version, document, trigger, coalesce(run.payload, event.payload, '{}'), event_id, "
-    "root_id, coalesce(depth, 0), coalesce(path, '[]'), is_test, is_simulated, run.parent_run, started_at, event.sealed "
-    "FROM run LEFT JOIN event ON event.id = run.event_id WHERE run.status = 'running' AND run.id"
+    "root_id, coalesce(depth, 0), coalesce(path, '[]'), is_test, is_simulated, run.parent_run, started_at, "
+    "event.sealed FROM run LEFT JOIN event ON event.id = run.event_id WHERE run.status = 'running' AND run.id"
 )
 STEPS = (
     "SELECT run_id, node, iteration, attempt, status, port, output, error, effect, started_at, sealed "
