@@ -743,6 +743,11 @@ async def test_wrong_passwords_are_slowed_down_and_the_right_one_too(
     await enter()
 
 
+async def test_right_passwords_are_never_too_many(anna: str, enter: Any) -> None:
+    for _ in range(60):
+        await enter()
+
+
 async def test_unknown_account_is_slowed_down_like_a_known_one(sign_in: SignIn, anna: str, enter: Any) -> None:
     answers = []
     for email in (ANNA, "nobody@example.com"):

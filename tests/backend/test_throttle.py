@@ -225,11 +225,14 @@ def test_memory_is_bounded(seconds: Any) -> None:
             throttle.begin(f"user{n}@example.com", f"10.1.{n // 256}.{n % 256}")
 
     assert [wait_s(throttle) for _ in range(6)] == [0, 0, 0, 0, 0, 1]
-    recent: Recent[int] = Recent(3)
-    for n in range(10):
-        recent.put(n, n)
-        recent.put(0, 0)
-    assert [n for n in range(10) if recent.get(n) is not None] == [0, 8, 9]
+
+
+def test_what_was_not_touched_for_longest_is_forgotten() -> None:
+    recent: Recent[int] = Recent(2)
+    for key in ("a", "b", "a", "c"):
+        recent.put(key, 1)
+
+    assert [recent.get(key) for key in "abc"] == [1, None, 1]
 
 
 def test_budget_comes_back_evenly(seconds: Any) -> None:
