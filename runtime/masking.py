@@ -26,6 +26,7 @@ FRAGMENT = 9  # letters and digits of a secret in a row that are never shown
 SHORTEST = 6  # a shorter secret is masked where it stands alone, not inside of other text
 GRAM = 5
 STRIDE = FRAGMENT - GRAM + 1  # every fragment holds a gram that begins at a multiple of this
+LONG = 128  # of a secret with more characters fewer forms are known: whoever chose it must not keep us busy
 COMPARED = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 PASSED_OVER = bytes(byte for byte in range(256) if byte not in COMPARED)
 
@@ -77,27 +78,20 @@ class Masker:
 
     def _fragments(self, data: bytes) -> list[Span]:
         text = data.translate(None, PASSED_OVER).lower()
-        grams, found = self._grams, set[Span]()
+        grams, found = self._grams, list[int]()
         for at in range(0, len(text) - GRAM + 1, STRIDE):
-            if (gram := text[at : at + GRAM]) in grams:
-                found.update(self._around(text, at, gram))
+            if text[at : at + GRAM] in grams:
+                found += self._around(text, at)
         if not found:
             return []
         places = [place for place, byte in enumerate(data) if byte in COMPARED]
-        return [(places[start], places[end - 1] + 1) for start, end in found]
+        return [(places[start], places[start + FRAGMENT - 1] + 1) for start in found]
 
-    def _around(self, text: bytes, at: int, gram: bytes) -> Iterator[Span]:
-        """Yield how far *text* agrees with a form around the *gram* at *at*, if far enough."""
-        place = self._forms.find(gram)
-        while place >= 0:
-            start, end = at, at + GRAM
-            while start > 0 and text[start - 1] == self._forms[place + start - 1 - at]:
-                start -= 1
-            while end < len(text) and text[end] == self._forms[place + end - at]:
-                end += 1
-            if end - start >= FRAGMENT:
-                yield start, end
-            place = self._forms.find(gram, place + 1)
+    def _around(self, text: bytes, at: int) -> Iterator[int]:
+        """Yield where the fragments of a form begin that hold the gram of *text* at *at*."""
+        for start in range(max(0, at - STRIDE + 1), at + 1):
+            if text[start : start + FRAGMENT] in self._parts:
+                yield start
 
     def _wholes(self, data: bytes) -> Iterator[Span]:
         text = data.lower() if self._short_forms else b""
@@ -109,13 +103,13 @@ class Masker:
 
     @cached_property
     def _grams(self) -> frozenset[bytes]:
-        forms = self._forms
-        return frozenset(forms[at : at + GRAM] for at in range(len(forms) - GRAM + 1))
+        return frozenset(part[at : at + GRAM] for part in self._parts for at in range(STRIDE))
 
     @cached_property
-    def _forms(self) -> bytes:
-        """All forms one after another, each between bytes that no text has."""
-        return b"\0" + b"\0".join(sorted(form for form, _whole in self._squeezed if len(form) >= FRAGMENT)) + b"\0"
+    def _parts(self) -> frozenset[bytes]:
+        """Every fragment of every form."""
+        forms = {form for form, _whole in self._squeezed}
+        return frozenset(form[at : at + FRAGMENT] for form in forms for at in range(len(form) - FRAGMENT + 1))
 
     @cached_property
     def _short_forms(self) -> tuple[bytes, ...]:
@@ -131,6 +125,8 @@ class Masker:
 
 def _forms(secret: str) -> set[str]:
     """Return how *secret* may stand in a text, apart from the case of its letters."""
+    if len(secret) > LONG:
+        return {secret, *_escaped(secret), *_as_bytes(secret)}
     forms = set[str]()
     for raw in (secret, secret[::-1]):
         codes = [ord(char) for char in raw]

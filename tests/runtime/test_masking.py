@@ -139,3 +139,19 @@ def test_any_token_between_any_text(token: str, before: str, after: str, encodin
 def _is_outside(leak: str, before: str, after: str) -> bool:
     part = leak.partition(": ")[2].strip("'\"")
     return part in before or part in after
+
+
+@pytest.mark.parametrize("secret", ["a" * 4_000 + "1", "ab" * 2_000 + "1", "1" * 120 + "a"])
+def test_secret_that_repeats_itself_takes_no_longer_than_others(secret: str) -> None:  # it took hours
+    text = secret * (100_000 // len(secret))
+
+    assert Masker([secret]).mask({"text": text, "other": "b" * 1_000}) == {"text": MASK, "other": "b" * 1_000}
+
+
+@pytest.mark.parametrize("name", ["raw", "percent", "HTML", "JSON", "base64", "base64 after one byte", "hex", "upper"])
+def test_long_secret_is_masked_in_the_usual_encodings(name: str) -> None:
+    secret = "".join(f"{number:x}-&Q" for number in range(1_000, 1_400))
+
+    shown = Masker([secret]).mask({"text": f"before {ENCODINGS[name](secret)} after"})
+
+    assert leaks(secret, json.dumps(shown)) == []
