@@ -143,7 +143,7 @@ class MailboxPage:
             if not self._is_owner:
                 with box("pw-mail-kept", "li"):
                     icon("lock")
-                    ui.label("Mail with a live link to sign in is shown to owners only.")
+                    ui.label("Mail that carries a live link is shown to owners only.")
 
     def _line(self, message: MessageSummary) -> None:
         classes = "pw-mail-line" + ("" if message.is_read else " is-unread")

@@ -83,68 +83,85 @@ async def add_user(service: Service, done: Done) -> None:
         listening = await Listening.read(service)
     except Refused as refusal:
         tell(refusal)
-        return
-    with dialog("Add user", width=520) as (window, foot):
+    else:
+        NewUser(service, roles, listening, done).open()
+
+
+class NewUser:
+    """The dialog that adds a user."""
+
+    def __init__(self, service: Service, roles: list[str], listening: Listening, done: Done) -> None:
+        self._service = service
+        self._done = done
+        with dialog("Add user", width=520) as (self._window, foot):
+            self._person(roles)
+            self._password_choice(listening)
+            self._problems = box("pw-place")
+            with foot:
+                with box("pw-push-left pw-not-phone") as self._says:
+                    silent("adding is no sign-up")
+                button("Cancel", self._window.close, kind="ghost")
+                self._go = button("Add user", self._create, kind="primary")
+        self._show("link")
+
+    def open(self) -> None:
+        """Show the dialog."""
+        self._window.open()
+
+    def _person(self, roles: list[str]) -> None:
         with field("Email"):
-            email = text_input(placeholder="anna@example.com").props("autofocus type=email maxlength=254")
+            self._email = text_input(placeholder="anna@example.com").props("autofocus type=email maxlength=254")
+            self._email.on("keydown.enter", self._create)
         with box("pw-pair"):
             with field("First name", is_optional=True):
-                first = text_input().props("maxlength=100")
+                self._first = text_input().props("maxlength=100")
             with field("Last name", is_optional=True):
-                last = text_input().props("maxlength=100")
+                self._last = text_input().props("maxlength=100")
         with field("Roles", is_optional=True):
-            chosen = roles_input(roles)
-        verified = ui.switch("The address is verified").props("dense")
+            self._roles = roles_input(roles)
+        self._verified = ui.switch("The address is verified").props("dense")
+
+    def _password_choice(self, listening: Listening) -> None:
         with box("pw-field"):
             ui.label("Password").classes("pw-label")
-            kind = segments(FIRST_PASSWORD, "link", lambda event: show(event.value))
-        link_place, now_place, none_place = box("pw-place"), box("pw-place"), box("pw-place")
-        with link_place:
+            self._way = segments(FIRST_PASSWORD, "link", lambda event: self._show(event.value))
+        self._ways = {way: box("pw-place") for way in FIRST_PASSWORD}
+        with self._ways["link"]:
             ui.label("They get a link to choose a password of their own. It works for an hour.").classes("pw-hint")
             listening.line(PasswordResetRequested, phase="requested", needed_for="no mail is sent")
-        with now_place:
-            password = PasswordField("Their password")
-        with none_place:
+        with self._ways["now"]:
+            self._password = PasswordField("Their password")
+        with self._ways["none"]:
             ui.label("They cannot sign in until they have one.").classes("pw-hint")
-        problems = box("pw-place")
 
-        def show(way: str) -> None:
-            for name, place in (("link", link_place), ("now", now_place), ("none", none_place)):
-                place.set_visibility(name == way)
-            says.set_visibility(way != "link")
+    def _show(self, way: str) -> None:
+        for each, place in self._ways.items():
+            place.set_visibility(each == way)
+        self._says.set_visibility(way != "link")
 
-        async def create() -> None:
-            go.props("loading")
-            try:
-                user = await to_thread(
-                    service.users.create,
-                    email.value or "",
-                    password=password.value if kind.value == "now" else None,
-                    first_name=first.value or "",
-                    last_name=last.value or "",
-                    roles=tuple(chosen.value or ()),
-                    is_verified=verified.value,
-                )
-            except Refused as refusal:
-                places = {"email": email, "first_name": first, "last_name": last, "roles": chosen}
-                place_faults(refusal, places | {"password": password}, problems)
-                return
-            finally:
-                go.props(remove="loading")
-            if kind.value == "link":
-                await _send_first_link(service, user)
-            window.close()
-            toast(f"{name_of(user)} added")
-            await done(user)
-
-        email.on("keydown.enter", create)
-        with foot:
-            with box("pw-push-left pw-not-phone") as says:
-                silent("adding is no sign-up")
-            button("Cancel", window.close, kind="ghost")
-            go = button("Add user", create, kind="primary")
-        show("link")
-    window.open()
+    async def _create(self) -> None:
+        self._go.props("loading")
+        try:
+            user = await to_thread(
+                self._service.users.create,
+                self._email.value or "",
+                password=self._password.value if self._way.value == "now" else None,
+                first_name=self._first.value or "",
+                last_name=self._last.value or "",
+                roles=tuple(self._roles.value or ()),
+                is_verified=self._verified.value,
+            )
+        except Refused as refusal:
+            places = {"email": self._email, "first_name": self._first, "last_name": self._last, "roles": self._roles}
+            place_faults(refusal, places | {"password": self._password}, self._problems)
+            return
+        finally:
+            self._go.props(remove="loading")
+        if self._way.value == "link":
+            await _send_first_link(self._service, user)
+        self._window.close()
+        toast(f"{name_of(user)} added")
+        await self._done(user)
 
 
 async def _send_first_link(service: Service, user: User) -> None:
