@@ -88,7 +88,8 @@ class Guarded:
             self.__checkpoint.admit(right)
             return getattr(self.__part, name)
         method: Callable[..., Any] = getattr(self.__part, name)
-        return _checked(method, right, self.__checkpoint)
+        call = self.__dict__[name] = _checked(method, right, self.__checkpoint)  # found there from now on
+        return call
 
 
 def guarded(part: Part, name: str, checkpoint: Checkpoint) -> Part:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 from backend.audit import Audit
 from backend.datahub import Datahub
@@ -29,6 +30,8 @@ from runtime.runs import Runs
 from runtime.settings import Settings
 from storage.database import Database
 from storage.errors import StorageError as StorageError  # for the doors, which tell people what it says
+
+KNOWN_ACTORS = 1_000  # whose way of using the service is not put together anew for each call
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,19 @@ class Service:
 
         They raise Forbidden, SignedOut for an operator whose sign-in ended, Unauthorized for a key that is gone.
         """
+        if (known := self._known.get(actor)) is not None:
+            return known
+        if len(self._known) >= KNOWN_ACTORS:
+            self._known.clear()
         checkpoint = Checkpoint(self, actor)
         parts = {each.name: guarded(getattr(self, each.name), each.name, checkpoint) for each in fields(self)}
-        return replace(self, **(parts | {"types": self.types}))  # declarations, the same for everyone
+        made = replace(self, **(parts | {"types": self.types}))  # declarations, the same for everyone
+        self._known[actor] = made
+        return made
+
+    @cached_property
+    def _known(self) -> dict[Actor, Service]:
+        return {}
 
     async def emit(self, events: list[NewEvent]) -> list[Accepted]:
         """Accept events: they and the runs they start are committed when this returns.
