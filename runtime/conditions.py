@@ -5,7 +5,7 @@ A condition refuses, or narrows the arguments, so that what was looked at is wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -133,13 +133,31 @@ def operator_email(service: Service, operator_id: Any) -> str:
 
 
 def owners_nodes(types: Mapping[str, Any], document: Mapping[str, Any] | None) -> list[str]:
-    """Return the names of the nodes that act with an owner's rights; a node of no known type may do anything."""
+    """Return the names of the nodes that act with an owner's rights; a node of no known type may do anything.
+
+    What a trigger of owners waits for is theirs as well where a flow waits for it by the event's name.
+    """
     nodes = document.get("nodes") if isinstance(document, Mapping) else None
+    events = {_awaited(each, {}) for each in types.values() if each.right == "owner"} - {None}
     return [
         str(node.get("name") or node.get("id") or node.get("type"))
         for node in (nodes if isinstance(nodes, list) else [])
-        if isinstance(node, Mapping) and getattr(types.get(str(node.get("type"))), "right", "owner") == "owner"
+        if isinstance(node, Mapping) and _is_owners(types.get(str(node.get("type"))), node.get("params"), events)
     ]
+
+
+def _is_owners(declared: Any, params: Any, events: Collection[str | None]) -> bool:
+    return getattr(declared, "right", "owner") == "owner" or _awaited(declared, params) in events
+
+
+def _awaited(declared: Any, params: Any) -> str | None:
+    """Return the event that a trigger with these parameters waits for, None for what is no trigger, or unfinished."""
+    if declared.listen is None:
+        return None
+    with suppress(ValueError):  # such a flow is neither published nor tested
+        event: str | None = declared.listen(declared.params.model_validate(params or {})).event
+        return event
+    return None
 
 
 def _live_document(service: Service, flow_id: str) -> Mapping[str, Any] | None:

@@ -202,6 +202,25 @@ async def finished(call: Callable[[], Any]) -> None:
         await called
 
 
+@pytest.mark.parametrize("event", ["auth.password_reset", "auth.email_verificationRequested"])
+def test_token_is_not_handed_to_a_flow_that_waits_for_its_event_by_name(
+    service: Service, document: Callable[..., dict[str, Any]], event: str
+):
+    nodes = [{"id": "start", "type": "event", "name": "Listen", "params": {"event": event}}]
+    flow = document("listener", nodes=nodes, edges=[], samples=[], layout={"start": [0, 0]})
+    service.flows.create(flow)
+
+    assert "“Listen”" in refusal_of(service.of(actor("editor")), "listener")
+    assert service.of(actor("owner")).flows.publish("listener").state == "published"
+
+
+def test_events_without_a_token_are_waited_for_by_editors(service: Service, document: Callable[..., dict[str, Any]]):
+    nodes = [{"id": "start", "type": "event", "name": "Listen", "params": {"event": "auth.user_signedUp"}}]
+    service.flows.create(document("listener", nodes=nodes, edges=[], samples=[], layout={"start": [0, 0]}))
+
+    assert service.of(actor("editor")).flows.publish("listener").state == "published"
+
+
 def refusal_of(editor: Service, flow_id: str) -> str:
     with pytest.raises(Forbidden) as refusal:
         editor.flows.publish(flow_id)
