@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -192,6 +193,32 @@ def test_sign_out_ends_open_pages_and_copied_cookies(
     expect(stolen.get_by_role("heading", name="Sign in to the editor")).to_be_visible()
     answer = thief.request.get("/_nicegui_ws/socket.io/?EIO=4&transport=polling")
     assert answer.status == 401
+
+
+def test_page_that_will_not_leave_is_deaf_after_the_sign_out(
+    visitors: Callable[..., BrowserContext], make_flow: Callable[..., str], server: Server
+):
+    context = visitors("editor", "staying@example.com")
+    page, other = context.new_page(), context.new_page()
+    FlowPage(page, make_flow({"manual": "manual"}))
+    page.evaluate("window.socket.off('open')")
+    drawer = page.get_by_role("region", name="Test")
+    page.get_by_role("button", name="Test", exact=True).click()
+    expect(drawer).to_be_visible()
+    other.goto("/")
+    other.get_by_role("button", name="Editor, editor").first.click()
+    other.get_by_role("button", name="Sign out").click()
+    other.wait_for_url("**/sign-in")
+
+    def hears() -> bool:
+        was_visible = drawer.is_visible()
+        page.get_by_role("button", name="Test", exact=True).click()
+        with suppress(AssertionError):
+            expect(drawer).to_be_visible(visible=not was_visible, timeout=3_000)
+        return drawer.is_visible() != was_visible
+
+    until(lambda: not hears())
+    assert not hears()
 
 
 SEND = """([id, listener, args]) => window.socket.emit("event",
