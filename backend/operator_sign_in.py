@@ -62,7 +62,7 @@ class OperatorSignIn:
         with self._database.read() as session:
             found = operator_links.read(session, token, self._clock())
         if found is not None:
-            self._links.token_was_right(address)
+            self._links.token_was_not_wrong(address)
         return found
 
     async def accept(

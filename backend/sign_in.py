@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar, overload
 
-from backend.errors import BackendError, Fault
+from backend.errors import BackendError, Fault, StorageBusy, StorageFull
 from backend.events import Record
 from backend.hosted import HostedPages
 from backend.one_time_tokens import Purpose
@@ -23,8 +23,10 @@ from backend.throttle import RequestThrottle, SignInThrottle
 from backend.user_changes import UserChanges
 from backend.user_values import email_in, folded_email, name_in, password_faults
 from storage.database import Database
+from storage.errors import StorageError
 
 EVEN_S = 0.2  # a mail is asked for, or an account stored, in no less: writing takes longer than finding nobody
+UNANSWERED = (Busy, StorageBusy, StorageFull, StorageError)  # nobody looked, so nothing was tried
 Result = TypeVar("Result")
 
 
@@ -125,18 +127,11 @@ class SignIn:
         Whether nobody has the address, the account is blocked or the password is wrong makes no difference.
         """
         attempt = self._sign_ins.begin(_account(email), address)
-        row = await asyncio.to_thread(self._changes.user_with, email)
-        hashed = None if row is None or row.is_blocked else row.password_hash
         try:
-            is_right = await self._passwords.verify_soon(hashed, password)
-            is_old = is_right and hashed is not None and self._passwords.needs_rehash(hashed)
-            fresh = await self._passwords.hash_soon(password) if is_old else hashed
-        except Busy:
+            tokens = await self._enter(email, password, with_csrf=with_csrf)
+        except UNANSWERED:
             attempt.withdraw()
             raise
-        tokens = None
-        if row is not None and hashed is not None and fresh is not None and is_right:
-            tokens = await asyncio.to_thread(self._changes.sign_in, row.id, hashed, fresh, with_csrf=with_csrf)
         if tokens is None:
             raise WrongCredentials(Fault("auth.wrong_credentials", "The address or the password is not right."))
         attempt.succeeded()
@@ -151,7 +146,7 @@ class SignIn:
         if row is None:
             raise SessionEnded(Fault("session.ended", "You are signed out. Sign in again."))
         if not row.is_verified and self._requests.may_mail("verify", row.folded_email):
-            await asyncio.to_thread(self._changes.request, row.email, "verify")
+            await self._ask(row.email, "verify", row.folded_email)
         return not row.is_verified
 
     async def request_verification_for(self, email: str, *, address: str) -> None:
@@ -167,18 +162,12 @@ class SignIn:
 
         Raises TokenRefused or Throttled.
         """
-        self._requests.token(address)
-        if not await asyncio.to_thread(self._changes.verify, token):
+        if not await self._try(self._changes.verify, token, address=address):
             raise _refused()
-        self._requests.token_was_right(address)
 
     async def is_live(self, token: object, purpose: Purpose, *, address: str) -> bool:
         """Tell whether *token* would be taken now, and leave it as it is; raises Throttled."""
-        self._requests.token(address)
-        is_live = await asyncio.to_thread(self._changes.is_live, token, purpose)
-        if is_live:
-            self._requests.token_was_right(address)
-        return is_live
+        return await self._try(self._changes.is_live, token, purpose, address=address)
 
     async def reset(self, token: object, password: object, *, address: str) -> None:
         """Set a new password with a token, and end every session of the user.
@@ -194,6 +183,15 @@ class SignIn:
         if not await asyncio.to_thread(self._changes.reset, token, hashed):
             raise _refused()
 
+    async def _enter(self, email: str, password: str, *, with_csrf: bool) -> Tokens | None:
+        row = await asyncio.to_thread(self._changes.user_with, email)
+        hashed = None if row is None or row.is_blocked else row.password_hash
+        is_right = await self._passwords.verify_soon(hashed, password)
+        if row is None or hashed is None or not is_right:
+            return None
+        fresh = await self._passwords.hash_soon(password) if self._passwords.needs_rehash(hashed) else hashed
+        return await asyncio.to_thread(self._changes.sign_in, row.id, hashed, fresh, with_csrf=with_csrf)
+
     async def _make(
         self, email: str, password: PasswordHash, names: tuple[str, str], with_csrf: bool | None
     ) -> Tokens | None:
@@ -206,10 +204,30 @@ class SignIn:
 
     async def _request(self, email: str, purpose: Purpose, address: str) -> None:
         self._requests.request(address)
-        if self._requests.may_mail(purpose, _account(email)):
-            await self._evenly(asyncio.to_thread(self._changes.request, email, purpose))
+        account = _account(email)
+        if self._requests.may_mail(purpose, account):
+            await self._evenly(self._ask(email, purpose, account))
         else:
             await self._pause(EVEN_S)
+
+    async def _ask(self, email: str, purpose: Purpose, account: str) -> None:
+        try:
+            await asyncio.to_thread(self._changes.request, email, purpose)
+        except UNANSWERED:
+            self._requests.no_mail_went(purpose, account)
+            raise
+
+    async def _try(self, look: Callable[..., bool], *token: object, address: str) -> bool:
+        """Return whether *look* finds the token right; it counts as wrong only if it was found to be."""
+        self._requests.token(address)
+        try:
+            is_right = await asyncio.to_thread(look, *token)
+        except UNANSWERED:
+            self._requests.token_was_not_wrong(address)
+            raise
+        if is_right:
+            self._requests.token_was_not_wrong(address)
+        return is_right
 
     async def _evenly(self, work: Awaitable[Result]) -> Result:
         """Return what *work* gives, after the same time whatever it had to do."""

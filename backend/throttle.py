@@ -19,6 +19,7 @@ from backend.errors import BackendError, Fault
 
 IPV6_PREFIX = 64  # one customer has at least this network, so an address within it says nothing
 ADDRESS_CHARS = 100
+ACCOUNT_CHARS = 254  # an account's address; of longer texts, which strangers may send, the rest is not kept
 
 
 class Throttled(BackendError):
@@ -44,7 +45,7 @@ class SignInThrottle:
 
     def begin(self, account: str, address: str) -> Attempt:
         """Return an attempt to sign in to *account*, which has failed unless it is told otherwise; raises Throttled."""
-        network = network_of(address)
+        account, network = account[:ACCOUNT_CHARS], network_of(address)
         pair = (account, network)
         with self._lock:
             wait_s = max(self._pairs.wait_s(pair), self._addresses.wait_s(network))
@@ -103,7 +104,12 @@ class RequestThrottle:
     def may_mail(self, purpose: str, account: str) -> bool:
         """Tell whether one more mail may go to the account now; who asked is not told."""
         with self._lock:
-            return not self._mails.take((purpose, account))
+            return not self._mails.take((purpose, account[:ACCOUNT_CHARS]))
+
+    def no_mail_went(self, purpose: str, account: str) -> None:
+        """Take back what ``may_mail`` counted."""
+        with self._lock:
+            self._mails.give_back((purpose, account[:ACCOUNT_CHARS]))
 
     def may_notify(self, account: str) -> bool:
         """Tell whether the account may be told once more that somebody tried to sign up with its address."""
@@ -122,7 +128,7 @@ class RequestThrottle:
         """Count a token as wrong, before anybody looked; raises Throttled."""
         self._count(self._wrong_tokens, address)
 
-    def token_was_right(self, address: str) -> None:
+    def token_was_not_wrong(self, address: str) -> None:
         """Take back what ``token`` counted."""
         with self._lock:
             self._wrong_tokens.give_back(network_of(address))

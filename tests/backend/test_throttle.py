@@ -215,7 +215,7 @@ def test_address_may_ask_so_often_a_minute(requests: RequestThrottle, seconds: A
 def test_right_tokens_do_not_use_up_an_address(requests: RequestThrottle) -> None:
     for _ in range(100):
         requests.token(HOME)
-        requests.token_was_right(HOME)
+        requests.token_was_not_wrong(HOME)
 
 
 def test_memory_is_bounded(seconds: Any) -> None:
@@ -225,6 +225,17 @@ def test_memory_is_bounded(seconds: Any) -> None:
             throttle.begin(f"user{n}@example.com", f"10.1.{n // 256}.{n % 256}")
 
     assert [wait_s(throttle) for _ in range(6)] == [0, 0, 0, 0, 0, 1]
+
+
+def test_of_a_text_that_is_longer_than_any_address_the_rest_is_not_kept(
+    throttle: SignInThrottle, requests: RequestThrottle
+) -> None:
+    long = "ä" * 254
+    for number in range(5):
+        throttle.begin(f"{long}{number}", HOME)
+    with pytest.raises(Throttled):
+        throttle.begin(f"{long} and more", HOME)
+    assert [requests.may_mail("reset", f"{long}{number}") for number in range(4)] == [True, True, True, False]
 
 
 def test_what_was_not_touched_for_longest_is_forgotten() -> None:
