@@ -12,12 +12,13 @@ Rgb: TypeAlias = tuple[float, float, float]
 BLACK, WHITE = (0.0, 0.0, 0.0), (255.0, 255.0, 255.0)
 READABLE = 4.5  # WCAG 2.2, 1.4.3: text on its ground
 VISIBLE = 3.0  # WCAG 2.2, 1.4.11: the edge of a button on its ground
+NEARLY = 3.5  # what a colour has against white that is darkened to carry it; below, it would not be the same colour
 STEPS = 50
 
 
 @dataclass(frozen=True)
 class Shades:
-    """*fill* with *on_fill* written on it, *edge* around it, and *text* in the colour on the ground itself."""
+    """*fill*, the colour or a little darker, with *on_fill* written on it, *edge* around it, *text* on the ground."""
 
     fill: str
     on_fill: str
@@ -27,10 +28,11 @@ class Shades:
 
 def shades(colour: str, ground: str) -> Shades:
     """Return what a page of the colour *ground* uses for *colour*; both are like ``#6366f1``."""
-    fill, behind = _rgb(colour), _rgb(ground)
-    on_fill = WHITE if contrast(fill, WHITE) >= READABLE else BLACK  # one of them always is
+    chosen, behind = _rgb(colour), _rgb(ground)
+    on_fill = WHITE if contrast(chosen, WHITE) >= NEARLY else BLACK
+    fill = _apart(chosen, on_fill, READABLE)
     return Shades(
-        colour.lower(), _hex(on_fill), _hex(_apart(fill, behind, VISIBLE)), _hex(_apart(fill, behind, READABLE))
+        _hex(fill), _hex(on_fill), _hex(_apart(fill, behind, VISIBLE)), _hex(_apart(chosen, behind, READABLE))
     )
 
 

@@ -22,9 +22,11 @@ from backend.events import (
     UserLoggedIn,
     UserSignedUp,
 )
-from backend.hosted import KEY, Hosted
+from backend.hosted import COLOUR, KEY, Hosted
 from backend.passwords import CHEAP, Passwords
 from runtime.app import App, build_app
+from runtime.http.hosted_views import GROUNDS
+from runtime.http.shades import shades
 from runtime.service import Service
 from runtime.settings import Settings
 from storage.tables import Setting, UserSession
@@ -608,7 +610,7 @@ async def test_markup_is_shown_as_text(visitor: Visitor, service: Service, text:
         assert [name for _tag, attributes in page.tags for name in attributes if name.startswith("on")] == []
         assert "49" not in page.text("title")
     assert text not in styles
-    assert "--brand: #6366f1;" in styles
+    assert f"--brand: {shades(COLOUR, GROUNDS['light']).fill};" in styles
 
 
 # -- forms that only our pages send

@@ -25,7 +25,6 @@ def rgb(colour: str) -> tuple[float, float, float]:
 def test_every_colour_can_be_read(colour: str, ground: str):
     found = shades(colour, ground)
 
-    assert found.fill == colour
     assert contrast(rgb(found.fill), rgb(found.on_fill)) >= READABLE
     assert contrast(rgb(ground), rgb(found.text)) >= READABLE
     assert contrast(rgb(ground), rgb(found.edge)) >= VISIBLE
@@ -36,6 +35,20 @@ def test_colour_that_can_be_read_stays_as_it_is():
 
     assert found.fill == found.edge == found.text == "#0f766e"
     assert found.on_fill == "#ffffff"
+
+
+@pytest.mark.parametrize("colour", ["#6366f1", "#1877f2", "#ea580c"])
+def test_colour_that_nearly_carries_white_is_darkened_until_it_does(colour: str):
+    found = shades(colour, "#ffffff")
+
+    assert found.on_fill == "#ffffff"
+    assert max(abs(one - other) for one, other in zip(rgb(found.fill), rgb(colour), strict=True)) < 40
+
+
+def test_colour_that_is_too_light_for_white_stays_and_carries_black():
+    found = shades("#ffe14d", "#ffffff")
+
+    assert (found.fill, found.on_fill) == ("#ffe14d", "#000000")
 
 
 @pytest.mark.parametrize(("one", "other", "expected"), [("#ffffff", "#000000", 21), ("#777777", "#ffffff", 4.48)])
