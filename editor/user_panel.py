@@ -14,7 +14,7 @@ from editor.frame import box
 from editor.user_account import UserAccount
 from editor.user_forms import ProfileForm, RolesForm
 from editor.users_frame import Listening, avatar, moment, name_of
-from editor.widgets import Refused, chip, confirm, icon_button, tell, toast
+from editor.widgets import chip, confirm, icon_button, tell, toast
 
 if TYPE_CHECKING:
     from backend.users import User
@@ -73,8 +73,6 @@ class UserPanel:
         except NotFound as refusal:
             tell(refusal)
             await self._gone()
-        except Refused as refusal:
-            tell(refusal)
         else:
             self._show(user)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import events, ui
 
-from backend.errors import NotFound
+from backend.errors import BackendError, NotFound
 from editor.error_pages import not_found
 from editor.frame import box, icon
 from editor.session import service_here, with_role
@@ -149,8 +149,8 @@ class UsersPage:
     async def _refresh(self) -> None:
         try:
             users, total = await self._fetch()
-        except Refused:
-            return  # said when it was asked for by hand
+        except BackendError:
+            return  # such as a role that was deleted: said when it was asked for by hand
         if (users, total) != (self._users, self._total):
             self._users, self._total = users, total
             self._draw()
