@@ -38,6 +38,7 @@ class Database:
         self.engine: Engine = create_engine(
             f"sqlite:///{self.path}",
             connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+            hide_parameters=True,  # errors are logged, and the values are secrets, mail and what people wrote
         )
         event.listen(self.engine, "connect", self._set_up)
         event.listen(self.engine, "begin", _begin)

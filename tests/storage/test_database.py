@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import func, select
 
 from storage.database import Database
 from storage.errors import StorageBusy, StorageError, StorageFull
-from storage.tables import Setting
+from storage.tables import Setting, UserRow
 
 
 @pytest.fixture
@@ -120,3 +121,14 @@ def test_database_that_stays_locked_is_reported_as_busy(database: Database) -> N
         raise AssertionError("two writers at once")
 
     other.dispose()
+
+
+def test_error_tells_no_values_to_whoever_logs_it(database: Database) -> None:
+    with database.write() as session:
+        session.add(UserRow(id="1", email="anna@example.com", folded_email="anna@example.com"))
+
+    with pytest.raises(IntegrityError, match="folded_email") as caught, database.write() as session:
+        session.add(UserRow(id="2", email="ANNA@example.com", folded_email="anna@example.com", password_hash="hidden"))
+
+    assert "hidden" not in str(caught.value)
+    assert "example.com" not in str(caught.value)
