@@ -128,7 +128,9 @@ def test_error_tells_no_values_to_whoever_logs_it(database: Database) -> None:
         session.add(UserRow(id="1", email="anna@example.com", folded_email="anna@example.com"))
 
     with pytest.raises(IntegrityError, match="folded_email") as caught, database.write() as session:
-        session.add(UserRow(id="2", email="ANNA@example.com", folded_email="anna@example.com", password_hash="$argon2id$"))
+        session.add(
+            UserRow(id="2", email="ANNA@example.com", folded_email="anna@example.com", password_hash="$argon2id$")
+        )
 
     assert "argon2id" not in str(caught.value)
     assert "example.com" not in str(caught.value)
