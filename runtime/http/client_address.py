@@ -35,7 +35,14 @@ def client_address(scope: Scope, settings: Settings) -> str:
 
 def _hops(scope: Scope) -> list[str]:
     values = [value.decode("latin-1") for name, value in scope["headers"] if name == HEADER]
-    return [hop for each in ",".join(values).split(",") if (hop := each.strip())]
+    return [_without_port(hop) for each in ",".join(values).split(",") if (hop := each.strip())]
+
+
+def _without_port(hop: str) -> str:
+    """Return the address in *hop*; some proxies add the port, which is another one for each connection."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop
 
 
 def _is_among(address: str, networks: Iterable[Network]) -> bool:
