@@ -41,6 +41,13 @@ class Masker:
         """Return whether any secret, or a part of it, is in *value*."""
         return self.mask(value) is not value
 
+    def finds_whole(self, value: Json) -> bool:
+        """Return whether any secret is in *value* from its beginning to its end, in any of its forms."""
+        texts, keys = list[str](), list[str]()
+        _gather(value, texts, keys)
+        data = _lowered("\n".join([*texts, *keys]))
+        return any(form in data for _squeezed, form in self._squeezed) or not self._secrets.isdisjoint([*texts, *keys])
+
     def mask(self, value: Json) -> Json:
         """Return *value* with ``MASK`` in place of every secret and part of one; *value* itself if it has none."""
         texts, keys = list[str](), list[str]()

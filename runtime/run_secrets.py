@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from backend.tokens import is_token
 from nodes.spec import NodeError
 from runtime import access
 from runtime.masking import MASK, Masker
@@ -57,13 +58,19 @@ class RunSecrets:
         return shown, None if shown is payload else self._locked(payload)
 
     def refuse(self, value: Json, place: str) -> None:
-        """Raise NodeError when *value* has a secret; *place* is where it would have been kept in clear."""
-        if self._masker.finds(value):
+        """Raise NodeError when *value* has a secret; *place* is where it would have been kept in clear.
+
+        Of a password only the whole counts: people make them of their names and addresses.
+        """
+        if self._masker.finds(value) and (self._has_token(value) or self._masker.finds_whole(value)):
             message = (
                 f"A value holds a token, link or password of this run. {place} keep values where people read them, so "
                 "it is not stored. Leave it out."
             )
             raise NodeError(message, code="secret.not_storable")
+
+    def _has_token(self, value: Json) -> bool:
+        return Masker(secret for secret in self._secrets if is_token(secret)).finds(value)
 
     def _text(self, text: str | None) -> str | None:
         if text is None:

@@ -38,6 +38,25 @@ def event_names(rig: Rig) -> list[str]:
         return list(session.exec(select(EventRow.name).where(EventRow.name != "go").order_by(EventRow.created_at)))
 
 
+@pytest.mark.parametrize(
+    ("password", "code"),
+    [
+        ("christopher2024", None),  # people make passwords of their names
+        ("christopher@example.com1", None),
+        ("hristopher 1", "secret.not_storable"),
+    ],
+)
+async def test_password_made_of_the_name_is_taken_and_one_that_stands_in_a_field_is_not(
+    rig: Rig, password: str, code: str | None
+) -> None:
+    name = "Dr. Christopher 1st"
+    rig.flow(*node("create_user", email="christopher@example.com", first_name=name, password=password))
+
+    run, _steps = await rig.done()
+
+    assert (run.error or {}).get("code") == code
+
+
 CHANGES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("create_user", {"email": "grace@example.com", "password": "quiet 1 morning"}, []),
     ("update_user", {"value": ADA, "first_name": "Augusta", "password": "quiet 1 morning"}, []),
