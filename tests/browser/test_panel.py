@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.flow_page import FlowPage, Server, until
+from tests.operators import COOKIE, signed_in
 
 Make = Callable[..., str]
 
@@ -157,6 +158,7 @@ def test_a_phone_can_look_at_a_flow(browser: Browser, server: Server, make_flow:
         reduced_motion="reduce",
         base_url=server.url,
     )
+    context.add_cookies([{"name": COOKIE, "value": signed_in(server.database), "url": server.url}])
     page = context.new_page()
     page.goto(f"/flows/{flow_id}")
     page.locator('.fc[aria-label^="Flow with 3"]').wait_for()

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from backend.datahub import Column, Datahub, Table
+from runtime import outbox
 from tests.browser.flow_page import Server, until
 
 COLUMNS = [Column("number", "integer", True, True), Column("customer", "text"), Column("paid", "boolean")]
@@ -35,7 +36,7 @@ class Grid:
 
 @pytest.fixture
 def tables(server: Server) -> Datahub:
-    return Datahub(server.database, lambda _session, _event: None)
+    return Datahub(server.database, lambda _session, _event: None, listens=outbox.listens)
 
 
 @pytest.fixture
