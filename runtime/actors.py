@@ -30,11 +30,6 @@ class Actor:
         return cls("command", "command", "Command line", "owner")
 
     @classmethod
-    def system(cls) -> Actor:
-        """Return Pulsewire itself, for what it does without being asked."""
-        return cls("system", "system", "Pulsewire", "owner")
-
-    @classmethod
     def visitor(cls, visit: Visit) -> Actor:
         """Return the operator of a sign-in."""
         return cls.operator(visit.operator, visit.digest)
