@@ -89,6 +89,8 @@ class RowsControl(Control):
     def _add(self) -> None:
         self._rows.append(self.new_row())
         self._draw()
+        added = self._box.default_slot.children[-2]  # the button to add one more is the last
+        next(cell for cell in added.descendants() if isinstance(cell, ui.input | ui.select)).run_method("focus")
 
     def _remove(self, index: int) -> None:
         del self._rows[index]

@@ -48,7 +48,8 @@ def test_a_case_of_a_switch_is_a_port_at_once(page: Page, server: Server, make_f
     flow.panel_shows("Switch")
 
     page.get_by_text("Add an entry").click()
-    page.get_by_label("Cases: entry 1").fill("paid")
+    expect(page.get_by_label("Cases: entry 1")).to_be_focused()
+    page.keyboard.type("paid")
 
     expect(flow.node("switch").locator(".fc-port")).to_have_count(2)
     expect(flow.handle("switch", "paid")).to_be_attached()
