@@ -1,4 +1,4 @@
-"""Start at a login: a user signed in.
+"""Start when a login succeeded.
 
 A sign-up and a failed attempt are no login.
 

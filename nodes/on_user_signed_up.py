@@ -1,4 +1,4 @@
-"""Start at a signup: a person made an account.
+"""Start when a signup succeeded.
 
 A login is no sign-up, and neither is a user that was added on the Users page, by the API or by a flow.
 
