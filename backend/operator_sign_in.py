@@ -24,6 +24,7 @@ from storage.database import Database
 from storage.tables import OperatorRow
 
 WRONG = Fault("operator.sign_in_wrong", "The email address or the password is wrong.")
+NOT_YOURS = Fault("operator.password_wrong", "This is not your password.", "old")
 LINK_VOID = Fault("operator.link_void", "This link has expired, or was used already. Ask an owner for a new one.")
 
 
@@ -105,12 +106,22 @@ class OperatorSignIn:
         return await asyncio.to_thread(self._sign_in, row.id, hashed, renewed)
 
     async def change_password(self, operator_id: str, old: str, new: str, *, keep: str | None = None) -> None:
-        """Replace a password, knowing it; every sign-in ends but the one kept under the digest *keep*."""
+        """Replace a password, knowing it; every sign-in ends but the one kept under the digest *keep*.
+
+        Raises Throttled: whoever found a browser signed in must not guess the password there.
+        """
         hashed = await asyncio.to_thread(self._password_of, operator_id)
-        if not await self._passwords.verify_soon(hashed, old):
-            raise BackendError(Fault("operator.password_wrong", "This is not your password.", "old"))
+        attempt = self._sign_ins.begin(operator_id, keep or "")
+        try:
+            is_right = await self._passwords.verify_soon(hashed, old)
+        except Busy:
+            attempt.withdraw()
+            raise
+        if not is_right:
+            raise BackendError(NOT_YOURS)
+        attempt.succeeded()
         renewed = (await self._passwords.accept_soon(new)).text
-        await asyncio.to_thread(self._set_password, operator_id, renewed, keep)
+        await asyncio.to_thread(self._set_password, operator_id, hashed, renewed, keep)
 
     def _accept(self, token: str, hashed: str, first: OperatorRow | None, name: str) -> SignedIn:
         with writing(self._database) as session:
@@ -143,10 +154,12 @@ class OperatorSignIn:
         with self._database.read() as session:
             return operator_row(session, operator_id).password_hash
 
-    def _set_password(self, operator_id: str, hashed: str, keep: str | None) -> None:
+    def _set_password(self, operator_id: str, hashed: str | None, renewed: str, keep: str | None) -> None:
         with writing(self._database) as session:
             row = operator_row(session, operator_id)
-            row.password_hash = hashed
+            if row.password_hash != hashed:  # changed while it was verified
+                raise BackendError(NOT_YOURS)
+            row.password_hash = renewed
             session.add(row)
             end_all(session, row.id, but=keep)
             operator_links.void(session, row.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -231,6 +232,31 @@ async def test_password_is_changed_by_those_who_know_it(here: Installation):
 
     assert codes(refusal.value) == ["operator.password_wrong"]
     assert here.is_in(owner)
+
+
+async def test_password_cannot_be_guessed_in_a_browser_that_is_signed_in(here: Installation):
+    owner = await here.set_up()
+    found, own = digest_of(owner.cookie), digest_of((await here.door.sign_in("owner@example.com", PASSWORD)).cookie)
+    for _ in range(5):
+        with pytest.raises(BackendError, match="not your password"):
+            await here.door.change_password(owner.operator.id, "wrong horse 1", "another horse 8", keep=found)
+
+    with pytest.raises(Throttled):
+        await here.door.change_password(owner.operator.id, PASSWORD, "another horse 8", keep=found)
+    await here.door.change_password(owner.operator.id, PASSWORD, "another horse 8", keep=own)
+
+
+async def test_password_that_was_replaced_meanwhile_is_not_replaced_again(here: Installation):
+    owner = await here.set_up()
+    link = here.operators.link_for("owner@example.com")
+    change = here.door.change_password(owner.operator.id, PASSWORD, "a thief's horse 9", keep=digest_of(owner.cookie))
+
+    answers = await asyncio.gather(here.door.accept(link.token, "another horse 8"), change, return_exceptions=True)
+
+    assert [codes(each) for each in answers if isinstance(each, BackendError)] in (
+        [["operator.password_wrong"]],
+        [["operator.link_void"]],
+    )
 
 
 async def test_link_for_a_lost_password_signs_out_elsewhere(here: Installation):
