@@ -103,7 +103,7 @@ class Sessions:
         """Return the session that *access_token* opens, or None."""
         if not is_token(access_token):
             return None
-        with self._database.engine.connect() as connection:  # without a Session, which would cost as much again
+        with self._database.look() as connection:
             found = look_up(connection, str(access_token), self._clock())
         if found is None:
             return None

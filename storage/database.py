@@ -51,6 +51,12 @@ class Database:
             yield session
 
     @contextmanager
+    def look(self) -> Iterator[Connection]:
+        """Give a bare connection for one look-up, where a session would cost more than the look-up."""
+        with _plain_errors(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
     def write(self) -> Iterator[Session]:
         """Give a session that holds the write lock; committed at the end, rolled back on an error.
 

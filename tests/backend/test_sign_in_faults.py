@@ -12,8 +12,10 @@ from sqlalchemy import event
 
 from backend.errors import StorageBusy
 from backend.events import Event, PasswordResetRequested
+from backend.sessions import Sessions
 from backend.sign_in import SignIn
 from backend.users import Users
+from storage import errors
 from storage.database import Database
 
 ANNA, PASSWORD, HOME = "anna@example.com", "correct 1 horse", "192.0.2.1"
@@ -91,3 +93,19 @@ async def test_token_is_not_wrong_because_nobody_could_look(
 
     tokens = await sign_in.sign_in(ANNA, "another 1 horse", address=HOME, with_csrf=True)
     assert tokens.session.user_id == anna
+
+
+def test_session_is_not_over_because_nobody_could_look(
+    sessions: Sessions, anna: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = sessions.create(anna, with_csrf=False)
+    database.dispose()
+    monkeypatch.setattr("storage.database.BUSY_TIMEOUT_S", 0.01)
+
+    with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE").fetchone()
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(errors.StorageBusy):
+            sessions.check(tokens.access)
+
+    assert sessions.check(tokens.access) is not None
