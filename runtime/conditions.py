@@ -26,7 +26,8 @@ def may_publish(service: Service, actor: Actor, arguments: dict[str, Any]) -> No
     if not actor.may("owner"):
         view = service.flows.get(arguments["flow_id"])
         _require_plain(service, view.draft, "publish")
-        arguments["if_match"] = view.revision
+        # what was looked at; somebody who knows an older draft is refused by the call
+        arguments["if_match"] = min(view.revision, arguments.get("if_match") or view.revision)
 
 
 def may_resume(service: Service, actor: Actor, arguments: dict[str, Any]) -> None:

@@ -240,6 +240,17 @@ def test_draft_that_changed_since_it_was_looked_at_is_not_published(
         service.flows.publish(**seen)
 
 
+@pytest.mark.parametrize("role", ["editor", "owner"])
+def test_draft_that_changed_since_one_read_it_is_not_published(
+    service: Service, document: Callable[..., dict[str, Any]], role: Role
+):
+    flow = service.flows.create(document())
+    service.flows.save(flow.id, document(samples=[]))
+
+    with pytest.raises(Conflict, match="changed"):
+        service.of(actor(role)).flows.publish(flow.id, if_match=flow.revision)
+
+
 def test_what_is_tested_is_what_was_looked_at(service: Service, document: Callable[..., dict[str, Any]]):
     flow = service.flows.create(document())
     seen: dict[str, Any] = {"flow": flow.id}
