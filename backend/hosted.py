@@ -17,6 +17,7 @@ from backend.errors import BackendError, Fault
 from backend.transaction import writing
 from backend.user_values import is_printable
 from storage.database import Database
+from storage.errors import StorageError
 from storage.tables import Setting
 
 KEY = "hosted_pages"
@@ -69,10 +70,13 @@ class HostedPages:
         self._lock = threading.Lock()  # never held while the database is asked, so that a reader does not wait
 
     def read(self) -> Hosted:
-        """Return the settings, at most half a second old where another process changed them."""
+        """Return the settings, at most half a second old where another process changed them.
+
+        While the database cannot be read they stay as they were; StorageError for settings that were never read.
+        """
         known = self._known
         if known is None or self._now_s() - known[0] >= REMEMBERED_S:
-            found = (self._now_s(), self._stored())
+            found = (self._now_s(), self._stored(known and known[1]))
             with self._lock:
                 if self._known is known:  # else somebody saved meanwhile, and this is what was before
                     self._known = found
@@ -97,9 +101,14 @@ class HostedPages:
             self._known = (self._now_s(), hosted)
         return hosted
 
-    def _stored(self) -> Hosted:
-        with self._database.read() as session:
-            row = session.get(Setting, KEY)
+    def _stored(self, known: Hosted | None) -> Hosted:
+        try:
+            with self._database.read() as session:
+                row = session.get(Setting, KEY)
+        except StorageError:
+            if known is None:
+                raise
+            return known
         if row is None:
             return Hosted()
         return Hosted(**{**row.value, "web_origins": tuple(row.value["web_origins"])})

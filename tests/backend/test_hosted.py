@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import base64
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlmodel import Session
 from backend.errors import BackendError
 from backend.hosted import REMEMBERED_S, Hosted, HostedPages, logo_from
 from storage.database import Database
+from storage.errors import StorageBusy
 from storage.tables import Setting
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
@@ -53,6 +55,22 @@ def test_what_another_process_saved_is_seen_within_a_second(database: Database):
     now_s += REMEMBERED_S / 2
     assert hosted.read() == CHOSEN
     assert REMEMBERED_S < 1
+
+
+def test_settings_stay_as_they_were_while_the_database_is_locked(database: Database, monkeypatch: pytest.MonkeyPatch):
+    now_s = 100.0
+    hosted = HostedPages(database, now_s=lambda: now_s)
+    hosted.save(CHOSEN)
+    database.dispose()
+    monkeypatch.setattr("storage.database.BUSY_TIMEOUT_S", 0.01)
+
+    with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE").fetchone()
+        other.execute("BEGIN EXCLUSIVE")
+        now_s += REMEMBERED_S
+        assert hosted.read() == CHOSEN
+        with pytest.raises(StorageBusy):
+            HostedPages(database).read()  # knows nothing yet
 
 
 def test_what_was_read_before_a_save_does_not_undo_it(database: Database):
