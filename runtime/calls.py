@@ -12,7 +12,7 @@ from nodes.spec import NodeError, TemporaryError
 from runtime.context import StepContext
 from runtime.graph import PlanNode
 from runtime.platform import Platform
-from runtime.run_secrets import RunSecrets
+from runtime.records import Records
 from runtime.steps import Outcome, Prepared, outcome, planned, unexpected
 from storage.errors import StorageBusy, StorageError, StorageFull
 from storage.journal_runs import RunState
@@ -21,15 +21,15 @@ from storage.journal_runs import RunState
 class Calls:
     """The calls of one run; *now* is its start, *installation* the beginning of its idempotency keys.
 
-    *secrets* are what the run knows so far that must not stand in clear; None while it knows nothing of the kind.
+    *records* know what must not stand in clear.
     """
 
-    def __init__(self, platform: Platform, run: RunState, now: datetime, installation: str) -> None:
+    def __init__(self, platform: Platform, run: RunState, now: datetime, installation: str, records: Records) -> None:
         self._platform = platform
         self._run = run
         self._now = now
         self._installation = installation
-        self.secrets: RunSecrets | None = None
+        self._records = records
 
     def inline(self, node: PlanNode, prepared: Prepared) -> Outcome:
         """Call a node that neither waits nor touches the platform."""
@@ -81,7 +81,7 @@ class Calls:
             self._now,
             session,
             is_read_only=is_read_only,
-            secrets=self.secrets,
+            secrets=self._records.secrets,
             prepared=given,
         )
 

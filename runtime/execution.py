@@ -8,23 +8,20 @@ What was recorded before a restart is not done again.
 from __future__ import annotations
 
 import asyncio
-import logging
-import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlmodel import Session, col, delete
 
-from nodes.spec import NodeError, TemporaryError
-from runtime import limits
+from nodes.spec import NodeError
 from runtime.calls import Calls
 from runtime.expressions import ExpressionError, Scope, Value
 from runtime.graph import FlowPlan, PlanNode
-from runtime.run_secrets import RunSecrets, without_expired
+from runtime.records import Records
+from runtime.retries import delay_s
 from runtime.steps import Outcome, Prepared, StepFailed, prepare, unexpected
 from runtime.walk import Walk
 from storage.journal import Fenced
@@ -35,12 +32,7 @@ from storage.tables import RunRow, from_us, to_us
 if TYPE_CHECKING:
     from runtime.executor import Executor
 
-JITTER = 0.1  # of a retry's delay, so that runs that failed together do not come back together
-STORAGE_CODES = ("storage.full", "storage.busy")
-STORAGE_DELAY_S = 2.0
 INLINE_STEPS = 50  # steps without a pause in which other runs go on
-UNKNOWN = "It is not known whether this step took place: Pulsewire was stopped while it was under way."
-log = logging.getLogger("pulsewire.execution")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +53,8 @@ class Execution:
         self._plan = plan
         self._walk = Walk(plan, state.trigger)
         self._now = from_us(state.started_us)
-        self._calls = Calls(shared.platform, state, self._now, shared.installation)
+        self._records = Records(shared.journal, state, shared.platform.seals, shared.now_us)
+        self._calls = Calls(shared.platform, state, self._now, shared.installation, self._records)
         self._recorded = {step.node: step for step in state.steps if step.iteration == ""}
         self._outputs: dict[str, Any] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -69,10 +62,9 @@ class Execution:
         self._told: set[str] = set()  # nodes whose failed or unknown step is recorded
         self._is_blocked = False  # a step's outcome is unknown, a person has to say
         self._error: dict[str, Any] | None = None
-        self._put_soon: Callable[[StepWrite], None] = partial(self._journal.put_soon, state.epoch)
         self._payload = state.payload
         if state.sealed is not None or state.is_retry or state.event_id is None:
-            self._payload = self._opened(state.sealed, state.payload, is_usable=not state.is_retry)
+            self._payload = self._records.opened(state.sealed, state.payload, is_usable=not state.is_retry)
         self._scope = Scope(
             param=self._payload,
             action=self._outputs,
@@ -156,33 +148,8 @@ class Execution:
             await self._journal.finish(state.epoch, RunWrite(state.id, "waiting", None, wake, None))
             return Ended("waiting", wake)
         self._record_skipped(self._walk.rest())
-        error = self._error if self._calls.secrets is None else self._calls.secrets.shown(self._error)
+        error = self._records.shown_error(self._error)
         return await self._shared.end(state, "succeeded" if error is None else "failed", error)
-
-    # what is secret
-
-    def _opened(self, sealed: str | None, masked: Any, *, is_usable: bool = True) -> Any:
-        """Return what *masked* was before it was recorded; its secrets as expired values when they are that."""
-        found = self._shared.platform.seals.open(sealed) if sealed and is_usable else None
-        if found is None and sealed and is_usable:
-            log.error("run %d: the secret key does not open what was locked; it counts as expired", self._state.id)
-        if found is None or found.has_expired(from_us(self._shared.now_us())):
-            return without_expired(masked)
-        self._keep_secret(found.secrets, found.expires_at)
-        return found.value
-
-    def _keep_secret(self, secrets: Iterable[str], expires_at: datetime | None = None) -> None:
-        if self._calls.secrets is None:
-            self._calls.secrets = RunSecrets(self._shared.platform.seals)
-            self._put_soon = self._put_masked
-        self._calls.secrets.add(secrets, expires_at)
-
-    def _shown(self, row: StepWrite) -> StepWrite:
-        """Return *row* as it may be written."""
-        return row if self._calls.secrets is None else self._calls.secrets.recorded(row)
-
-    def _put_masked(self, row: StepWrite) -> None:
-        self._journal.put_soon(self._state.epoch, self._shown(row))
 
     # one step
 
@@ -203,14 +170,14 @@ class Execution:
             prepared = prepare(node, self._scope)
         except StepFailed as failure:
             if failure.secrets:
-                self._keep_secret(failure.secrets)
+                self._records.keep_secret(failure.secrets)
             self._fail(node, attempt, started, failure.error, failure.text)
             return None
         except Exception as error:
             self._fail(node, attempt, started, unexpected(error, self._state.id, node.type), None)
             return None
         if prepared.secrets:
-            self._keep_secret(prepared.secrets)
+            self._records.keep_secret(prepared.secrets)
         return self._call(node, attempt, started, prepared, notes)
 
     def _attempt_after(self, node: PlanNode, found: StepState) -> int | None:
@@ -227,7 +194,8 @@ class Execution:
         elif status in ("running", "unknown"):
             self._is_blocked = True
             if status == "running":
-                self._put_unknown(node.id, found)
+                self._told.add(node.id)
+                self._records.put_unknown(node.id, found)
         elif found.port is not None:
             self._decide(node, found.port, self._output_of(node, found))
         elif status == "failed":
@@ -240,7 +208,7 @@ class Execution:
     def _output_of(self, node: PlanNode, found: StepState) -> Any:
         if node.type.kind == "trigger" and self._payload is not self._state.payload:
             return self._payload
-        return found.output if found.sealed is None else self._opened(found.sealed, found.output)
+        return found.output if found.sealed is None else self._records.opened(found.sealed, found.output)
 
     @property
     def _is_simulated(self) -> bool:
@@ -297,7 +265,9 @@ class Execution:
             # the queue is in order: this row is durable only after everything the run did before
             await self._journal.put(
                 self._state.epoch,
-                self._shown(self._row(node, attempt, "running", started=started, input=prepared.text, effect=effect)),
+                self._records.shown(
+                    self._records.row(node.id, attempt, "running", started=started, input=prepared.text, effect=effect)
+                ),
             )
             return await self._calls.awaited(node, prepared)
 
@@ -306,10 +276,14 @@ class Execution:
 
         def work(session: Session) -> tuple[tuple[Outcome, list[int]], StepWrite]:
             found, emitted = self._calls.writing(node, prepared, session, given)
-            row = self._row(
-                *(node, attempt, "succeeded"), started=started, input=prepared.text, port=found.port, output=found.text
+            row = self._records.row(
+                *(node.id, attempt, "succeeded"),
+                started=started,
+                input=prepared.text,
+                port=found.port,
+                output=found.text,
             )
-            return (found, emitted), self._shown(row._replace(ended_at=self._shared.now_us()))
+            return (found, emitted), self._records.shown(row._replace(ended_at=self._shared.now_us()))
 
         found, emitted = await self._journal.transact(self._state.id, self._state.epoch, work)
         if emitted:
@@ -319,8 +293,8 @@ class Execution:
     # what a step came to
 
     def _succeed(self, node: PlanNode, attempt: int, started: int, text: str | None, found: Outcome) -> None:
-        row = self._row(
-            *(node, attempt, "succeeded"),
+        row = self._records.row(
+            *(node.id, attempt, "succeeded"),
             started=started,
             input=text,
             port=found.port,
@@ -328,25 +302,25 @@ class Execution:
             effect=found.effect,
             ended=self._shared.now_us(),
         )
-        self._put_soon(row)
+        self._records.put(row)
         self._decide(node, found.port, found.output)
 
     def _fail(self, node: PlanNode, attempt: int, started: int, error: NodeError, text: str | None) -> None:
         now = self._shared.now_us()
         told: dict[str, Any] = {"message": error.message, "code": error.code, "step": node.id}
         shape = told if error.param is None else told | {"param": error.param}
-        row = self._row(node, attempt, "failed", started=started, input=text, ended=now)
-        delay_s = _delay_s(node, attempt, error)
-        if delay_s is not None and self._error is None:
-            due = now + int(delay_s * 1e6)
+        row = self._records.row(node.id, attempt, "failed", started=started, input=text, ended=now)
+        delay = delay_s(node, attempt, error)
+        if delay is not None and self._error is None:
+            due = now + int(delay * 1e6)
             waiting = shape | {"retry_at": from_us(due).isoformat()}
             self._due[node.id] = due
             self._recorded[node.id] = StepState(node.id, "", attempt, "waiting", None, None, waiting, None, started)
-            self._put_soon(row._replace(status="waiting", error=_json(waiting), ended_at=None))
+            self._records.put(row._replace(status="waiting", error=_json(waiting), ended_at=None))
             return
         port, output = {"continue": ("out", None), "port": ("error", told)}.get(node.on_error, (None, None))
         row = row._replace(error=_json(shape), port=port, output=_json(output) if output else None)
-        self._put_soon(row)
+        self._records.put(row)
         if port is None:
             self._told.add(node.id)
             self._error = self._error or _run_error(shape, node)
@@ -357,59 +331,20 @@ class Execution:
         self._outputs[node.id] = output
         self._record_skipped(self._walk.fire(node.id, port))
 
-    def _put_unknown(self, node_id: str, found: StepState) -> None:
-        self._told.add(node_id)
-        error = {"message": UNKNOWN, "code": "step.outcome_unknown", "step": node_id}
-        row = StepWrite(self._state.id, node_id, "", found.attempt, "unknown", error=_json(error))
-        row = row._replace(started_at=found.started_us, ended_at=self._shared.now_us())
-        self._put_soon(row)
-
     def _record_skipped(self, nodes: list[str]) -> None:
         for node_id in nodes:
             found = self._recorded.pop(node_id, None)
             if found is None and node_id not in self._told:
-                self._put_soon(StepWrite(self._state.id, node_id, "", 1, "skipped"))
+                self._records.put_skipped(node_id)
             elif found is not None and found.status == "running":
-                self._put_unknown(node_id, found)
+                self._told.add(node_id)
+                self._records.put_unknown(node_id, found)
             elif found is not None and found.status == "waiting":  # it will not be tried again
-                error = {key: value for key, value in (found.error or {}).items() if key != "retry_at"}
-                row = StepWrite(self._state.id, node_id, "", found.attempt, "failed", error=_json(error))
-                row = row._replace(started_at=found.started_us, ended_at=self._shared.now_us())
-                self._put_soon(row)
-
-    def _row(
-        self,
-        node: PlanNode,
-        attempt: int,
-        status: str,
-        *,
-        started: int | None,
-        input: str | None = None,
-        port: str | None = None,
-        output: str | None = None,
-        effect: str | None = None,
-        ended: int | None = None,
-    ) -> StepWrite:
-        return StepWrite(
-            *(self._state.id, node.id, "", attempt, status, port, input, output, None, effect, started, ended)
-        )
+                self._records.put_given_up(node_id, found)
 
 
 def _remove(session: Session, run_id: int) -> None:
     session.exec(delete(RunRow).where(col(RunRow.id) == run_id))
-
-
-def _delay_s(node: PlanNode, attempt: int, error: NodeError) -> float | None:
-    """Return after how long a failed step is tried again, or None when it is not."""
-    if not isinstance(error, TemporaryError):
-        return None
-    if error.code in STORAGE_CODES:  # not the step's fault: the run waits until there is room
-        delay = STORAGE_DELAY_S
-    elif node.retry is not None and attempt < node.retry.attempts:
-        delay = min(node.retry.delay_s * node.retry.backoff ** (attempt - 1), limits.RETRY_DELAY_S)
-    else:
-        return None
-    return float(delay) * (1 + random.uniform(0, JITTER))  # noqa: S311 - no secret
 
 
 def _run_error(shape: Mapping[str, Any], node: PlanNode) -> dict[str, Any]:

@@ -1,0 +1,98 @@
+"""What is written down of one run: the rows of its steps, with what is secret in them masked, and locked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import orjson
+
+from runtime.run_secrets import RunSecrets, without_expired
+from runtime.sealing import Seals
+from storage.journal import SqliteJournal
+from storage.journal_rows import StepWrite
+from storage.journal_runs import RunState, StepState
+from storage.tables import from_us
+
+UNKNOWN = "It is not known whether this step took place: Pulsewire was stopped while it was under way."
+log = logging.getLogger("pulsewire.records")
+
+
+class Records:
+    """The step rows of one run. *secrets* is None while the run knows nothing that must not stand in clear."""
+
+    def __init__(self, journal: SqliteJournal, state: RunState, seals: Seals, now_us: Callable[[], int]) -> None:
+        self._journal = journal
+        self._state = state
+        self._seals = seals
+        self._now_us = now_us
+        self.secrets: RunSecrets | None = None
+        self.put: Callable[[StepWrite], None] = partial(journal.put_soon, state.epoch)
+
+    def opened(self, sealed: str | None, masked: Any, *, is_usable: bool = True) -> Any:
+        """Return what *masked* was before it was recorded; its secrets as expired values when they are that."""
+        found = self._seals.open(sealed) if sealed and is_usable else None
+        if found is None and sealed and is_usable:
+            log.error("run %d: the secret key does not open what was locked; it counts as expired", self._state.id)
+        if found is None or found.has_expired(from_us(self._now_us())):
+            return without_expired(masked)
+        self.keep_secret(found.secrets, found.expires_at)
+        return found.value
+
+    def keep_secret(self, secrets: Iterable[str], expires_at: datetime | None = None) -> None:
+        """Mask these in every row from now on."""
+        if self.secrets is None:
+            self.secrets = RunSecrets(self._seals)
+            self.put = self._put_masked
+        self.secrets.add(secrets, expires_at)
+
+    def shown(self, row: StepWrite) -> StepWrite:
+        """Return *row* as it may be written."""
+        return row if self.secrets is None else self.secrets.recorded(row)
+
+    def shown_error(self, error: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Return a run's error as it may be written."""
+        shown: dict[str, Any] | None = error if self.secrets is None else self.secrets.shown(error)
+        return shown
+
+    def row(
+        self,
+        node: str,
+        attempt: int,
+        status: str,
+        *,
+        started: int | None,
+        input: str | None = None,
+        port: str | None = None,
+        output: str | None = None,
+        effect: str | None = None,
+        ended: int | None = None,
+    ) -> StepWrite:
+        """Return a row, in clear; JSON columns are texts, times are microseconds."""
+        return StepWrite(
+            *(self._state.id, node, "", attempt, status, port, input, output, None, effect, started, ended)
+        )
+
+    def put_skipped(self, node: str) -> None:
+        """Record a step that no path led to."""
+        self.put(StepWrite(self._state.id, node, "", 1, "skipped"))
+
+    def put_unknown(self, node: str, found: StepState) -> None:
+        """Record that nobody knows whether a step took place."""
+        error = {"message": UNKNOWN, "code": "step.outcome_unknown", "step": node}
+        self._put_ended(node, found, "unknown", error)
+
+    def put_given_up(self, node: str, found: StepState) -> None:
+        """Record that a step waiting for its next attempt gets none."""
+        error = {key: value for key, value in (found.error or {}).items() if key != "retry_at"}
+        self._put_ended(node, found, "failed", error)
+
+    def _put_ended(self, node: str, found: StepState, status: str, error: Mapping[str, Any]) -> None:
+        row = self.row(node, found.attempt, status, started=found.started_us, ended=self._now_us())
+        self.put(row._replace(error=orjson.dumps(error).decode()))
+
+    def _put_masked(self, row: StepWrite) -> None:
+        self._journal.put_soon(self._state.epoch, self.shown(row))
