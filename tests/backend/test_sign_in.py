@@ -386,6 +386,18 @@ async def test_owner_of_an_address_is_told_once_an_hour_of_sign_ups_with_it(
     assert len(mailbox.list(10)) == 2
 
 
+async def test_notice_goes_to_the_address_as_its_owner_wrote_it(
+    sign_in: SignIn, users: Users, notice: SignUpNotice, mailbox: Mailbox
+) -> None:
+    users.create("Anna.Berg@Example.com", password=PASSWORD)
+
+    await sign_in.sign_up("ANNA.BERG@\uff45xample.com", PASSWORD, address=HOME, with_csrf=True)
+    await notice.finish()
+
+    (mail,) = mailbox.list(10)
+    assert mail.recipients == ("Anna.Berg@Example.com",)
+
+
 async def test_blocked_user_gets_no_notice(
     sign_in: SignIn, users: Users, notice: SignUpNotice, mailbox: Mailbox, anna: str
 ) -> None:
