@@ -12,8 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from backend.errors import BackendError
 from backend.transaction import writing
 from storage.database import Database
+from storage.errors import StorageError
 from storage.tables import AuditEntry
 
 KEPT_ENTRIES = 100_000
@@ -89,7 +91,8 @@ class Audit:
     ) -> None:
         """Write an entry; with *is_merged*, none when there was an equal one within the last ten minutes."""
         now = self._clock()
-        if is_merged and self._is_known((actor_kind, actor_id, action, target, repr(details)), now):
+        key = (actor_kind, actor_id, action, target, repr(details))
+        if is_merged and self._is_known(key, now):
             return
         entry = AuditEntry(
             at=now,
@@ -100,11 +103,11 @@ class Audit:
             target=target[:TARGET_CHARS],
             details=details or None,
         )
-        with writing(self._database) as session:
-            session.add(entry)
-            session.flush()
-            if entry.id is not None and entry.id % self._trim_every == 0:
-                _trim(session, entry.id - self._kept_entries, now - KEPT_FOR)
+        try:
+            self._write(entry)
+        except (BackendError, StorageError):
+            self._merged.pop(key, None)
+            raise
 
     def list(
         self,
@@ -157,6 +160,13 @@ class Audit:
         """Return every action in the log, sorted."""
         with self._database.read() as session:
             return sorted(session.exec(select(AuditEntry.action).distinct()).all())
+
+    def _write(self, entry: AuditEntry) -> None:
+        with writing(self._database) as session:
+            session.add(entry)
+            session.flush()
+            if entry.id is not None and entry.id % self._trim_every == 0:
+                _trim(session, entry.id - self._kept_entries, entry.at - KEPT_FOR)
 
     def _is_known(self, key: tuple[str, ...], now: datetime) -> bool:
         with self._lock:

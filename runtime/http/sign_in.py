@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import re
 from asyncio import to_thread
 from collections.abc import Awaitable, Callable
@@ -26,6 +27,7 @@ from runtime.http.operator_views import HEADERS, NO_FIELDS, Views
 from runtime.service import Service
 from storage.errors import StorageError
 
+log = logging.getLogger(__name__)
 Answer = Callable[[Request], Awaitable[Response]]
 SIGN_IN = "/sign-in"
 HOME = "/"
@@ -166,7 +168,11 @@ class _Door:
         return response
 
     async def _note(self, actor: Actor, action: str) -> None:
-        await to_thread(self._service.audit.add, actor.kind, actor.id, actor.name, action)
+        """Write down what was done; that it cannot be written does not undo it."""
+        try:
+            await to_thread(self._service.audit.add, actor.kind, actor.id, actor.name, action)
+        except (BackendError, StorageError) as error:
+            log.error("%s by %s is missing in the audit log: %s", action, actor.name, error)
 
     async def _visit(self, request: Request) -> Visit | None:
         return await to_thread(self._service.operator_sessions.visit_by, cookie_in(request.scope))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import NoReturn
 
 import pytest
 
 from backend import audit
 from backend.audit import MERGED_FOR, Audit
+from backend.errors import Fault, StorageFull
 from storage.database import Database
 
 SECOND = timedelta(seconds=1)
@@ -88,6 +90,19 @@ def test_changes_by_the_dozen_are_one_entry_for_ten_minutes(log: Audit, clock: C
     add(log, "flow.edit", "a", is_merged=True)
 
     assert (before, len(actions(log))) == (3, 4)
+
+
+def test_change_that_could_not_be_written_down_is_with_the_next_one(log: Audit, monkeypatch: pytest.MonkeyPatch):
+    def full(_database: Database) -> NoReturn:
+        raise StorageFull(Fault("storage.full", "The disk is full."))
+
+    with monkeypatch.context() as at_first:
+        at_first.setattr(audit, "writing", full)
+        with pytest.raises(StorageFull):
+            add(log, "flow.edit", "a", is_merged=True)
+    add(log, "flow.edit", "a", is_merged=True)
+
+    assert actions(log) == ["flow.edit"]
 
 
 def test_oldest_entries_go_when_there_are_too_many(log: Audit):

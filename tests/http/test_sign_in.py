@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from backend.errors import Fault, StorageFull
 from backend.passwords import CHEAP, Passwords
 from runtime.app import App, build_app
 from runtime.http.operator_cookie import sign_out_token
@@ -82,6 +83,20 @@ async def test_first_owner_sets_up_signs_out_and_signs_in(service: Service, brow
         ("operator.sign_out", "Olivia"),
         ("operator.set_up", "Olivia"),
     ]
+
+
+async def test_owner_gets_in_although_it_cannot_be_written_down(
+    service: Service, browser: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def full(*_given: object, **_named: object) -> None:
+        raise StorageFull(Fault("storage.full", "The disk is full."))
+
+    monkeypatch.setattr(service.audit, "add", full)
+    made = await filled(browser, f"/set-up?token={service.operators.set_up_link()}", email=OWNER, password=PASSWORD)
+
+    assert (made.status_code, made.headers.get("Location")) == (303, "/")
+    assert service.operator_sessions.visit_by(browser.cookies[COOKIE]) is not None
+    assert "operator.set_up by o" in caplog.text
 
 
 async def test_opening_a_link_twice_uses_nothing_up(service: Service, browser: httpx.AsyncClient, owner: str):
