@@ -217,9 +217,9 @@ class SignInPages:
     def _change(self, **changed: Any) -> None:
         was_on = self._draft.is_on
         self._draft = replace(self._draft, **changed)
-        self._show()
         if self._draft.is_on != was_on:
             self._draw()
+        self._show()
 
     def _show(self) -> None:
         self._bar.set_visibility(self._draft != self._kept)
