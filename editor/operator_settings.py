@@ -136,7 +136,7 @@ class OperatorSettings:
                         chip("Disabled", "fail", symbol="block")
                     elif operator.is_invited:
                         chip("Invited", "warn", symbol="schedule")
-                ui.label(_about(operator)).classes("pw-row-sub pw-clip")
+                ui.label(_about(operator, is_me)).classes("pw-row-sub pw-clip")
             role = choice(ROLES, operator.role, on_change=lambda event: self._set_role(operator, event.value))
             role.classes("pw-member-role").props["aria-label"] = f"Role of {operator.email}"
             with (
@@ -253,9 +253,11 @@ def show_link(address: str, operator: Operator) -> None:
     window.open()
 
 
-def _about(operator: Operator) -> str:
+def _about(operator: Operator, is_me: bool) -> str:
     parts = [operator.email] if operator.name else []
-    if operator.last_seen_at:
+    if is_me:
+        parts.append("here now")
+    elif operator.last_seen_at:
         parts.append(f"last seen {words.ago(operator.last_seen_at)}")
     else:
         parts.append(f"{'invited' if operator.is_invited else 'added'} {words.ago(operator.created_at)}")

@@ -72,7 +72,7 @@ class UserAccount:
 
     def _links(self) -> None:
         if not self._user.is_verified:
-            with _act("Verification link", "Works for a day, once.") as tools:
+            with _act("Verification link", "Works for a day.") as tools:
                 self._listening.line(EmailVerificationRequested, needed_for=UNSENT)
             with tools:
                 button("Send verification", self._send_verification)
