@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from asyncio import to_thread
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -10,6 +11,7 @@ from nicegui import ui
 
 from editor.draft import Draft
 from editor.frame import box, icon
+from editor.session import operator_here
 from editor.step_row import StepRow
 from editor.widgets import Refused, button, choice, confirm, dialog, field, icon_button, reasons, text_input, toast
 from nodes.spec import NodeType
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = Any
 EXAMPLE = ""  # the sample that the trigger's type brings
+NEWEST_USER = "\n"  # the same with a user of this installation in it; no sample of a flow has such a name
 
 
 class TestDrawer:
@@ -51,6 +54,8 @@ class TestDrawer:
         self._rows: dict[str, StepRow] = {}
         self._run_id: int | None = None
         self._shown_payload = ""
+        self._user: dict[str, Json] = {}
+        self._sees_users = operator_here().may("owner")
         self._fault: ui.label
         with box("ft-side"):
             with box("ft-head"):
@@ -104,6 +109,8 @@ class TestDrawer:
     def _update_samples(self) -> None:
         names = {name: name for name in self._samples()}
         options = {EXAMPLE: "Example", **names}
+        if self._sees_users and "userId" in self._example():
+            options[NEWEST_USER] = "Newest user"
         if self._sample.options != options:
             first = next(iter(names), EXAMPLE) if len(self._sample.options) == 1 else EXAMPLE
             kept = self._sample.value if self._sample.value and self._sample.value in options else first
@@ -118,20 +125,27 @@ class TestDrawer:
     def _choose_trigger(self, _event: Any) -> None:
         self._update_samples()
 
-    def _choose_sample(self, _event: Any) -> None:
+    async def _choose_sample(self, _event: Any) -> None:
+        if self._sample.value == NEWEST_USER:
+            self._user = await to_thread(_newest_user, self._service)
+            if not self._user:
+                toast("There is no user yet. Add one under Users, or sign up.")
         self._fill(is_forced=True)
 
     def _fill(self, *, is_forced: bool = False) -> None:
         """Put the chosen sample into the editor, unless a person has changed what stands there."""
         if not is_forced and (self._payload.value or "").strip() not in ("", "{}", self._shown_payload.strip()):
             return
-        node = self._draft.node(self._trigger.value)
-        node_type = self._types.get(node["type"]) if node else None
-        example = node_type.sample_of(node.get("params") or {}) if node and node_type else {}
-        payload = self._samples().get(self._sample.value, example)
+        added = self._user if self._sample.value == NEWEST_USER else {}
+        payload = self._samples().get(self._sample.value, {**self._example(), **added})
         self._shown_payload = json.dumps(payload, ensure_ascii=False, indent=2)
         if self._payload.value != self._shown_payload:
             self._payload.set_value(self._shown_payload)
+
+    def _example(self) -> dict[str, Json]:
+        node = self._draft.node(self._trigger.value)
+        node_type = self._types.get(node["type"]) if node else None
+        return node_type.sample_of(node.get("params") or {}) if node and node_type else {}
 
     def _typed(self) -> None:
         self._fault.set_visibility(False)
@@ -150,7 +164,9 @@ class TestDrawer:
             return
         with dialog("Save as a sample", width=400) as (window, foot):
             with field("Name", hint="It is kept in the flow and exported with it."):
-                name = text_input(self._sample.value or "").props(f"autofocus maxlength={NAME_CHARS}")
+                name = text_input(self._sample.value if self._sample.value in self._samples() else "").props(
+                    f"autofocus maxlength={NAME_CHARS}"
+                )
             name.on("keydown.enter", lambda: window.submit(name.value))
             with foot:
                 button("Cancel", window.close, kind="ghost")
@@ -248,3 +264,15 @@ class TestDrawer:
         with self._log, box("ft-empty"):
             icon("play_circle")
             ui.label("Run the flow with this payload. Nothing is sent or changed unless you switch on real effects.")
+
+
+def _newest_user(service: Service) -> dict[str, Json]:
+    """Return what events tell of the user who was added last; nothing while there is none."""
+    for user in service.users.list(limit=1).users:
+        return {
+            "userId": user.id,
+            "email": user.email,
+            "emailVerified": user.is_verified,
+            "roles": list(user.roles),
+        }
+    return {}
