@@ -1,7 +1,8 @@
 """Add a user.
 
 It is no sign-up and starts no flow; follow it with *Send verification* or *Send password reset* if the user is to get
-a mail. Without a password the user signs in after setting one through a reset.
+a mail. Without a password the user signs in after setting one through a reset. With one, it is masked in the record of
+this step and of those after it; an event that brings the password keeps it readable.
 
 Out     ``{"user": object}``, the user as in *Get user*
 Units   none
@@ -49,7 +50,7 @@ class CreateUserParams(Params):
     password: str = Field(
         "",
         title="Password",
-        description="At least 8 characters with a lower-case letter and a digit; masked wherever the run is shown.",
+        description="At least 8 characters with a lower-case letter and a digit; masked from this step on.",
         max_length=PASSWORD_CHARS,
         json_schema_extra=ui("password", placeholder="{{ $param.password }}", is_advanced=True, is_secret=True),
     )

@@ -1,7 +1,8 @@
 """Change a user.
 
 What is left out stays as it is. Another address is not verified, unless *Email verified* says so, and links that went
-to the old one stop working. A new password ends every session of the user. None of it reports an event.
+to the old one stop working. A new password ends every session of the user; it is masked in the record of this step and
+of those after it, while an event that brings it keeps it readable. None of it reports an event.
 
 Out     ``{"user": object}``, the user after the change, as in *Get user*
 Units   none
@@ -50,7 +51,7 @@ class UpdateUserParams(PickedUser):
     password: str = Field(
         "",
         title="New password",
-        description="At least 8 characters with a lower-case letter and a digit; masked wherever the run is shown.",
+        description="At least 8 characters with a lower-case letter and a digit; masked from this step on.",
         max_length=PASSWORD_CHARS,
         json_schema_extra=ui("password", placeholder="Stays as it is", is_advanced=True, is_secret=True),
     )
