@@ -13,6 +13,7 @@ from backend.events import EmailVerified, PasswordReset, Record, UserEvent, User
 from backend.one_time_tokens import Purpose
 from backend.passwords import PasswordHash
 from backend.sessions import Sessions, Tokens
+from backend.tokens import is_token
 from backend.transaction import writing
 from backend.user_changes import UserChanges
 from backend.user_queries import event_fields, user_by_email, user_of
@@ -104,9 +105,14 @@ class SignInChanges:
             return True
 
     def is_live(self, token: object, purpose: Purpose) -> bool:
-        """Tell whether *token* would be taken now."""
+        """Tell whether *token* would be taken now; one that is too old is forgotten, like every other of that kind."""
+        now = self._clock()
         with self._database.read() as session:
-            return one_time_tokens.is_live(session, token, purpose, self._clock())
+            is_live = one_time_tokens.is_live(session, token, purpose, now)
+        if not is_live and is_token(token):
+            with writing(self._database) as session:
+                one_time_tokens.sweep(session, now)
+        return is_live
 
     def reset(self, token: object, password: PasswordHash) -> bool:
         """Set the password of whoever *token* went to, and end their sessions; False for no such token."""

@@ -522,6 +522,20 @@ async def test_setting_the_clock_back_revives_no_token(
     assert fired == []
 
 
+async def test_link_that_was_refused_as_too_old_stays_refused_when_the_clock_is_set_back_a_little(
+    sign_in: SignIn, fired: list[Event], clock: Any, anna: str
+) -> None:
+    token = await ask(sign_in, fired, "reset")
+    clock.now += LIVES["reset"]
+    assert not await sign_in.is_live(token, "reset", address=HOME)
+
+    clock.now -= LIVES["reset"] / 2
+
+    assert not await sign_in.is_live(token, "reset", address=HOME)
+    with pytest.raises(TokenRefused):
+        await submit(sign_in, "reset", token)
+
+
 @pytest.mark.parametrize("purpose", ["verify", "reset"])
 async def test_second_request_voids_the_first(sign_in: SignIn, fired: list[Event], anna: str, purpose: str) -> None:
     first, second = await ask(sign_in, fired, purpose), await ask(sign_in, fired, purpose)
