@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
@@ -189,6 +190,24 @@ def test_an_account_change_warns_while_no_flow_would_send_its_mail(
         expect(act.locator(".pw-emits-missed")).to_have_text("no live flow listens, so no mail is sent")
 
 
+def test_a_flow_about_users_is_tested_with_one_who_is_there(
+    backend: Backend, page: Page, make_flow: Callable[..., str]
+) -> None:
+    backend.users.create("grace@example.com", is_verified=True)
+    nodes = {"signed_up": "auth.user_signedUp", "block": "block_user"}
+    flow_id = make_flow(nodes, ["signed_up out block"], block={"value": "{{ $param.email }}"})
+    page.goto(f"/flows/{flow_id}")
+    page.get_by_role("button", name="Test", exact=True).click()
+
+    page.locator(".ft-sample").click()
+    page.get_by_role("option", name="Newest user").click()
+    expect(page.locator(".ft-payload")).to_contain_text("grace@example.com")
+    page.get_by_role("button", name="Run", exact=True).click()
+
+    expect(page.locator(".ft-title").last).to_have_text("Succeeded")
+    assert not backend.users.get("grace@example.com").is_blocked
+
+
 def test_the_list_is_searched_filtered_sorted_and_paged_on_the_server(backend: Backend, page: Page) -> None:
     backend.roles.create("Admin")
     for number in range(60):
@@ -345,6 +364,11 @@ def test_the_sign_in_pages_look_as_their_settings_say(backend: Backend, page: Pa
     expect(preview.locator(".pw-hp-name")).to_have_text("Corner shop <b>")
     page.get_by_label("Use the colour #0f766e").click()
     expect(preview).to_have_attribute("style", re.compile("--brand: ?#0f766e"))
+    page.get_by_role("switch", name="Sign-in pages").click()
+    expect(page.get_by_text("Switched off")).to_be_visible()
+    expect(page.locator(".pw-swatch.is-on")).to_have_attribute("aria-label", "Use the colour #0f766e")
+    page.get_by_role("switch", name="Sign-in pages").click()
+    expect(page.get_by_text("Switched off")).to_be_hidden()
     page.get_by_label("Callback URL").fill("javascript:alert(1)")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator(".pw-field", has_text="Callback URL").locator(".q-field__messages")).to_contain_text("https://")
