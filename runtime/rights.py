@@ -220,7 +220,7 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
         "enable": _operator("enable"),
         "delete": _operator("delete"),
         "rename": _own("rename"),
-        "has_owner": NOBODY,
+        "has_owner": OWN,
         "set_up_link": Right("owner", "operator.set_up_link"),
     },
     "operator_sign_in": {"change_password": _own("password"), "link": NOBODY, "accept": NOBODY},

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
+from backend.audit import Audit
 from runtime.cli import app
 from runtime.settings import Settings
 from storage.database import Database
@@ -316,14 +317,16 @@ def test_link_sets_up_the_first_owner_and_lets_them_in_again(run: Run, data_dir:
     first = run("operators", "link").stdout.strip()
     database = Database(Settings(data_dir=data_dir).url)
     signed_in(database)
-    database.dispose()
 
     refused = run("operators", "link", status=1).stderr
     again = run("operators", "link", OWNER).stdout.strip()
+    noted = [entry.action for entry in Audit(database).list().items]
+    database.dispose()
 
     assert first.startswith("http://127.0.0.1:8080/set-up?token=")
     assert "There is an owner already" in refused
     assert again.startswith("http://127.0.0.1:8080/invitation?token=")
+    assert noted == ["operator.link", "operator.set_up_link"]
 
 
 @pytest.mark.faults

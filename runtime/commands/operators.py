@@ -29,7 +29,7 @@ def make_link(
         if email:
             _print_link(service, service.operators.link_for(email))
             return
-        token = service.operators.set_up_link()
+        token = None if service.operators.has_owner() else service.operators.set_up_link()
         if token is None:
             fail("There is an owner already. `pulsewire operators link EMAIL` lets them choose a new password.")
         typer.echo(f"{service.settings.public_url}/set-up?token={token}")
