@@ -50,12 +50,19 @@ class SecretBox:
             message = "A stored password cannot be read with this secret key. Bring the key back, or enter it again."
             raise BackendError(Fault(UNREADABLE, message)) from error
 
+    def tag(self, text: str) -> str:
+        """Return a digest of *text* that tells nothing of it without the key."""
+        return hashlib.blake2b(text.encode(), key=self._derived, digest_size=32).hexdigest()
+
+    @cached_property
+    def _derived(self) -> bytes:
+        return hashlib.blake2b(self._key.encode(), digest_size=32, person=self._purpose).digest()
+
     @cached_property
     def _fernet(self) -> Fernet:
         from cryptography.fernet import Fernet  # here because it is heavy and most processes never need it
 
-        digest = hashlib.blake2b(self._key.encode(), digest_size=32, person=self._purpose).digest()
-        return Fernet(base64.urlsafe_b64encode(digest))
+        return Fernet(base64.urlsafe_b64encode(self._derived))
 
 
 def load_or_create_key(data_dir: Path, configured: str | None) -> str:

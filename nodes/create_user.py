@@ -2,7 +2,7 @@
 
 It is no sign-up and starts no flow; follow it with *Send verification* or *Send password reset* if the user is to get
 a mail. Without a password the user signs in after setting one through a reset. With one, it is masked in the record of
-this step and of those after it; an event that brings the password keeps it readable.
+this step and of those after it; in an event it is masked where its field is called ``password``.
 
 Out     ``{"user": object}``, the user as in *Get user*
 Units   none

@@ -2,7 +2,7 @@
 
 What is left out stays as it is. Another address is not verified, unless *Email verified* says so, and links that went
 to the old one stop working. A new password ends every session of the user; it is masked in the record of this step and
-of those after it, while an event that brings it keeps it readable. None of it reports an event.
+of those after it, and in an event where its field is called ``password``. None of it reports an event.
 
 Out     ``{"user": object}``, the user after the change, as in *Get user*
 Units   none

@@ -26,6 +26,7 @@ from runtime.plans import Plans
 from runtime.platform import Platform, build_platform
 from runtime.seal_sweep import blank_spent
 from runtime.settings import Settings
+from runtime.veil import veiled
 from runtime.version import version
 from storage.database import Database
 from storage.errors import StorageBusy, StorageError, StorageFull
@@ -137,7 +138,7 @@ class Engine:
         seeds: list[list[EventSeed] | Invalid] = []
         for group in groups:
             try:
-                seeds.append([outbox.seed(event) for event in group])
+                seeds.append([veiled(outbox.seed(event), self._platform.seals) for event in group])
             except Invalid as error:
                 seeds.append(error)
         sound = [group for group in seeds if isinstance(group, list)]

@@ -39,6 +39,10 @@ class Seals:
         expires = None if sealed.expires_at is None else sealed.expires_at.isoformat()
         return self._box.encrypt(orjson.dumps([sealed.value, sealed.secrets, expires]).decode())
 
+    def tag(self, text: str) -> str:
+        """Return a digest of *text* that tells nothing of it without the key."""
+        return self._box.tag(text)
+
     def open(self, locked: str) -> Sealed | None:
         """Return what was locked; None when it was blanked, or locked with another key."""
         if locked == BLANK:

@@ -39,8 +39,8 @@ def store_events(
         if seed.digest and seed.id in known:
             return StoredEvent(seed, True, [])
         known[seed.id] = seed.digest
-        events.append(_event_row(seed, now))
         started = [_stored(next(run_ids), run, claims, now) for run in router.route(seed)]
+        events.append(_event_row(seed, now, is_awaited=any(run.status != "failed" for run in started)))
         runs.extend(_run_row(run, seed, now) for run in started)
         return StoredEvent(seed, False, started)
 
@@ -99,9 +99,13 @@ def _stored(run_id: int, seed: RunSeed, claims: bool, now: int) -> StoredRun:
     return StoredRun(run_id, seed, "running", 1, now) if claims else StoredRun(run_id, seed, "queued", 0, None)
 
 
-def _event_row(seed: EventSeed, now: int) -> tuple[Any, ...]:
+def _event_row(seed: EventSeed, now: int, *, is_awaited: bool) -> tuple[Any, ...]:
     path = orjson.dumps(seed.path).decode()
-    return (seed.id, seed.name, seed.payload_text, seed.digest, seed.root_id, seed.parent_run, seed.depth, path, now)
+    sealed = seed.sealed and (seed.sealed if is_awaited else "")  # nobody needs it: blanked
+    return (
+        *(seed.id, seed.name, seed.payload_text, seed.digest, seed.root_id, seed.parent_run, seed.depth, path),
+        *(sealed, now),
+    )
 
 
 def _run_row(run: StoredRun, event: EventSeed, now: int) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 
 class EventSeed(NamedTuple):
-    """An event to be stored; *digest* is set where the sender chose the id."""
+    """An event to be stored; *digest* is set where the sender chose the id, *sealed* where *payload* is masked."""
 
     id: str
     name: str
@@ -23,6 +23,7 @@ class EventSeed(NamedTuple):
     parent_run: int | None
     depth: int
     path: tuple[str, ...]
+    sealed: str | None = None
 
 
 class RunSeed(NamedTuple):
@@ -92,7 +93,7 @@ class RunWrite(NamedTuple):
 
 
 EVENT = (
-    "INSERT INTO event (id, name, payload, digest, root_id, parent_run, depth, path, created_at) VALUES ",
+    "INSERT INTO event (id, name, payload, digest, root_id, parent_run, depth, path, sealed, created_at) VALUES ",
     "",
 )
 RUN = (

@@ -93,6 +93,7 @@ def started(event: StoredEvent, run: StoredRun) -> RunState:
     return RunState(
         *(run.id, run.epoch, seed.flow_id, seed.version, None, seed.trigger, cause.payload, cause.id, cause.root_id),
         *(cause.depth, cause.path, False, False, False, run.started_us),
+        sealed=cause.sealed,
     )
 
 

@@ -1,0 +1,53 @@
+"""Passwords and login headers in events that come from outside: locked like the tokens of the backend's own events.
+
+A field is one by its name, in any case and at any depth: ``password``, ``new_password``, ``Authorization``, ``Cookie``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeAlias
+
+import orjson
+
+from runtime.masking import MASK
+from runtime.sealing import Sealed, Seals
+from storage.journal_rows import EventSeed
+
+Json: TypeAlias = Any
+NAMED = re.compile("passw|authorization|cookie", re.IGNORECASE)
+LOGINS = frozenset({"passwd", "authorization", "proxyauthorization", "cookie", "setcookie"})
+
+
+def veiled(event: EventSeed, seals: Seals) -> EventSeed:
+    """Return *event* as it may be stored; itself where no field is named like a login."""
+    if NAMED.search(event.payload_text) is None:
+        return event
+    secrets: list[str] = []
+    shown = _shown(event.payload, secrets)
+    if not secrets:
+        return event
+    return event._replace(
+        payload=shown,
+        payload_text=orjson.dumps(shown).decode(),
+        digest=event.digest and seals.tag(event.digest),  # what is easily guessed must not be told by its digest
+        sealed=seals.lock(Sealed(event.payload, tuple(dict.fromkeys(secrets)), None)),
+    )
+
+
+def _shown(value: Json, secrets: list[str]) -> Json:
+    if isinstance(value, dict):
+        return {key: _field(key, entry, secrets) for key, entry in value.items()}
+    return [_shown(entry, secrets) for entry in value] if isinstance(value, list) else value
+
+
+def _field(name: str, value: Json, secrets: list[str]) -> Json:
+    if not isinstance(value, str) or value in ("", MASK) or not _is_login(name):
+        return _shown(value, secrets)
+    secrets.append(value)
+    return MASK
+
+
+def _is_login(name: str) -> bool:
+    plain = re.sub("[_ -]", "", name).lower()
+    return plain in LOGINS or plain.endswith("password")
