@@ -41,7 +41,7 @@ def main() -> None:
             address = server.stdout.readline().strip()
             _wait_for(f"{address}/healthz")
             flow_id, cookie = _prepare(Path(folder))
-            _shoot(f"{address}/flows/{flow_id}", cookie)
+            _shoot(address, flow_id, cookie)
         finally:
             server.terminate()
             server.wait(15)
@@ -130,7 +130,7 @@ FLOW: dict[str, Any] = {
 }
 
 
-def _shoot(address: str, cookie: str) -> None:
+def _shoot(address: str, flow_id: str, cookie: str) -> None:
     chromium = shutil.which("chromium") or "/usr/bin/chromium"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
@@ -139,7 +139,7 @@ def _shoot(address: str, cookie: str) -> None:
             cookies = {"pulsewire_theme": theme, COOKIE: cookie}
             context.add_cookies([{"name": name, "value": value, "url": address} for name, value in cookies.items()])
             page = context.new_page()
-            page.goto(address)
+            page.goto(f"{address}/flows/{flow_id}")
             _run_a_test(page)
             page.screenshot(path=HERE / f"{name}.png")
             context.close()
