@@ -11,6 +11,10 @@ from editor.frame import box, icon
 from runtime.http.shades import shades
 
 GROUND = "#ffffff"
+MARK = (  # NOTE: the macro mark in static/hosted/parts.html
+    '<svg viewBox="0 0 32 32"><path d="M6 16.5h4.2a1.6 1.6 0 0 0 1.5-1l1.9-5.2a.7.7 0 0 1 1.3 0l3.4 11.2a.7.7 0 0 0 '
+    '1.3 0l1.6-4a1.6 1.6 0 0 1 1.5-1h1.1"/></svg>'
+)
 
 
 def draw_preview(hosted: Hosted) -> None:
@@ -27,7 +31,10 @@ def draw_preview(hosted: Hosted) -> None:
             else:
                 name = hosted.name.strip()
                 with box("pw-hp-mark"):
-                    ui.label(name[:1].upper() if name else "P")
+                    if name:
+                        ui.label(name[:1].upper())
+                    else:
+                        ui.html(MARK, sanitize=False)
                 ui.label(name or "Pulsewire").classes("pw-hp-name")
         with box("pw-hp-card"):
             ui.label("Sign in").classes("pw-hp-title")
