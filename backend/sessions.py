@@ -9,17 +9,20 @@ been lost on its way. After that two parties have it, and the session ends for b
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, exists
+from sqlalchemy import ColumnElement, exists, text
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, delete, select, update
 
+from backend.budgets import Budget
 from backend.errors import BackendError, Fault, StorageBusy, StorageFull
 from backend.session_views import SessionView, is_csrf, look_up, view_of
+from backend.throttle import Throttled
 from backend.tokens import digest_of, is_token, new_token
 from backend.transaction import writing
 from storage.database import Database
@@ -30,6 +33,9 @@ __all__ = ["CsrfMissing", "SessionEnded", "SessionView", "Sessions", "TokenTheft
 ACCESS_LIFE = timedelta(minutes=30)
 REFRESH_LIFE = timedelta(days=100)
 SUCCESSORS = 10  # kept of one refresh token while none was used
+KEPT_TOKENS = 1_000  # of one session; who presents an older one finds the session ended, but ends it not
+REFRESHES = (30, 60.0)  # of one session in so many seconds: a client needs one in half an hour
+NEWEST_FIRST = text("refresh_token.rowid DESC")  # as they were handed out, also when the clock was set back
 
 
 class SessionEnded(BackendError):
@@ -70,8 +76,11 @@ class Sessions:
         *,
         new_id: Callable[[], UUID] = uuid4,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        refreshes: Budget | None = None,
     ) -> None:
         self._database = database
+        self._refreshes = refreshes or Budget(*REFRESHES)
+        self._lock = threading.Lock()
         self._new_id = new_id
         self._clock = clock
 
@@ -114,7 +123,8 @@ class Sessions:
     def refresh(self, refresh_token: object, *, with_csrf: bool, csrf: object = None) -> Tokens:
         """Exchange *refresh_token*; *with_csrf*: it came in a cookie, and *csrf* must have come with it.
 
-        Raises SessionEnded, CsrfMissing (nothing has changed), and TokenTheft for a token that another party used too.
+        Raises SessionEnded, CsrfMissing and Throttled (nothing has changed), and TokenTheft for a token that another
+        party used too.
         """
         if not is_token(refresh_token):
             raise _ended()
@@ -126,6 +136,7 @@ class Sessions:
                 raise CsrfMissing(Fault("session.csrf_missing", message))
             is_theft = not _confirm(session, known.digest) or _is_replaced(session, known.digest)
             if not is_theft:
+                self._count(row.id)
                 kept = str(csrf) if with_csrf and row.csrf_digest else None
                 return self._hand_out(session, row, known.digest, now, csrf=kept or _new_csrf(with_csrf))
             session.delete(row)
@@ -167,6 +178,12 @@ class Sessions:
         )
         return Tokens(new_token(), new_token(), csrf, now + REFRESH_LIFE, view)
 
+    def _count(self, handle: str) -> None:
+        """Count a refresh; raises Throttled for one too many."""
+        with self._lock:
+            if wait_s := self._refreshes.take(handle):
+                raise Throttled(wait_s)
+
     def _find(self, session: Session, digest: str, now: datetime) -> tuple[UserSession, RefreshToken]:
         found = session.exec(
             select(UserSession, RefreshToken)
@@ -198,6 +215,8 @@ class Sessions:
             )
         )
         session.flush()
+        if parent is not None:
+            _drop_oldest(session, row.id)
         return Tokens(access, refresh, csrf, row.expires_at, view_of(session, row.id))
 
     def _note_use(self, digest: str) -> None:
@@ -248,6 +267,12 @@ def _drop_unused_successors(session: Session, parent: str) -> None:
     session.connection().execute(
         delete(RefreshToken).where(col(RefreshToken.parent) == parent, col(RefreshToken.digest).not_in(newest))
     )
+
+
+def _drop_oldest(session: Session, handle: str) -> None:
+    mine = select(RefreshToken.digest).where(RefreshToken.session_id == handle)
+    older = mine.order_by(NEWEST_FIRST).offset(KEPT_TOKENS)
+    session.connection().execute(delete(RefreshToken).where(col(RefreshToken.digest).in_(older)))
 
 
 def _new_csrf(is_wanted: bool) -> str | None:

@@ -72,7 +72,7 @@ def auth_routes(service: Service) -> APIRouter:
         "/session/refresh",
         summary="Exchange the refresh token",
         description=examples.REFRESH,
-        responses=examples.said(examples.OK, needs_session=True),
+        responses=examples.said(examples.OK, needs_session=True, is_throttled=True),
     )
     async def refresh(
         request: Request, body: Annotated[Refresh | None, Body(examples=[examples.REFRESH_BODY])] = None

@@ -10,8 +10,10 @@ from uuid import UUID
 import pytest
 from sqlmodel import select
 
+from backend.budgets import Budget
 from backend.roles import Roles
 from backend.sessions import ACCESS_LIFE, REFRESH_LIFE, CsrfMissing, SessionEnded, Sessions, Tokens, TokenTheft
+from backend.throttle import Throttled
 from backend.users import Users
 from storage.database import Database
 from storage.tables import RefreshToken, UserSession
@@ -209,7 +211,7 @@ def test_successor_that_lost_is_known_for_as_long_as_it_lives(
 def test_asking_again_and_again_keeps_few_tokens(
     sessions: Sessions, opened: Tokens, database: Database, clock: Any
 ) -> None:
-    for _ in range(30):
+    for _ in range(29):
         clock.now += SECOND
         tokens = renewed(sessions, opened)
 
@@ -411,3 +413,42 @@ def test_decoy_looks_like_a_session_and_opens_nothing(sessions: Sessions, anna: 
     assert sessions.check(decoy.access) is None
     with pytest.raises(SessionEnded):
         sessions.refresh(decoy.refresh, with_csrf=True, csrf=decoy.csrf)
+
+
+def test_session_can_be_refreshed_only_so_often(
+    database: Database, users: Users, anna: str, clock: Any, seconds: Any
+) -> None:
+    sessions = Sessions(database, clock=clock, refreshes=Budget(30, 60, now_s=seconds))
+    tokens, other = (sessions.create(anna, with_csrf=False) for _ in range(2))
+    for _ in range(30):
+        tokens = renewed(sessions, tokens)
+
+    with pytest.raises(Throttled) as caught:
+        renewed(sessions, tokens)
+
+    assert caught.value.retry_after_s == 2
+    assert sessions.check(tokens.access) is not None
+    assert renewed(sessions, other)
+    seconds.now += 2
+    assert renewed(sessions, tokens).session.handle == tokens.session.handle
+
+
+def test_session_remembers_only_so_many_exchanged_tokens(
+    sessions: Sessions, database: Database, anna: str, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.sessions.KEPT_TOKENS", 4)
+    oldest, other = (sessions.create(anna, with_csrf=False) for _ in range(2))
+    handed_out = [oldest]
+    for _ in range(9):
+        clock.now -= SECOND  # the order is that of the exchanges, whatever the clock says
+        handed_out.append(renewed(sessions, handed_out[-1]))
+
+    with database.read() as session:
+        mine = select(RefreshToken).where(RefreshToken.session_id == oldest.session.handle)
+        assert len(session.exec(mine).all()) == 4
+    with pytest.raises(SessionEnded):
+        renewed(sessions, oldest)
+    assert sessions.check(handed_out[-1].access) is not None
+    assert renewed(sessions, other)
+    with pytest.raises(TokenTheft):
+        renewed(sessions, handed_out[-3])

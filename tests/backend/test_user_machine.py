@@ -25,6 +25,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from backend.budgets import Budget
 from backend.errors import BackendError
 from backend.events import (
     EmailVerificationRequested,
@@ -122,7 +123,7 @@ class UserMachine(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         hosted = HostedPages(self.database)
         never_too_often = itertools.count(0, 1e9).__next__
-        self.sessions = Sessions(self.database, clock=self.clock)
+        self.sessions = Sessions(self.database, clock=self.clock, refreshes=Budget(10_000, 60))
         self.users = Users(
             self.database,
             lambda _session, event: self.fired.append(event),

@@ -237,3 +237,15 @@ async def test_roles_are_those_of_now(front: Client, ada: str, service: Service)
 
     answer = await front.get("/auth/user")
     assert answer.status_code == 401 or answer.json()["user"]["roles"] == ["Customer"]
+
+
+async def test_refreshing_in_a_loop_is_slowed_down(front: Client, ada: str):
+    await front.sign_in()
+
+    for _ in range(100):
+        if (answer := await front.post("/auth/session/refresh")).status_code != 200:
+            break
+
+    assert answer.status_code == 429
+    assert int(answer.headers["retry-after"]) >= 1
+    assert (await front.get("/auth/user")).status_code == 200
