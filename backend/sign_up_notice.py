@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from backend.errors import BackendError
 from backend.hosted import Hosted
+from storage.errors import StorageError
 
 SUBJECT = "You already have an account"
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class SignUpNotice:
     async def _send(self, email: str, text: str) -> None:
         try:
             await self._mails.send(to=email, subject=SUBJECT, text=text, idempotency_key=f"sign-up-{uuid4()}")
-        except BackendError as error:
+        except (BackendError, StorageError) as error:
             logger.warning("a sign-up notice could not be sent: %s", error)
 
     def _text(self, hosted: Hosted) -> str:

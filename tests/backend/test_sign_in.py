@@ -20,7 +20,7 @@ from backend.events import (
     UserLoggedIn,
     UserSignedUp,
 )
-from backend.hosted import HostedPages
+from backend.hosted import Hosted, HostedPages
 from backend.mailbox import Mailbox
 from backend.passwords import Busy, Cost, Passwords
 from backend.roles import Roles
@@ -30,6 +30,7 @@ from backend.sign_up_notice import SignUpNotice
 from backend.throttle import Throttled
 from backend.users import Users
 from storage.database import Database
+from storage.errors import StorageError
 from storage.tables import OneTimeToken, UserSession
 
 ANNA, PASSWORD = "anna@example.com", "correct 1 horse"
@@ -891,3 +892,16 @@ async def test_answers_that_could_tell_an_account_take_the_same_time(
 
     assert len(pauses) == 14
     assert len({*pauses}) == 1
+
+
+async def test_notice_that_cannot_be_sent_is_told_to_the_log_alone(caplog: pytest.LogCaptureFixture) -> None:
+    class Unread:
+        async def send(self, **_mail: str) -> tuple[str, str]:
+            raise StorageError("The database file is damaged.")
+
+    notice = SignUpNotice(Unread(), "https://flows.example.com")
+    notice.send(ANNA, Hosted())
+
+    await notice.finish()
+
+    assert "a sign-up notice could not be sent: The database file is damaged." in caplog.messages
