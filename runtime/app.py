@@ -197,6 +197,7 @@ def build_app(
     engine = _engine(settings, database, embedded=embedded)
     waker = Waker(engine)
     service = build_service(settings, database, engine, heard=heard, waker=waker, passwords=passwords)
+    service.hosted.read()  # from now on it knows them, also while the database cannot be read
 
     @asynccontextmanager
     async def lifespan(_http: FastAPI) -> AsyncIterator[None]:

@@ -100,8 +100,9 @@ class _Site:
 
         async def respond(request: Request) -> Response:
             address = client_address(request.scope, self._service.settings)
-            visit = Visit(request, self._service.hosted.read(), self._forms.of(request), address)
+            visit = Visit(request, Hosted(), self._forms.of(request), address)
             try:
+                visit = replace(visit, hosted=self._service.hosted.read())
                 return await self._answered(answer, visit)
             except BackendError as error:
                 found = told(error)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, Never
 
 import httpx
 import pytest
@@ -29,6 +29,7 @@ from runtime.http.hosted_views import GROUNDS
 from runtime.http.shades import shades
 from runtime.service import Service
 from runtime.settings import Settings
+from storage.errors import StorageError
 from storage.tables import Setting, UserSession
 
 EMAIL = "anna@example.com"
@@ -897,3 +898,35 @@ async def test_log_has_neither_tokens_nor_passwords(
     assert reference[0] in said
     for secret in (token, PASSWORD, "weak"):
         assert secret not in said
+
+
+# -- a database that cannot be read
+
+
+async def test_page_says_that_the_settings_cannot_be_read(
+    visitor: Visitor, service: Service, monkeypatch: pytest.MonkeyPatch
+):
+    def unread() -> Never:
+        raise StorageError("The database file is damaged.")
+
+    monkeypatch.setattr(service.hosted, "read", unread)
+
+    page = await visitor.get("/login")
+
+    assert page.status == 503
+    assert page.headers["content-type"].startswith("text/html")
+    assert "The database file is damaged." in page.text()
+
+
+def test_first_page_needs_no_look_at_the_settings(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    app = build_app(settings, embedded=True, passwords=Passwords(CHEAP))
+
+    def unread() -> Never:
+        raise StorageError("The database file is damaged.")
+
+    monkeypatch.setattr(app.service.database, "read", unread)
+    try:
+        assert app.service.hosted.read() == Hosted()
+    finally:
+        app.service.passwords.close()
+        app.service.database.dispose()
