@@ -582,6 +582,7 @@ def store(service: Service, **values: Any) -> None:
     """Keep settings that the settings page would refuse, as an older version or a hand might have left them."""
     with service.database.write() as session:
         session.add(Setting(key=KEY, value=Hosted().as_json() | values))
+    service.hosted._known = None  # as after a start
 
 
 MARKUP = [
