@@ -24,7 +24,7 @@ from runtime.executor import Executor
 from runtime.outbox import NewEvent
 from runtime.plans import Plans
 from runtime.platform import Platform, build_platform
-from runtime.seal_sweep import blank_spent
+from runtime.seal_sweep import SealSweep
 from runtime.settings import Settings
 from runtime.veil import veiled
 from runtime.version import version
@@ -71,6 +71,7 @@ class Engine:
         self._plans = Plans(database, spec.load() if types is None else types)
         self._platform = platform or build_platform(database, settings)
         self._journal = SqliteJournal(database, outbox.Subscriptions(), self._now_us, queue_limit=limits.QUEUE_RUNS)
+        self._seal_sweep = SealSweep(database, self._journal.call, self._platform.seals)
         self._dispatcher = InProcess(self._claim, self._now_us)
         self._started_at = clock()
         self._version = version()
@@ -221,8 +222,7 @@ class Engine:
 
     async def sweep(self) -> None:
         """Blank the locked values that nobody needs any more; the engine does so by itself every minute."""
-        seals, now = self._platform.seals, self._clock()
-        await self._journal.call(lambda session: blank_spent(session, seals, now))
+        await self._seal_sweep.sweep(self._clock())
 
     async def _store(self, groups: list[list[EventSeed]]) -> list[list[Accepted] | Invalid]:
         try:

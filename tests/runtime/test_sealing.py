@@ -404,3 +404,41 @@ async def test_phases_of_a_password_reset_start_their_own_triggers(rig: Rig) -> 
     await rig.run(await ask(rig, PasswordReset(**FIELDS)))
 
     assert [text for text, _key in rig.calls.seen] == ["requested", "completed"]
+
+
+async def test_sweep_takes_many_in_short_turns_and_opens_each_once(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.seal_sweep.BATCH", 2)
+    rig.flow(*TWO, event=VERIFY)
+    rig.calls.hold(f"Click {LINK}")
+    for _ in range(5):
+        await ask(rig)
+        await asyncio.wait_for(rig.calls.arrived[f"Click {LINK}"].wait(), 5)
+        rig.calls.arrived.clear()
+    opened, open_one = list[str](), Seals.open
+
+    def seen(seals: Seals, locked: str) -> Any:
+        opened.append(locked)
+        return open_one(seals, locked)
+
+    monkeypatch.setattr(Seals, "open", seen)
+    for _ in range(3):
+        await rig.engine.sweep()
+    while_open = [text for text in sealed(rig) if text]
+    rig.clock.advance(hours=24)
+    await rig.engine.sweep()
+
+    assert len(while_open) == 10
+    assert len(opened) == len(set(opened)) > 0
+    assert [text for text in sealed(rig) if text] == []
+
+
+async def test_what_ended_runs_leave_is_blanked_without_opening_it(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.seal_sweep.BATCH", 2)
+    rig.flow(*TWO, event=VERIFY)
+    for _ in range(5):
+        await rig.run(await ask(rig))
+    monkeypatch.setattr(Seals, "open", None)
+
+    await rig.engine.sweep()
+
+    assert [text for text in sealed(rig) if text] == []
