@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from sqlalchemy import and_, or_
 from sqlmodel import Session, col, select
 
+from backend import one_time_tokens
 from nodes import spec
 from nodes.spec import NodeError, NodeType
 from runtime import engine_rows, limits, outbox
@@ -221,8 +222,13 @@ class Engine:
         )
 
     async def sweep(self) -> None:
-        """Blank the locked values that nobody needs any more; the engine does so by itself every minute."""
-        await self._seal_sweep.sweep(self._clock())
+        """Blank the locked values that nobody needs any more, and forget tokens that have expired.
+
+        The engine does so by itself every minute.
+        """
+        now = self._clock()
+        await self._seal_sweep.sweep(now)
+        await self._journal.call(lambda session: one_time_tokens.sweep(session, now))
 
     async def _store(self, groups: list[list[EventSeed]]) -> list[list[Accepted] | Invalid]:
         try:

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from sqlmodel import select
 
+from backend import one_time_tokens
 from backend.events import EmailVerificationRequested, PasswordReset, PasswordResetRequested
 from backend.secrets import SecretBox
 from nodes.spec import NodeError, TemporaryError
@@ -18,7 +19,7 @@ from runtime.flows import Flows
 from runtime.masking import MASK
 from runtime.runs import Runs
 from runtime.sealing import BLANK, Seals
-from storage.tables import EventRow, StepRow
+from storage.tables import EventRow, OneTimeToken, StepRow, UserRow
 from tests.canary import leaks, stored
 from tests.runtime.conftest import Rig
 
@@ -442,3 +443,20 @@ async def test_what_ended_runs_leave_is_blanked_without_opening_it(rig: Rig, mon
     await rig.engine.sweep()
 
     assert [text for text in sealed(rig) if text] == []
+
+
+async def test_sweep_forgets_one_time_tokens_that_have_expired(rig: Rig) -> None:
+    with rig.database.write() as session:
+        row = UserRow(id=str(USER), email="ada@example.com", folded_email="ada@example.com")
+        session.add(row)
+        session.flush()
+        one_time_tokens.issue(session, row, "reset", rig.clock())
+    left = list[int]()
+
+    for minutes in (59, 1):
+        rig.clock.advance(minutes=minutes)
+        await rig.engine.sweep()
+        with rig.database.read() as session:
+            left.append(len(session.exec(select(OneTimeToken)).all()))
+
+    assert left == [1, 0]
