@@ -27,7 +27,7 @@ ACTIONS = {
     "mailbox.clear": "cleared the mailbox",
     "settings.mail": "changed the mail server",
     "settings.mail_test": "sent a test email to",
-    "settings.hosted_pages": "changed the sign-in pages",
+    "settings.hosted_pages": "changed the hosted pages",
     "key.create": "made the API key",
     "key.delete": "revoked the API key",
     "user.create": "added the user",

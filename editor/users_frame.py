@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 TABS = (
     ("users", "/users", "Users"),
     ("roles", "/users/roles", "Roles"),
-    ("sign-in", "/users/sign-in-pages", "Sign-in pages"),
+    ("hosted", "/users/hosted-pages", "Hosted pages"),
 )
 COLOURS = ("violet", "teal", "blue", "pink", "amber")
 

@@ -188,7 +188,7 @@ class UsersPage:
                 "or add one by hand. Sign-ups, sign-ins, resets and blocks are events that a flow can start at.",
             ):
                 button("Add user", self._add, kind="primary", icon="person_add")
-                link_button("Sign-in pages", "/users/sign-in-pages", icon="web")
+                link_button("Hosted pages", "/users/hosted-pages", icon="web")
 
     async def _sort(self, key: str) -> None:
         first, second = (key, f"-{key}") if key == "email" else (f"-{key}", key)

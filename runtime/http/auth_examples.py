@@ -13,7 +13,7 @@ TOKENS = (
     "Send the access token as “Authorization: Bearer …”, or let the browser send its cookie: then whatever changes "
     "something also needs the `anti-csrf` header that came with the cookies.\n"
     "The web clients of SuperTokens (supertokens-web-js) do all of this by themselves. A front-end on another origin "
-    "has to be named in the settings of the sign-in pages."
+    "has to be named in the settings of the hosted pages."
 )
 REFRESH = (
     "The refresh token comes in its cookie with the `anti-csrf` header, as “Authorization: Bearer …”, or in the body; "

@@ -1,4 +1,4 @@
-"""End users in a real browser: the list, one user beside it, roles, and the sign-in pages' settings."""
+"""End users in a real browser: the list, one user beside it, roles, and the hosted pages' settings."""
 
 from __future__ import annotations
 
@@ -356,18 +356,18 @@ def test_others_than_owners_see_neither_the_place_nor_the_users(
         assert "ada@example.com" not in page.content()
 
 
-def test_the_sign_in_pages_look_as_their_settings_say(backend: Backend, page: Page) -> None:
-    page.goto("/users/sign-in-pages")
+def test_the_hosted_pages_look_as_their_settings_say(backend: Backend, page: Page) -> None:
+    page.goto("/users/hosted-pages")
     preview = page.locator(".pw-hp")
 
     page.get_by_label("Name").fill("Corner shop <b>")
     expect(preview.locator(".pw-hp-name")).to_have_text("Corner shop <b>")
     page.get_by_label("Use the colour #0f766e").click()
     expect(preview).to_have_attribute("style", re.compile("--brand: ?#0f766e"))
-    page.get_by_role("switch", name="Sign-in pages").click()
+    page.get_by_role("switch", name="Hosted pages").click()
     expect(page.get_by_text("Switched off")).to_be_visible()
     expect(page.locator(".pw-swatch.is-on")).to_have_attribute("aria-label", "Use the colour #0f766e")
-    page.get_by_role("switch", name="Sign-in pages").click()
+    page.get_by_role("switch", name="Hosted pages").click()
     expect(page.get_by_text("Switched off")).to_be_hidden()
     page.get_by_label("Callback URL").fill("javascript:alert(1)")
     page.get_by_role("button", name="Save", exact=True).click()
@@ -395,7 +395,7 @@ def test_the_sign_in_pages_look_as_their_settings_say(backend: Backend, page: Pa
 
 
 def test_a_logo_that_is_no_picture_is_refused_where_it_was_chosen(backend: Backend, page: Page) -> None:
-    page.goto("/users/sign-in-pages")
+    page.goto("/users/hosted-pages")
     logo = page.locator(".pw-field", has=page.locator(".pw-drop, .pw-logo"))
     if page.locator(".pw-logo").count():
         page.get_by_role("button", name="Remove", exact=True).click()

@@ -13,7 +13,7 @@ from backend.events import DataTableCreated, DataTableDeleted, DataTableEmptied,
 from runtime.outbox import NewEvent
 from tests.editor.simulated import Pages, until
 
-PLACES = ["/", "/runs", "/tables", "/users", "/users/roles", "/users/sign-in-pages", "/mailbox", "/settings", "/audit"]
+PLACES = ["/", "/runs", "/tables", "/users", "/users/roles", "/users/hosted-pages", "/mailbox", "/settings", "/audit"]
 
 
 @pytest.mark.parametrize("path", PLACES)

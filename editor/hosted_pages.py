@@ -1,4 +1,4 @@
-"""The settings of the hosted sign-in pages, with a preview that follows what is typed."""
+"""The settings of the hosted pages, with a preview that follows what is typed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from backend.errors import BackendError
 from backend.hosted import COLOUR, LOGO_BYTES, NAME_CHARS, ORIGINS, Hosted, logo_from
 from editor.flow_dialogs import drop_zone
 from editor.frame import box, icon
+from editor.hosted_preview import draw_preview
 from editor.session import service_here, with_role
-from editor.sign_in_preview import draw_preview
 from editor.user_dialogs import place_faults
 from editor.users_frame import users_frame
 from editor.web_snippet import draw_snippet
@@ -35,14 +35,14 @@ SWATCHES = (COLOUR, "#0f766e", "#2563eb", "#7c3aed", "#db2777", "#dc2626", "#ea5
 def register(app: App) -> None:
     """Add the page to the application."""
 
-    @ui.page("/users/sign-in-pages", title="Sign-in pages · Pulsewire")
-    async def sign_in_pages() -> None:
+    @ui.page("/users/hosted-pages", title="Hosted pages · Pulsewire")
+    async def hosted_pages() -> None:
         if with_role("owner"):
-            with users_frame("sign-in"):
-                await SignInPages(service_here(app)).build()
+            with users_frame("hosted"):
+                await HostedPagesForm(service_here(app)).build()
 
 
-class SignInPages:
+class HostedPagesForm:
     """The form on the left, the preview on the right; what was typed is kept when it is saved."""
 
     def __init__(self, service: Service) -> None:
@@ -92,12 +92,12 @@ class SignInPages:
         with box("pw-switch-line"):
             with box("pw-grow"):
                 with box(tag="h2"):
-                    ui.label("Sign-in pages")
+                    ui.label("Hosted pages")
                 ui.label("Ready-made pages to sign in, sign up, verify an address and set a password.").classes(
                     "pw-row-sub"
                 )
             on = ui.switch(value=self._draft.is_on, on_change=lambda event: self._change(is_on=event.value))
-            on.props("dense").props["aria-label"] = "Sign-in pages"
+            on.props("dense").props["aria-label"] = "Hosted pages"
         if not self._draft.is_on:
             with box("pw-note pw-note--warn"):
                 icon("link_off")
@@ -246,7 +246,7 @@ class SignInPages:
             self._go.props(remove="loading")
         self._draw()
         self._show()
-        toast("Sign-in pages saved")
+        toast("Hosted pages saved")
 
     def _show_faults(self, refusal: Exception) -> None:
         filled = [each for each in self._origins if (each.value or "").strip()]
