@@ -118,6 +118,7 @@ class SignIn:
         faults += password_faults(password)
         if faults:
             raise BackendError(*faults)
+        self._requests.sign_up_of(_account(checked))
         hashed = PasswordHash(await self._passwords.hash_soon(str(password)))
         return await self._evenly(self._make(checked, hashed, names, with_csrf))
 

@@ -99,6 +99,7 @@ class RequestThrottle:
         self._notices = Budget(1, 3_600, now_s=now_s, entries=entries)
         self._requests = Budget(20, 60, now_s=now_s, entries=entries)
         self._sign_ups = Budget(60, 60, now_s=now_s, entries=entries)
+        self._mailboxes = Budget(10, 3_600, now_s=now_s, entries=entries)
         self._wrong_tokens = Budget(10, 60, now_s=now_s, entries=entries)
 
     def may_mail(self, purpose: str, account: str) -> bool:
@@ -123,6 +124,13 @@ class RequestThrottle:
     def sign_up(self, address: str) -> None:
         """Count a sign-up; raises Throttled."""
         self._count(self._sign_ups, address)
+
+    def sign_up_of(self, email: str) -> None:
+        """Count a sign-up with *email*, whatever its tag: all of them reach one mailbox. Raises Throttled."""
+        name, _at, host = email[:ACCOUNT_CHARS].rpartition("@")
+        with self._lock:
+            if wait_s := self._mailboxes.take((name.partition("+")[0], host)):
+                raise Throttled(wait_s)
 
     def token(self, address: str) -> None:
         """Count a token as wrong, before anybody looked; raises Throttled."""

@@ -267,3 +267,17 @@ def test_failure_that_is_taken_back_shortens_the_wait(seconds: Any) -> None:
     assert back_off.wait_s("a") == 1
     back_off.forget("a")
     assert back_off.wait_s("a") == 0
+
+
+def test_sign_ups_with_tags_count_for_one_mailbox(requests: RequestThrottle, seconds: Any) -> None:
+    for n in range(10):
+        requests.sign_up_of(f"anna+{n}@example.com")
+
+    for email in ("anna@example.com", "anna+x+y@example.com"):
+        with pytest.raises(Throttled) as caught:
+            requests.sign_up_of(email)
+        assert caught.value.retry_after_s == 360
+    requests.sign_up_of("bert+1@example.com")
+    requests.sign_up_of("anna+1@example.org")
+    seconds.now += 360
+    requests.sign_up_of("anna+x@example.com")
