@@ -18,7 +18,8 @@ from storage.database import Database
 from storage.errors import StorageError
 from storage.tables import AuditEntry
 
-KEPT_ENTRIES = 100_000
+KEPT_ENTRIES = 100_000  # of what owners do, and as many of all else
+OWNED = ("operator.", "key.", "user.", "role.", "settings.")  # how the actions begin that owners alone may take
 KEPT_FOR = timedelta(days=365)
 TRIM_EVERY = 500  # entries
 MERGED_FOR = timedelta(minutes=10)  # changes that come by the dozen are one entry within this time
@@ -61,7 +62,10 @@ class AuditPage:
 
 
 class Audit:
-    """Entries are added and read, never changed; the oldest go when there are too many, or after a year."""
+    """Entries are added and read, never changed; the oldest go when there are too many, or after a year.
+
+    Those of owners are counted apart, so that nobody else can push them out.
+    """
 
     def __init__(
         self,
@@ -166,7 +170,7 @@ class Audit:
             session.add(entry)
             session.flush()
             if entry.id is not None and entry.id % self._trim_every == 0:
-                _trim(session, entry.id - self._kept_entries, entry.at - KEPT_FOR)
+                _trim(session, self._kept_entries, entry.at - KEPT_FOR)
 
     def _is_known(self, key: tuple[str, ...], now: datetime) -> bool:
         with self._lock:
@@ -179,9 +183,13 @@ class Audit:
             return False
 
 
-def _trim(session: Session, last_id: int, before: datetime) -> None:
-    old = (col(AuditEntry.id) <= last_id) | (col(AuditEntry.at) < before)
-    session.connection().execute(sa.delete(AuditEntry).where(old))
+def _trim(session: Session, kept: int, before: datetime) -> None:
+    owned = sa.or_(*(col(AuditEntry.action).startswith(area, autoescape=True) for area in OWNED))
+    old = [col(AuditEntry.at) < before]
+    for group in (owned, ~owned):
+        last = select(AuditEntry.id).where(group).order_by(col(AuditEntry.id).desc()).offset(kept).limit(1)
+        old.append(group & (col(AuditEntry.id) <= last.scalar_subquery()))
+    session.connection().execute(sa.delete(AuditEntry).where(sa.or_(*old)))
 
 
 def _entry(row: AuditEntry) -> Entry:

@@ -139,3 +139,14 @@ def test_long_target_is_cut(log: Audit):
     add(log, "flow.publish", "x" * 10_000)
 
     assert len(log.list().items[0].target) == audit.TARGET_CHARS
+
+
+def test_busy_editors_push_out_nothing_of_the_owners(log: Audit):
+    kept = ("operator.set_role", "key.create", "user.delete", "role.create", "settings.save")
+    for action in kept:
+        add(log, action)
+    for number in range(3 * TRIM_EVERY):
+        add(log, f"flow.{number}")
+
+    assert set(kept) <= set(log.actions())
+    assert len([action for action in log.actions() if action.startswith("flow.")]) < KEPT_ENTRIES + TRIM_EVERY
