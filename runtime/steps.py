@@ -58,7 +58,7 @@ def prepare(node: PlanNode, scope: Scope) -> Prepared:
         values = node.params.evaluate(scope)
     except ExpressionError as error:
         raise StepFailed(NodeError(error.message, code=error.code)) from error
-    text = _text(values, "input")
+    text = _input(values)
     if len(text) > limits.OUTPUT_BYTES:
         message = f"The step's parameters come to more than {limits.OUTPUT_BYTES:,} bytes as JSON."
         raise StepFailed(NodeError(message, code="param.too_large"))
@@ -112,7 +112,14 @@ def _without_secrets(values: Mapping[str, Json], names: Iterable[str]) -> tuple[
     """Return the JSON text of *values* with those in *names* masked, and the texts that were masked."""
     given = {name: values[name] for name in names if values.get(name) not in (None, "")}
     texts = tuple(value for value in given.values() if isinstance(value, str))
-    return _text({**values, **dict.fromkeys(given, MASK)}, "input").decode(), texts
+    return _input({**values, **dict.fromkeys(given, MASK)}).decode(), texts
+
+
+def _input(values: Mapping[str, Json]) -> bytes:
+    try:
+        return _text(values, "input")
+    except NodeError as error:
+        raise StepFailed(error) from error
 
 
 def _text(values: Mapping[str, Json], what: str) -> bytes:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from nodes.spec import Context, Effect, NodeError, Output, Params, TemporaryError, action
 from runtime import limits
+from runtime.steps import StepFailed, prepare
 
 RETRY = {"attempts": 3, "delay_s": 5, "backoff": 2}
 
@@ -455,3 +457,15 @@ async def test_a_step_that_finds_the_disk_full_waits_for_room_without_being_told
 
     assert (await rig.run(run_id)).status == "succeeded"
     assert len({key for _text, key in rig.calls.seen}) == 1
+
+
+@pytest.mark.parametrize("secret_params", [(), ("value",)], ids=["open", "secret"])
+def test_input_that_json_cannot_carry_fails_the_step(secret_params: tuple[str, ...]) -> None:
+    kind = SimpleNamespace(params=Params, secret_params=secret_params)
+    node: Any = SimpleNamespace(type=kind, params=SimpleNamespace(evaluate=lambda _scope: {"value": 2**70}))
+    scope: Any = None
+
+    with pytest.raises(StepFailed) as caught:
+        prepare(node, scope)
+
+    assert caught.value.error.code == "input.not_json"
