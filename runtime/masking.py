@@ -1,9 +1,9 @@
 """Blacks out the secrets of a run in what is to be recorded.
 
-A secret is found as it is, in other letters' case, backwards, percent-, HTML-, JSON-, base64- or hex-encoded, also in
-part (12 characters one after another, of which 9 are letters or digits) and taken apart into pieces that follow each
-other. So that what stands between the characters (commas, escapes, line ends) does not matter, letters and digits
-alone are compared.
+A secret is found as it is, in other letters' case, backwards, percent-, HTML-, JSON-, base64- or hex-encoded, and taken
+apart into pieces that follow each other. A token is found also in part (12 characters one after another, of which 9 are
+letters or digits); of a password, which people make of their names and addresses, only the whole is masked. So that
+what stands between the characters (commas, escapes, line ends) does not matter, letters and digits alone are compared.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from urllib.parse import quote, quote_plus
 
 from markupsafe import escape
 
+from backend.tokens import is_token
+
 Json: TypeAlias = Any
 Span: TypeAlias = tuple[int, int]  # [start, end) in bytes
 
 MASK = "••••••••"
-FRAGMENT = 9  # letters and digits of a secret in a row that are never shown
+FRAGMENT = 9  # letters and digits of a token in a row that are never shown
 SHORTEST = 6  # a shorter secret is masked where it stands alone, not inside of other text
 GRAM = 5
 STRIDE = FRAGMENT - GRAM + 1  # every fragment holds a gram that begins at a multiple of this
@@ -89,10 +91,12 @@ class Masker:
         for at in range(0, len(text) - GRAM + 1, STRIDE):
             if text[at : at + GRAM] in grams:
                 found += self._around(text, at)
-        if not found:
+        spans = [(start, start + FRAGMENT) for start in found]
+        spans += [span for form in self._long_forms for span in _occurrences(form, text)]
+        if not spans:
             return []
         places = [place for place, byte in enumerate(data) if byte in COMPARED]
-        return [(places[start], places[start + FRAGMENT - 1] + 1) for start in found]
+        return [(places[start], places[end - 1] + 1) for start, end in spans]
 
     def _around(self, text: bytes, at: int) -> Iterator[int]:
         """Yield where the fragments of a form begin that hold the gram of *text* at *at*."""
@@ -103,10 +107,7 @@ class Masker:
     def _wholes(self, data: bytes) -> Iterator[Span]:
         text = data.lower() if self._short_forms else b""
         for form in self._short_forms:
-            at = text.find(form)
-            while at >= 0:
-                yield at, at + len(form)
-                at = text.find(form, at + len(form))
+            yield from _occurrences(form, text)
 
     @cached_property
     def _grams(self) -> frozenset[bytes]:
@@ -114,8 +115,8 @@ class Masker:
 
     @cached_property
     def _parts(self) -> frozenset[bytes]:
-        """Every fragment of every form."""
-        forms = {form for form, _whole in self._squeezed}
+        """Every fragment of every form of the tokens."""
+        forms = {form for form, _whole in _squeezed(filter(is_token, self._secrets))}
         return frozenset(form[at : at + FRAGMENT] for form in forms for at in range(len(form) - FRAGMENT + 1))
 
     @cached_property
@@ -125,9 +126,27 @@ class Masker:
         return (*whole, *(form for squeezed, form in self._squeezed if len(squeezed) < FRAGMENT))
 
     @cached_property
+    def _long_forms(self) -> frozenset[bytes]:
+        """The letters and digits of the forms of all but tokens: of what people choose, a part may be anything."""
+        chosen = (secret for secret in self._secrets if not is_token(secret))
+        return frozenset(squeezed for squeezed, _whole in _squeezed(chosen) if len(squeezed) >= FRAGMENT)
+
+    @cached_property
     def _squeezed(self) -> frozenset[tuple[bytes, bytes]]:
-        forms = {form for secret in self._secrets if len(secret) >= SHORTEST for form in _forms(secret)}
-        return frozenset((form.translate(None, PASSED_OVER), form) for form in map(_lowered, forms))
+        return _squeezed(self._secrets)
+
+
+def _squeezed(secrets: Iterable[str]) -> frozenset[tuple[bytes, bytes]]:
+    """Return the forms of *secrets*, each as its letters and digits alone and as a whole."""
+    forms = {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
+    return frozenset((form.translate(None, PASSED_OVER), form) for form in map(_lowered, forms))
+
+
+def _occurrences(form: bytes, text: bytes) -> Iterator[Span]:
+    at = text.find(form)
+    while at >= 0:
+        yield at, at + len(form)
+        at = text.find(form, at + len(form))
 
 
 def _forms(secret: str) -> set[str]:

@@ -155,3 +155,11 @@ def test_long_secret_is_masked_in_the_usual_encodings(name: str) -> None:
     shown = Masker([secret]).mask({"text": f"before {ENCODINGS[name](secret)} after"})
 
     assert leaks(secret, json.dumps(shown)) == []
+
+
+def test_part_of_a_password_is_shown() -> None:
+    masker = Masker(["christopher 1987", TOKEN])
+
+    assert masker.mask("christopher@example.com was born in 1987") == "christopher@example.com was born in 1987"
+    assert masker.mask(f"Christopher-1987 has {TOKEN[5:21]}") == f"{MASK} has {MASK}"
+    assert masker.mask(["chris", "topher", "1987"]) != ["chris", "topher", "1987"]
