@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from random import SystemRandom
 from typing import TypeVar, overload
 
 from backend.errors import BackendError, Fault, StorageBusy, StorageFull
@@ -26,6 +27,8 @@ from storage.database import Database
 from storage.errors import StorageError
 
 EVEN_S = 0.2  # a mail is asked for, or an account stored, in no less: writing takes longer than finding nobody
+UNEVEN_S = 0.05  # up to so much longer by chance: what was written leaves traces of parts of a millisecond
+CHANCE = SystemRandom()
 UNANSWERED = (Busy, StorageBusy, StorageFull, StorageError)  # nobody looked, so nothing was tried
 Result = TypeVar("Result")
 
@@ -209,7 +212,7 @@ class SignIn:
         if self._requests.may_mail(purpose, account):
             await self._evenly(self._ask(email, purpose, account))
         else:
-            await self._pause(EVEN_S)
+            await self._pause(_even_s())
 
     async def _ask(self, email: str, purpose: Purpose, account: str) -> None:
         try:
@@ -232,11 +235,15 @@ class SignIn:
 
     async def _evenly(self, work: Awaitable[Result]) -> Result:
         """Return what *work* gives, after the same time whatever it had to do."""
-        rest = asyncio.ensure_future(self._pause(EVEN_S))
+        rest = asyncio.ensure_future(self._pause(_even_s()))
         try:
             return await work
         finally:
             await rest
+
+
+def _even_s() -> float:
+    return EVEN_S + CHANCE.uniform(0, UNEVEN_S)
 
 
 def _account(email: str) -> str:
