@@ -22,6 +22,7 @@ from editor.widgets import (
     empty_state,
     icon_button,
     menu_item,
+    row_link,
     segments,
     tell,
     toast,
@@ -151,7 +152,7 @@ class FlowList:
 
     def _row(self, flow: FlowSummary) -> None:
         with box("pw-row pw-flow", "li"):
-            ui.link(target=f"/flows/{flow.id}").classes(replace="pw-row-link").props["aria-label"] = f"Open {flow.name}"
+            row_link(f"/flows/{flow.id}", f"Open {flow.name}")
             self._triggers(flow)
             with box("pw-flow-text"):
                 ui.label(flow.name).classes("pw-row-title pw-clip")

@@ -25,6 +25,7 @@ from editor.widgets import (
     field,
     icon_button,
     menu_item,
+    row_link,
     tell,
     text_input,
     toast,
@@ -106,8 +107,7 @@ class RoleList:
 
     def _row(self, role: Role) -> None:
         with box("pw-row pw-role", "li"):
-            link = ui.link(target=f"/users?{urlencode({'role': role.name})}").classes(replace="pw-row-link")
-            link.props["aria-label"] = f"Users with the role {role.name}"
+            row_link(f"/users?{urlencode({'role': role.name})}", f"Users with the role {role.name}")
             with box("pw-tile pw-tile--violet"):
                 icon("badge")
             with box():

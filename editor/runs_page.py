@@ -11,15 +11,7 @@ from nicegui import ui
 from editor import words
 from editor.frame import box, frame, icon
 from editor.session import service_here
-from editor.widgets import (
-    STATE_ICONS,
-    STATE_TONES,
-    button,
-    chip,
-    choice,
-    empty_state,
-    link_button,
-)
+from editor.widgets import STATE_ICONS, STATE_TONES, button, chip, choice, empty_state, link_button, row_link
 from runtime.run_views import STATUSES, RunSummary
 
 if TYPE_CHECKING:
@@ -160,8 +152,7 @@ class RunList:
             link_button("Go to flows", "/", kind="primary")
 
     def _row(self, each: RunSummary) -> None:
-        link = ui.link(target=f"/runs/{each.id}").classes(replace="pw-row-link")
-        link.props["aria-label"] = f"Open run {each.id}, {each.status}"
+        row_link(f"/runs/{each.id}", f"Open run {each.id}, {each.status}")
         tone, symbol = STATE_TONES[each.status], STATE_ICONS[each.status]
         with box(f"pw-run-state pw-tone--{tone}"):
             icon(symbol).classes("pw-spin" if symbol == "progress_activity" else "")

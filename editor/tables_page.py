@@ -13,7 +13,7 @@ from editor.frame import box, frame, icon
 from editor.session import may_edit, service_here
 from editor.table_dialogs import create_table
 from editor.table_menu import table_menu
-from editor.widgets import button, empty_state
+from editor.widgets import button, empty_state, row_link
 
 if TYPE_CHECKING:
     from runtime.app import App
@@ -86,8 +86,7 @@ class TableList:
 
     def _row(self, table: Table) -> None:
         with box("pw-row pw-table-row", "li"):
-            link = ui.link(target=f"/tables/{table.id}").classes(replace="pw-row-link")
-            link.props["aria-label"] = f"Open {table.name}"
+            row_link(f"/tables/{table.id}", f"Open {table.name}")
             with box("pw-tile pw-tile--teal"):
                 icon("table")
             with box():

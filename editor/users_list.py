@@ -12,7 +12,7 @@ from nicegui import ui
 from editor import words
 from editor.frame import box, icon
 from editor.users_frame import avatar, moment, name_of
-from editor.widgets import chip, icon_button
+from editor.widgets import chip, icon_button, row_link
 
 if TYPE_CHECKING:
     from backend.users import User
@@ -116,8 +116,7 @@ def _rows(
 ) -> Iterator[tuple[str, ui.link]]:
     for user in users:
         with box("pw-row pw-user" + (" is-open" if user.id == opened else ""), "li"):
-            link = ui.link(target=query.address(user.id)).classes(replace="pw-row-link")
-            link.props["aria-label"] = f"Open {name_of(user)}"
+            link = row_link(query.address(user.id), f"Open {name_of(user)}")
             link.on("click", lambda user=user: on_open(user.id), js_handler=PLAIN_CLICK)
             _cells(user)
         yield user.id, link
