@@ -30,6 +30,13 @@ from nodes.context import Passwords as Passwords
 from nodes.context import SentEmail as SentEmail
 from nodes.context import Tables as Tables
 from nodes.context import Users as Users
+from nodes.suspending import AnotherRound as AnotherRound
+from nodes.suspending import AwaitApproval as AwaitApproval
+from nodes.suspending import AwaitEvent as AwaitEvent
+from nodes.suspending import CallFlow as CallFlow
+from nodes.suspending import EachItem as EachItem
+from nodes.suspending import Sleep as Sleep
+from nodes.suspending import Suspended as Suspended
 
 Effect: TypeAlias = Literal["none", "read", "write", "send"]
 Widget: TypeAlias = Literal[
@@ -130,15 +137,23 @@ class Listen:
     """What a trigger waits for: events of one name whose payload has the values in *match*.
 
     *where* is one expression over ``$param``, with or without braces; an event for which it is not true starts nothing.
-    ``event`` is None for a trigger that only a person starts.
+    ``event`` is None for a trigger that no event starts: a person does, or another flow, or a *schedule*
+    (``{"cron": str}`` or ``{"every_s": number}``, with ``timezone`` and ``missed``), or a request to a *webhook*
+    (``{"path": str, "method": str}`` and how it is checked and answered).
     """
 
     event: str | None
     match: Mapping[str, Json] = field(default_factory=dict)
     where: str | None = None
+    schedule: Mapping[str, Json] | None = None
+    webhook: Mapping[str, Json] | None = None
+
+    @property
+    def waits_for_a_person(self) -> bool:
+        return self.event is None and self.schedule is None and self.webhook is None
 
 
-Result: TypeAlias = Output | Routed
+Result: TypeAlias = Output | Routed | Suspended
 PortsOf: TypeAlias = Callable[[Mapping[str, Json]], tuple[Port, ...]]
 Before: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
 
@@ -177,6 +192,8 @@ class NodeType:
     before: Before | None = None  # awaited before the transaction of a write; gives ``ctx.prepared``
     right: Right = "editor"  # who may publish or test a flow with this node
     presets: tuple[Preset, ...] = ()  # the palette's entries; none: one entry, with the type's title
+    body_port: str | None = None  # what is reached only through this port is repeated
+    is_returning: bool = False  # its output is what the run returns
 
     @cached_property
     def secret_params(self) -> frozenset[str]:
@@ -256,11 +273,14 @@ def action(
     examples: Sequence[Example] = (),
     before: Before | None = None,
     right: Right = "editor",
+    body_port: str | None = None,
+    is_returning: bool = False,
 ) -> Callable[[Callable[[Any, Context], Any]], NodeType]:
     """Return a decorator that turns a function ``(params, ctx) -> Output`` into a NodeType; it registers nothing.
 
     *output* is given where the function returns Routed and so does not say its model. *before* is what a node
-    that writes has to wait for, outside its transaction: ``async (params, ctx) -> ctx.prepared``.
+    that writes has to wait for, outside its transaction: ``async (params, ctx) -> ctx.prepared``. *body_port* is the
+    port of a loop whose part of the flow is repeated.
     """
 
     def declare(function: Callable[[Any, Context], Any]) -> NodeType:
@@ -291,6 +311,8 @@ def action(
             examples=tuple(examples),
             before=before,
             right=right,
+            body_port=body_port,
+            is_returning=is_returning,
         )
 
     return declare
@@ -346,7 +368,7 @@ def load() -> Mapping[str, NodeType]:
     package = importlib.import_module("nodes")
     found: list[NodeType] = []
     for module in pkgutil.iter_modules(package.__path__):
-        if module.name == "spec":
+        if module.name in ("spec", "suspending"):
             continue
         members = vars(importlib.import_module(f"nodes.{module.name}"))
         found += [value for value in members.values() if isinstance(value, NodeType)]

@@ -11,10 +11,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from runtime import limits, strictjson, wording
+from runtime.document_parts import AfterCrash, FlowSettings, Number, OnError, Part, Pinned
+from runtime.document_parts import Retry as Retry
 from runtime.errors import Problem
 
 FORMAT = "pulsewire.flow/1"
@@ -28,27 +30,13 @@ PLACE = 1_000_000  # px from the origin
 RESERVED_IDS = frozenset({"__proto__", "constructor", "prototype"})  # names that JavaScript objects already have
 
 Json: TypeAlias = Any
-Number: TypeAlias = int | float
-OnError: TypeAlias = Literal["stop", "continue", "port"]
 NodeId = Annotated[str, Field(pattern=NODE_ID)]
 Name = Annotated[str, Field(min_length=1, max_length=limits.NAME_CHARS, pattern=ONE_LINE)]
 Coordinate = Annotated[Number, Field(ge=-PLACE, le=PLACE)]
 Place = Annotated[list[Coordinate], Field(min_length=2, max_length=2)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Retry(_Part):
-    """How often and how patiently a step is tried again while its error is temporary."""
-
-    attempts: Annotated[int, Field(ge=1, le=limits.ATTEMPTS)] = 3
-    delay_s: Annotated[Number, Field(ge=0, le=limits.RETRY_DELAY_S)] = 5
-    backoff: Annotated[Number, Field(ge=1, le=10)] = 2
-
-
-class Node(_Part):
+class Node(Part):
     """One node; ``params`` are as the person wrote them, expressions included."""
 
     id: NodeId
@@ -57,6 +45,10 @@ class Node(_Part):
     params: dict[str, Json] = Field(default_factory=dict)
     retry: Retry | None = None
     on_error: OnError = "stop"
+    timeout_s: Annotated[Number, Field(ge=0.1, le=limits.STEP_TIMEOUT_S)] | None = None
+    after_crash: AfterCrash | None = None  # an effect whose outcome is not known; None: as the node type says
+    disabled: bool = False  # passed over: it fires its first port without an output
+    pinned: Pinned | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -73,7 +65,7 @@ class Node(_Part):
         return value
 
 
-class Edge(_Part):
+class Edge(Part):
     """A connection; ``key`` is the output port of the source."""
 
     source: NodeId
@@ -85,7 +77,7 @@ class Edge(_Part):
         return self.source, self.key, self.target
 
 
-class Sample(_Part):
+class Sample(Part):
     """A payload to test with, kept with the flow; ``trigger`` is the node it would arrive at."""
 
     name: Name
@@ -93,15 +85,16 @@ class Sample(_Part):
     payload: dict[str, Json] = Field(default_factory=dict)
 
 
-class Head(_Part):
+class Head(Part):
     """What ``graph`` holds: who the flow is."""
 
     id: Annotated[str, Field(pattern=FLOW_ID)] = ""
     name: Name
     description: Annotated[str, Field(max_length=DESCRIPTION_CHARS, pattern=NO_NUL)] = ""
+    settings: FlowSettings | None = None
 
 
-class Document(_Part):
+class Document(Part):
     """A whole flow, structurally sound: ids are unique and every edge joins two nodes."""
 
     format: Literal["pulsewire.flow/1"]
@@ -173,12 +166,20 @@ def dump(document: Document) -> dict[str, Json]:
         "format": FORMAT,
         "directed": True,
         "multigraph": True,
-        "graph": {"id": document.graph.id, "name": document.graph.name, "description": document.graph.description},
+        "graph": dump_head(document.graph),
         "nodes": [dump_node(node) for node in document.nodes],
         "edges": [{"source": edge.source, "target": edge.target, "key": edge.key} for edge in document.edges],
         "samples": [dump_sample(sample) for sample in document.samples],
         "layout": {node.id: list(places[node.id]) for node in document.nodes if node.id in places},
     }
+
+
+def dump_head(head: Head) -> dict[str, Json]:
+    """Return who the flow is, with its settings where it has any, as JSON values."""
+    shape: dict[str, Json] = {"id": head.id, "name": head.name, "description": head.description}
+    if head.settings is not None and (settings := head.settings.model_dump(exclude_unset=True)):
+        shape["settings"] = settings
+    return shape
 
 
 def dump_node(node: Node) -> dict[str, Json]:
@@ -194,6 +195,9 @@ def dump_node(node: Node) -> dict[str, Json]:
         shape["retry"] = {"attempts": retry.attempts, "delay_s": retry.delay_s, "backoff": retry.backoff}
     if "on_error" in node.model_fields_set:  # also when it is the default: what was imported is what is exported
         shape["on_error"] = node.on_error
+    for name in ("timeout_s", "after_crash", "disabled", "pinned"):
+        if getattr(node, name):
+            shape[name] = node.pinned.model_dump() if name == "pinned" and node.pinned else getattr(node, name)
     return shape
 
 

@@ -12,7 +12,7 @@ from runtime.document import Node, dump_node, problems_of_part
 from runtime.edit_draft import Draft, Json, Operation, Refused, Step, index_in, object_in, place_of, same
 from runtime.errors import Problem
 
-NODE_SETTINGS = ("name", "params", "retry", "on_error")
+NODE_SETTINGS = ("name", "params", "retry", "on_error", "timeout_s", "after_crash", "disabled", "pinned")
 
 
 def add_node(draft: Draft, operation: Operation) -> Step:
@@ -121,7 +121,8 @@ def patch_node(draft: Draft, operation: Operation) -> Step:
 def _difference(node: dict[str, Json], other: dict[str, Json]) -> dict[str, Json]:
     """Return what turns *other* into *node*, parameter by parameter, so that two people's changes can both stay."""
     patch: dict[str, Json] = {}
-    settings = {key: node.get(key) for key in ("name", "retry", "on_error") if node.get(key) != other.get(key)}
+    changeable = (key for key in NODE_SETTINGS if key != "params")
+    settings = {key: node.get(key) for key in changeable if not same(node.get(key), other.get(key))}
     params, others = node["params"], other["params"]
     changed = {name: value for name, value in params.items() if name not in others or not same(value, others[name])}
     gone = [name for name in others if name not in params]

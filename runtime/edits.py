@@ -7,8 +7,9 @@ An operation is an object whose ``op`` names it:
 ``del_node`` ``{"id"}``                             with its edges, its place and its samples
 ``add_edge`` ``del_edge`` ``{"edge": {"source", "target", "key"}}``
 ``move`` ``{"at": {id: [x, y]}}``
-``patch_node`` ``{"id", "set": {"name" | "params" | "retry" | "on_error"}, "param": {name: value}, "unset": [name]}``
-``patch_flow`` ``{"set": {"name" | "description"}}``
+``patch_node`` ``{"id", "set": {"name" | "params" | "retry" | "on_error" | "timeout_s" | "after_crash" | "disabled" |
+               "pinned"}, "param": {name: value}, "unset": [name]}``
+``patch_flow`` ``{"set": {"name" | "description" | "settings"}}``
 ``set_samples`` ``{"samples": […]}``
 ``replace`` ``{"document": {…}}``
 
@@ -22,7 +23,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from runtime import limits, strictjson, wording
-from runtime.document import DESCRIPTION_CHARS, SAMPLES, Head, Sample, dump, dump_sample, parse, problems_of_part
+from runtime.document import (
+    DESCRIPTION_CHARS,
+    SAMPLES,
+    Head,
+    Sample,
+    dump,
+    dump_head,
+    dump_sample,
+    parse,
+    problems_of_part,
+)
 from runtime.edit_draft import Draft, Json, Operation, Refused, Step, Types, object_in, place_of, same
 from runtime.edit_edges import add_edge, del_edge
 from runtime.edit_nodes import add_node, defaults, del_node, patch_node
@@ -90,7 +101,7 @@ def _move(draft: Draft, operation: Operation) -> Step:
 
 def _patch_flow(draft: Draft, operation: Operation) -> Step:
     wanted = object_in(operation, "set")
-    if unknown := [key for key in wanted if key not in ("name", "description")]:
+    if unknown := [key for key in wanted if key not in ("name", "description", "settings")]:
         message = f"“{wording.shown(unknown[0])}” of a flow cannot be changed this way."
         raise Refused(Problem("operation.unknown_setting", message))
     head = draft.document["graph"]
@@ -100,10 +111,11 @@ def _patch_flow(draft: Draft, operation: Operation) -> Step:
         raise Refused(Problem("document.invalid", message))
     if problems := problems_of_part(Head, patched, "Flow"):
         raise Refused(*problems)
-    if patched == head:
+    patched = dump_head(Head.model_validate(patched))
+    if same(patched, head):
         return None
     draft.put(graph=patched)
-    former = {key: head[key] for key in wanted}
+    former = {key: head.get(key) for key in wanted}
     return {"op": "patch_flow", "set": dict(wanted)}, [{"op": "patch_flow", "set": former}]
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nodes.spec import ERROR, OUT, NodeType, Port
-from runtime.document import Document, Node, OnError, Retry
+from runtime.document import Document, Node
+from runtime.document_parts import OnError, Retry
 from runtime.errors import Invalid, Problem
 from runtime.expressions import Value, compile_value
 

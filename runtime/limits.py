@@ -30,3 +30,20 @@ STEPS_AT_ONCE = 64  # waiting for the outside world, per engine
 
 ATTEMPTS = 10
 RETRY_DELAY_S = 3_600
+STEP_TIMEOUT_S = 86_400
+RUN_TIMEOUT_S = 400 * 86_400
+DELAY_S = 366 * 86_400  # the longest delay, or time-out of what a run waits for
+LOOP_ITEMS = 100_000  # of one for_each
+LOOP_PARALLEL = 50
+LOOP_ROUNDS = 10_000  # of one while_loop
+RUN_STEPS = 500_000  # of one run, all loops together
+CALL_DEPTH = 16  # flows calling flows
+
+ROOT_RUNS = 1_000  # that one cause may lead to
+BREAKER_RUNS = 600  # of one flow, started by other runs within BREAKER_S: it is paused
+BREAKER_S = 60
+HELD_RUNS = 100_000  # queued for one flow that is paused or limited
+CRASHES = 3  # engines that one run may stop before it is given up
+
+WEBHOOK_BYTES = 10_000_000
+RESPONSE_WAIT_S = 60  # how long a webhook's caller waits for the flow's answer

@@ -58,7 +58,7 @@ def _waits_for_a_person(node: Mapping[str, Any], node_type: NodeType | None) -> 
         params = node_type.params.model_validate(node.get("params", {}))
     except ValueError:  # unfinished: it says later what it waits for
         return False
-    return node_type.listen(params).event is None
+    return node_type.listen(params).waits_for_a_person
 
 
 def _chosen(triggers: list[str], wanted: str | None) -> str:

@@ -82,6 +82,8 @@ class Flow(SQLModel, table=True):
     revision: int = 1
     published_version: int | None = None
     published_revision: int | None = None  # the draft revision that the live version was made of
+    limits: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))  # the live version's: see Head
+    notice: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))  # code, message, at: why it paused
     created_at: datetime = Field(default_factory=_now, sa_column=_time())
     updated_at: datetime = Field(default_factory=_now, sa_column=_time())
 
@@ -124,11 +126,68 @@ class Subscription(SQLModel, table=True):
     match: dict[str, Any] = Field(sa_column=Column(JsonText, nullable=False))
 
 
+class Schedule(SQLModel, table=True):
+    """A trigger of a live flow that fires at its times; *spec* has ``cron`` or ``every_s``, and ``timezone``."""
+
+    __tablename__ = "schedule"
+
+    flow_id: str = Field(primary_key=True)
+    node: str = Field(primary_key=True)
+    version: int
+    spec: dict[str, Any] = Field(sa_column=Column(JsonText, nullable=False))
+    next_due_at: datetime | None = Field(default=None, sa_column=_time(nullable=True, index=True))
+    last_due_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
+    generation: int = 0  # raised when the clock was set back, so that a time of day may come again
+
+
+class Webhook(SQLModel, table=True):
+    """A webhook of a live flow: one trigger for each path and method (``ANY`` takes every method)."""
+
+    __tablename__ = "webhook"
+
+    path: str = Field(primary_key=True)
+    method: str = Field(primary_key=True)
+    flow_id: str = Field(index=True)
+    node: str
+    version: int
+    params: dict[str, Any] = Field(sa_column=Column(JsonText, nullable=False))
+
+
+class Credential(SQLModel, table=True):
+    """A named login: its *secret* is locked, *settings* are not secret; it goes to *hosts* only."""
+
+    __tablename__ = "credential"
+
+    id: str = Field(primary_key=True)
+    name: str
+    folded_name: str = Field(unique=True)
+    kind: str  # basic, bearer, header, hmac, standard_webhooks
+    settings: dict[str, Any] = Field(sa_column=Column(JsonText, nullable=False))
+    secret: str
+    hosts: list[str] = Field(sa_column=Column(JsonText, nullable=False))
+    created_at: datetime = Field(default_factory=_now, sa_column=_time())
+    updated_at: datetime = Field(default_factory=_now, sa_column=_time())
+
+
+class EngineLease(SQLModel, table=True):
+    """Who may write as the engine: *epoch* is raised by every owner; one with an older epoch commits nothing."""
+
+    __tablename__ = "engine_lease"
+
+    name: str = Field(primary_key=True)
+    owner: str
+    epoch: int
+    beat_at: datetime = Field(sa_column=_time())
+
+
 class EventRow(SQLModel, table=True):
     """An event that was accepted. *path* names the flows that led to it; secrets in *payload* are masked."""
 
     __tablename__ = "event"
-    __table_args__ = (Index("ix_event_sealed", "id", sqlite_where=text("sealed <> ''")),)
+    __table_args__ = (
+        Index("ix_event_sealed", "id", sqlite_where=text("sealed <> ''")),
+        Index("ix_event_root", "root_id", sqlite_where=text("depth > 0")),  # to count what one cause has led to
+    )
 
     id: str = Field(primary_key=True)
     name: str = Field(index=True)
@@ -151,6 +210,9 @@ class RunRow(SQLModel, table=True):
         Index("ix_run_status", "status", "id"),
         Index("ix_run_open", "status", "wake_at", sqlite_where=Column("status").in_(["queued", "running", "waiting"])),
         Index("ix_run_test", "flow_id", "id", sqlite_where=text("is_test = 1")),
+        Index("ix_run_queued", "flow_id", "id", sqlite_where=text("status = 'queued'")),
+        Index("ix_run_dead", "id", sqlite_where=text("is_dead = 1")),
+        Index("ix_run_parent", "parent_run", sqlite_where=text("parent_run IS NOT NULL")),
         {"sqlite_autoincrement": True},  # an id is never used twice
     )
 
@@ -166,6 +228,12 @@ class RunRow(SQLModel, table=True):
     is_simulated: bool = False
     epoch: int = 0  # raised by every claim; a write with an older one is refused
     parent_run: int | None = None  # the run this one retries
+    scope: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))  # of a test: until, only
+    key: str | None = None  # runs of one flow with the same key keep their order
+    crashes: int = 0  # engines that died while it was under way
+    is_dead: bool = False  # given up because it stopped one engine after the other
+    called_by: int | None = None  # the wait of the step that called it as a sub-flow
+    output: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))  # what it returned
     error: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))  # message, code, node
     wake_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
     created_at: datetime = Field(default_factory=_now, sa_column=_time())
@@ -186,15 +254,48 @@ class StepRow(SQLModel, table=True):
     node: str = Field(primary_key=True)
     iteration: str = Field(default="", primary_key=True)
     attempt: int = 1
-    status: str  # running, done, failed, skipped, unknown, waiting (for its next attempt)
+    status: str  # planned, running, waiting, succeeded, failed, skipped, unknown
     port: str | None = None
     input: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))
     output: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))
     error: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))  # message, code, step
     effect: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))
+    input_hash: str | None = None  # of what it was called with; every attempt of an effect has the same
     sealed: str | None = None  # locked: the output in clear, where *output* is masked; empty: it was once
     started_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
     ended_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
+
+
+class WaitRow(SQLModel, table=True):
+    """What a suspended step waits for; *resolution* is how it goes on: ``port`` and ``output``, or ``error``."""
+
+    __tablename__ = "wait"
+    __table_args__ = (
+        UniqueConstraint("run_id", "node", "iteration"),
+        Index("ix_wait_event", "event", sqlite_where=text("resolved_at IS NULL")),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
+    run_id: int
+    node: str
+    iteration: str = ""
+    kind: str  # event, approval, run
+    event: str | None = None
+    match: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))
+    token_digest: str | None = Field(default=None, unique=True)
+    resolution: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))
+    created_at: datetime = Field(default_factory=_now, sa_column=_time())
+    resolved_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
+
+
+class WaitEvent(SQLModel, table=True):
+    """An event that may be the one a step waits for; the engine looks at it when the run goes on."""
+
+    __tablename__ = "wait_event"
+
+    wait_id: int = Field(primary_key=True)
+    event_id: str = Field(primary_key=True)
 
 
 class DataTable(SQLModel, table=True):

@@ -39,7 +39,16 @@ TRIGGERS = [node for node in TYPES.values() if node.kind == "trigger"]
 ACTIONS = [node for node in TYPES.values() if node.kind == "action"]
 EXAMPLES = [(node, example) for node in ACTIONS for example in node.examples]
 PARAMS = [(node, name) for node in TYPES.values() for name in node.params.model_json_schema().get("properties", {})]
-SHARED = {"spec", "context", "table_event", "row_event", "user_event", "rows", "users"}  # declare no node type
+SHARED = {
+    "spec",
+    "context",
+    "suspending",
+    "table_event",
+    "row_event",
+    "user_event",
+    "rows",
+    "users",
+}  # declare no node type
 FILES = sorted(path for path in Path(nodes.__path__[0]).glob("*.py") if path.stem != "__init__")
 FACTS = ("Out", "Units", "Effect", "Errors", "Source")
 TRIGGER_CATEGORIES = {"Triggers", "Table triggers", "User triggers"}
