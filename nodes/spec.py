@@ -49,6 +49,7 @@ Widget: TypeAlias = Literal[
     "switch",
     "select",
     "table",
+    "credential",
     "columns",
     "conditions",
     "pairs",
@@ -194,6 +195,7 @@ class NodeType:
     presets: tuple[Preset, ...] = ()  # the palette's entries; none: one entry, with the type's title
     body_port: str | None = None  # what is reached only through this port is repeated
     is_returning: bool = False  # its output is what the run returns
+    is_answer: bool = False  # its output is the answer to whoever called the webhook that started the run
 
     @cached_property
     def secret_params(self) -> frozenset[str]:
@@ -275,6 +277,7 @@ def action(
     right: Right = "editor",
     body_port: str | None = None,
     is_returning: bool = False,
+    is_answer: bool = False,
 ) -> Callable[[Callable[[Any, Context], Any]], NodeType]:
     """Return a decorator that turns a function ``(params, ctx) -> Output`` into a NodeType; it registers nothing.
 
@@ -313,6 +316,7 @@ def action(
             right=right,
             body_port=body_port,
             is_returning=is_returning,
+            is_answer=is_answer,
         )
 
     return declare
