@@ -74,6 +74,11 @@ class Flow(SQLModel, table=True):
     """One flow: its draft document, which *revision* counts, and the version that is live."""
 
     __tablename__ = "flow"
+    __table_args__ = (  # all there is to know about a flow whose runs have to wait, without its draft
+        Index(
+            "ix_flow_admission", "id", "state", "limits", sqlite_where=text("state = 'paused' OR limits IS NOT NULL")
+        ),
+    )
 
     id: str = Field(primary_key=True)
     name: str
@@ -186,7 +191,7 @@ class EventRow(SQLModel, table=True):
     __tablename__ = "event"
     __table_args__ = (
         Index("ix_event_sealed", "id", sqlite_where=text("sealed <> ''")),
-        Index("ix_event_root", "root_id", sqlite_where=text("depth > 0")),  # to count what one cause has led to
+        Index("ix_event_root", "root_id", sqlite_where=text("depth > 1")),  # to count what one cause has led to
     )
 
     id: str = Field(primary_key=True)
@@ -211,6 +216,7 @@ class RunRow(SQLModel, table=True):
         Index("ix_run_open", "status", "wake_at", sqlite_where=Column("status").in_(["queued", "running", "waiting"])),
         Index("ix_run_test", "flow_id", "id", sqlite_where=text("is_test = 1")),
         Index("ix_run_queued", "flow_id", "id", sqlite_where=text("status = 'queued'")),
+        Index("ix_run_started", "flow_id", "started_at", sqlite_where=text("key IS NOT NULL")),  # of limited flows
         Index("ix_run_dead", "id", sqlite_where=text("is_dead = 1")),
         Index("ix_run_parent", "parent_run", sqlite_where=text("parent_run IS NOT NULL")),
         {"sqlite_autoincrement": True},  # an id is never used twice
@@ -229,7 +235,7 @@ class RunRow(SQLModel, table=True):
     epoch: int = 0  # raised by every claim; a write with an older one is refused
     parent_run: int | None = None  # the run this one retries
     scope: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))  # of a test: until, only
-    key: str | None = None  # runs of one flow with the same key keep their order
+    key: str | None = None  # runs of one flow with the same key keep their order; empty: limited, without a key
     crashes: int = 0  # engines that died while it was under way
     is_dead: bool = False  # given up because it stopped one engine after the other
     called_by: int | None = None  # the wait of the step that called it as a sub-flow

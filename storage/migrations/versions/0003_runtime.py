@@ -83,6 +83,12 @@ def upgrade() -> None:
     op.create_index(op.f("ix_webhook_flow_id"), "webhook", ["flow_id"], unique=False)
     op.add_column("flow", sa.Column("limits", sa.Text(), nullable=True))
     op.add_column("flow", sa.Column("notice", sa.Text(), nullable=True))
+    op.create_index(
+        "ix_flow_admission",
+        "flow",
+        ["id", "state", "limits"],
+        sqlite_where=sa.text("state = 'paused' OR limits IS NOT NULL"),
+    )
     op.add_column("run", sa.Column("scope", sa.Text(), nullable=True))
     op.add_column("run", sa.Column("key", sa.String(), nullable=True))
     op.add_column("run", sa.Column("crashes", sa.Integer(), nullable=False, server_default="0"))
@@ -90,7 +96,8 @@ def upgrade() -> None:
     op.add_column("run", sa.Column("called_by", sa.Integer(), nullable=True))
     op.add_column("run", sa.Column("output", sa.Text(), nullable=True))
     op.create_index("ix_run_queued", "run", ["flow_id", "id"], sqlite_where=sa.text("status = 'queued'"))
+    op.create_index("ix_run_started", "run", ["flow_id", "started_at"], sqlite_where=sa.text("key IS NOT NULL"))
     op.create_index("ix_run_dead", "run", ["id"], sqlite_where=sa.text("is_dead = 1"))
     op.create_index("ix_run_parent", "run", ["parent_run"], sqlite_where=sa.text("parent_run IS NOT NULL"))
-    op.create_index("ix_event_root", "event", ["root_id"], sqlite_where=sa.text("depth > 0"))
+    op.create_index("ix_event_root", "event", ["root_id"], sqlite_where=sa.text("depth > 1"))
     op.add_column("step", sa.Column("input_hash", sa.String(), nullable=True))
