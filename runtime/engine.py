@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import and_, or_
 from sqlmodel import Session, col, select
 
 from backend import one_time_tokens
@@ -316,10 +315,12 @@ class Engine:
             await asyncio.sleep(SWEEP_S)
 
     def _due(self) -> list[int]:
-        is_due = and_(col(RunRow.status) == "waiting", col(RunRow.wake_at) <= self._clock())
-        query = select(RunRow.id).where(or_(col(RunRow.status) == "queued", is_due)).order_by(col(RunRow.id))
-        with self._database.read() as session:
-            return [run_id for run_id in session.exec(query.limit(limits.QUEUE_RUNS)).all() if run_id is not None]
+        queued = select(RunRow.id).where(RunRow.status == "queued").order_by(col(RunRow.id)).limit(limits.QUEUE_RUNS)
+        woken = select(RunRow.id).where(RunRow.status == "waiting", col(RunRow.wake_at) <= self._clock())
+        woken = woken.order_by(col(RunRow.wake_at)).limit(limits.QUEUE_RUNS)
+        with self._database.read() as session:  # two queries: each reads an index only as far as it needs
+            found = {*session.exec(queued), *session.exec(woken)}
+        return sorted(run_id for run_id in found if run_id is not None)[: limits.QUEUE_RUNS]
 
     def _is_settled(self, run_id: int) -> bool:
         """Return whether nothing more happens by itself: the run has ended or is gone, or a person must act."""

@@ -15,7 +15,8 @@ from runtime.version import version
 from storage.database import Database
 from storage.tables import RunRow
 
-COUNTED_EVERY_S = 5  # counting is a walk over an index of all runs
+COUNTED_EVERY_S = 5
+SHARE = 0.05  # of the time may go into counting, which is a walk over an index of all runs
 
 
 class Metrics:
@@ -24,7 +25,7 @@ class Metrics:
     def __init__(self, database: Database, *, now: Callable[[], float] = monotonic) -> None:
         self._database = database
         self._now = now
-        self._counted_at = float("-inf")
+        self._count_at = float("-inf")
         self._runs: dict[str, int] = {}
         self._events = 0
 
@@ -52,14 +53,17 @@ class Metrics:
         return [(f'{{version="{version()}",python="{platform.python_version()}"}}', 1)]
 
     def _count(self) -> None:
-        if self._now() - self._counted_at < COUNTED_EVERY_S:
+        begun = self._now()
+        if begun < self._count_at:
             return
         with self._database.read() as session:
             counted = session.exec(select(RunRow.status, func.count()).group_by(col(RunRow.status))).all()
             newest = (
                 session.connection().execute(text("SELECT max(rowid) FROM event")).scalar()
             )  # counts those deleted too
-        self._runs, self._events, self._counted_at = dict(counted), newest or 0, self._now()
+        self._runs, self._events = dict(counted), newest or 0
+        ended = self._now()
+        self._count_at = ended + max(COUNTED_EVERY_S, (ended - begun) / SHARE)
 
 
 def _metric(name: str, kind: str, words: str, values: list[tuple[str, int]]) -> Iterator[str]:

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 import orjson
 from sqlmodel import Session, col, select
 
 from runtime import limits
 from runtime.errors import Invalid, Problem
+from runtime.event_ids import new_id
 from runtime.sealing import BLANK
 from storage.journal_rows import EventSeed, RunSeed
 from storage.tables import EventRow, RunRow, Subscription
@@ -63,7 +63,7 @@ def seed(event: NewEvent) -> EventSeed:
     except UnicodeEncodeError as error:
         message = "The event's name or id holds characters that cannot be stored."
         raise Invalid(Problem("event.name_invalid", message)) from error
-    event_id = event.id or str(uuid4())
+    event_id = event.id or new_id()
     digest = _digest(event) if event.id else None
     root = event.root_id or event_id
     return EventSeed(

@@ -61,14 +61,18 @@ class Runs:
         query = select(RunRow, Flow.name, EventRow.name)
         query = query.outerjoin(Flow, col(Flow.id) == RunRow.flow_id)
         query = query.outerjoin(EventRow, col(EventRow.id) == RunRow.event_id)
-        for column, value in ((RunRow.flow_id, flow), (RunRow.status, status), (RunRow.is_test, is_test)):
+        for column, value in ((RunRow.flow_id, flow), (RunRow.status, status)):
             if value is not None:
                 query = query.where(col(column) == value)
+        if is_test is not None:
+            query = query.where(col(RunRow.is_test) if is_test else ~col(RunRow.is_test))
+        # of tests few are kept: by “+ 0” they are sorted, and not looked for among all runs from the newest one on
+        newest = (col(RunRow.id) + 0).desc() if is_test else col(RunRow.id).desc()
         if after is not None:
             query = query.where(col(RunRow.id) < after)
         limit = max(1, min(limit, LIST_LIMIT))
         with self._database.read() as session:
-            rows = session.exec(query.order_by(col(RunRow.id).desc()).limit(limit + 1)).all()
+            rows = session.exec(query.order_by(newest).limit(limit + 1)).all()
         items = [RunSummary(**_summary(run, flow_name, event_name)) for run, flow_name, event_name in rows[:limit]]
         return Page(items, items[-1].id if len(rows) > limit else None)
 

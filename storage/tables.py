@@ -195,7 +195,7 @@ class EventRow(SQLModel, table=True):
     )
 
     id: str = Field(primary_key=True)
-    name: str = Field(index=True)
+    name: str
     payload: dict[str, Any] = Field(sa_column=Column(JsonText, nullable=False))
     digest: str | None = None  # of name and payload, where the sender chose the id
     root_id: str
@@ -203,7 +203,7 @@ class EventRow(SQLModel, table=True):
     depth: int = 0
     path: list[str] = Field(sa_column=Column(JsonText, nullable=False))
     sealed: str | None = None  # locked: the payload in clear, with its secrets; empty: it was once
-    created_at: datetime = Field(default_factory=_now, sa_column=_time(index=True))
+    created_at: datetime = Field(default_factory=_now, sa_column=_time())
 
 
 class RunRow(SQLModel, table=True):
@@ -213,9 +213,10 @@ class RunRow(SQLModel, table=True):
     __table_args__ = (
         Index("ix_run_flow", "flow_id", "id"),
         Index("ix_run_status", "status", "id"),
-        Index("ix_run_open", "status", "wake_at", sqlite_where=Column("status").in_(["queued", "running", "waiting"])),
+        Index("ix_run_flow_status", "flow_id", "status", "id"),
+        Index("ix_run_ended", "flow_id", "ended_at", sqlite_where=text("ended_at IS NOT NULL")),  # the oldest go first
+        Index("ix_run_wake", "wake_at", sqlite_where=text("wake_at IS NOT NULL")),
         Index("ix_run_test", "flow_id", "id", sqlite_where=text("is_test = 1")),
-        Index("ix_run_queued", "flow_id", "id", sqlite_where=text("status = 'queued'")),
         Index("ix_run_started", "flow_id", "started_at", sqlite_where=text("key IS NOT NULL")),  # of limited flows
         Index("ix_run_dead", "id", sqlite_where=text("is_dead = 1")),
         Index("ix_run_parent", "parent_run", sqlite_where=text("parent_run IS NOT NULL")),

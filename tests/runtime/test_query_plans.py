@@ -1,0 +1,115 @@
+"""What is asked of the database often must not become slower with every run that is kept."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy
+
+from backend.passwords import CHEAP, Passwords
+from runtime.app import build_service
+from runtime.engine import Engine
+from runtime.engine_api import NewEvent
+from runtime.metrics import Metrics
+from runtime.service import Service
+from runtime.settings import Settings
+from storage.database import Database
+
+GROWING = ("run", "step", "event", "wait", "wait_event", "audit_entry")
+WHOLE = re.compile(rf"SCAN ({'|'.join(GROWING)})\b(?: USING (?:COVERING )?INDEX (\w+))?")
+BY_NEWEST = "SCAN run"  # by id from the newest one on, until a page is full
+
+
+class Asked:
+    """The statements that a database was asked, and the tables or whole indexes that they walk through."""
+
+    def __init__(self, database: Database) -> None:
+        self._path = database.path
+        self.statements: list[str] = []
+        sqlalchemy.event.listen(database.engine, "connect", self._listen)
+
+    def _listen(self, raw: sqlite3.Connection, _record: object) -> None:
+        raw.set_trace_callback(self.statements.append)
+
+    def walks(self) -> set[str]:
+        found = set()
+        with sqlite3.connect(self._path) as connection:
+            sql = "SELECT name FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE %'"
+            partial = {name for (name,) in connection.execute(sql)}  # small by nature: what is open, locked or a test
+            for statement in self.statements:
+                if statement.split(" ", 1)[0] in ("SELECT", "UPDATE", "DELETE", "INSERT", "WITH"):
+                    details = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+                    whole = [match for match in map(WHOLE.match, details) if match and match[2] not in partial]
+                    found |= {match[0] for match in whole}
+        connection.close()
+        return found
+
+
+@pytest.fixture
+def installation(settings: Settings) -> Iterator[tuple[Service, Engine, Asked]]:
+    database = Database(settings.url)
+    asked = Asked(database)
+    engine = Engine(database, settings)
+    yield build_service(settings, database, engine, passwords=Passwords(CHEAP)), engine, asked
+    database.dispose()
+
+
+READS: dict[str, tuple[Callable[[Service], Any], set[str]]] = {
+    "newest": (lambda service: service.runs.list(), {BY_NEWEST}),
+    "older": (lambda service: service.runs.list(after=1_000), set()),
+    "of a flow": (lambda service: service.runs.list("greet"), set()),
+    "failed": (lambda service: service.runs.list(status="failed"), set()),
+    "waiting": (lambda service: service.runs.list(status="waiting"), set()),
+    "failed of a flow": (lambda service: service.runs.list("greet", "failed"), set()),
+    "succeeded of a flow": (lambda service: service.runs.list("greet", "succeeded"), set()),
+    "tests": (lambda service: service.runs.list(is_test=True), set()),
+    "tests of a flow": (lambda service: service.runs.list("greet", is_test=True), set()),
+    "flows with their last run": (lambda service: service.flows.list(), set()),
+    "metrics": (
+        lambda service: Metrics(service.database).text(None),
+        {"SCAN run USING COVERING INDEX ix_run_status"},
+    ),
+}
+
+
+@pytest.mark.parametrize("read", READS)
+def test_what_pages_read_walks_through_no_table_that_grows(
+    read: str, installation: tuple[Service, Engine, Asked]
+) -> None:
+    service, _engine, asked = installation
+    ask, expected = READS[read]
+
+    ask(service)
+
+    assert any("FROM" in statement for statement in asked.statements)
+    assert asked.walks() == expected
+
+
+async def test_what_the_engine_asks_walks_through_no_table_that_grows(
+    installation: tuple[Service, Engine, Asked], document: Callable[..., dict[str, Any]]
+) -> None:
+    service, engine, asked = installation
+    service.flows.create(document())
+    service.flows.publish("greet")
+    asked.statements.clear()
+
+    await engine.start()
+    (accepted,) = await engine.accept([NewEvent("shop.order_paid", {"total": 120}, id="one")])
+    assert await engine.wait(accepted.runs[0], 10)
+    await engine.accept([NewEvent("shop.order_paid", {"total": 120}, id="one")])
+    test = await service.runs.start_test("greet")
+    assert await engine.wait(test, 10)
+    await engine.wake()
+    await engine.sweep()
+    retried = await service.runs.retry(accepted.runs[0])
+    assert await engine.wait(retried.id, 10)
+    await engine.cancel(retried.id)
+    await engine.stop()
+
+    assert sum("INTO step" in statement for statement in asked.statements) >= 2
+    assert asked.walks() == set()
