@@ -16,6 +16,8 @@ ACTIONS = {
     "run.start": "started the flow",
     "run.cancel": "cancelled run",
     "run.retry": "repeated run",
+    "run.retry_many": "repeated",
+    "run.resolve": "settled a step of run",
     "table.create": "created the table",
     "table.change": "changed the table",
     "table.clear": "cleared the table",

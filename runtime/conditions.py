@@ -52,9 +52,15 @@ def may_test(service: Service, actor: Actor, arguments: dict[str, Any]) -> None:
 
 
 def may_retry(service: Service, actor: Actor, arguments: dict[str, Any]) -> None:
-    """Repeating a run acts again."""
+    """Repeating a run acts again: what it would run on is looked at, each run's for itself."""
     if not actor.may("owner"):
-        _require_plain(service, service.runs.get(arguments["run_id"]).document, "repeat")
+        arguments["allow"] = lambda document: _require_plain(service, document, "repeat")
+
+
+def may_resolve(service: Service, actor: Actor, arguments: dict[str, Any]) -> None:
+    """A run that goes on acts."""
+    if not actor.may("owner"):
+        _require_plain(service, service.runs.get(arguments["run_id"]).document, "continue")
 
 
 def may_report(_service: Service, actor: Actor, arguments: dict[str, Any]) -> None:

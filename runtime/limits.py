@@ -43,6 +43,7 @@ ROOT_RUNS = 1_000  # that one cause may lead to
 BREAKER_RUNS = 600  # of one flow, started by other runs within BREAKER_S: it is paused
 BREAKER_S = 60
 HELD_RUNS = 100_000  # queued for one flow that is paused or limited
+RETRIES = 1_000  # runs that are retried with one request
 CRASHES = 3  # engines that one run may stop before it is given up
 
 WEBHOOK_BYTES = 10_000_000

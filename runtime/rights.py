@@ -135,11 +135,17 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
     "runs": {
         "list": VIEW,
         "get": VIEW,
+        "item": VIEW,
+        "items": VIEW,
         "start": Right("editor", "run.start", "flow_id", condition=conditions.may_start),
         "test": TEST,
         "start_test": TEST,
         "cancel": _run("cancel"),
         "retry": _run("retry", conditions.may_retry),
+        "retry_many": Right("editor", "run.retry_many", made="said", condition=conditions.may_retry),
+        "resolve": Right(
+            "editor", "run.resolve", "run_id", details=("node", "action"), condition=conditions.may_resolve
+        ),
     },
     "tables": {
         "list": VIEW,

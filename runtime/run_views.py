@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -16,12 +17,38 @@ def moment(value: datetime | None) -> str | None:
 
 
 @dataclass(frozen=True)
+class WaitView:
+    """What a step waits for, and until when (None: as long as it takes).
+
+    *kind* is ``retry``, ``time``, ``event`` (its name is in *event*), ``approval`` (*title* and *message* of what is
+    asked) or ``run`` (the sub-flow's run is *run*).
+    """
+
+    kind: str
+    until: datetime | None = None
+    event: str | None = None
+    title: str | None = None
+    message: str | None = None
+    run: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the published shape, without what the kind does not have."""
+        shape = {"kind": self.kind, "until": moment(self.until)}
+        more = {"event": self.event, "title": self.title, "message": self.message, "run": self.run}
+        return shape | {name: value for name, value in more.items() if value is not None}
+
+
+@dataclass(frozen=True)
 class StepView:
-    """One node within a run; *effect* is what it did or, in a simulated run, would have done."""
+    """One node within a run; *effect* is what it did or, in a simulated run, would have done.
+
+    *key* is the idempotency key that the outside world was called with, *is_kept* tells a step taken over from the
+    run that this one repeats, *called* is the run of a sub-flow.
+    """
 
     node: str
     iteration: str
-    status: str  # running, waiting, succeeded, failed, skipped, unknown
+    status: str  # planned, running, waiting, succeeded, failed, skipped, unknown
     attempt: int
     port: str | None
     input: dict[str, Any] | None
@@ -30,6 +57,15 @@ class StepView:
     effect: dict[str, Any] | None
     started_at: datetime | None
     ended_at: datetime | None
+    wait: WaitView | None = None
+    key: str | None = None
+    is_kept: bool = False
+    called: int | None = None
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether a pinned output was taken in place of a call."""
+        return (self.effect or {}).get("kind") == "pinned"
 
     def as_json(self) -> dict[str, Any]:
         """Return the published shape of a step."""
@@ -48,6 +84,14 @@ class StepView:
             shape["iteration"] = self.iteration
         if self.effect is not None:
             shape["effect"] = self.effect
+        if self.wait is not None:
+            shape["waits_for"] = self.wait.as_json()
+        if self.key is not None:
+            shape["idempotency_key"] = self.key
+        if self.called is not None:
+            shape["called_run"] = self.called
+        if self.is_kept:
+            shape["kept"] = True
         return shape
 
 
@@ -70,6 +114,8 @@ class RunSummary:
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    is_dead: bool = False
+    retried_by: tuple[int, ...] = ()
 
     @property
     def has_ended(self) -> bool:
@@ -86,7 +132,9 @@ class RunSummary:
             "trigger": self.trigger,
             "is_test": self.is_test,
             "is_simulated": self.is_simulated,
+            "is_dead": self.is_dead,
             "retry_of": self.parent_run,
+            "retried_by": list(self.retried_by),
             "error": self.error,
             "created_at": moment(self.created_at),
             "started_at": moment(self.started_at),
@@ -96,15 +144,40 @@ class RunSummary:
 
 @dataclass(frozen=True)
 class RunView(RunSummary):
-    """One run with its steps in the order of the graph, and the document that it ran on."""
+    """One run with its steps in the order of the graph, and the document that it ran on.
 
-    payload: dict[str, Any]
-    steps: tuple[StepView, ...]
-    document: dict[str, Any] | None
+    Of steps inside loops only the first are among *steps*; *repeated* counts all of them, by node and status.
+    *caused_by* is the run whose event or sub-flow call started this one.
+    """
+
+    payload: dict[str, Any] = field(default_factory=dict)
+    steps: tuple[StepView, ...] = ()
+    document: dict[str, Any] | None = None
+    scope: dict[str, Any] | None = None
+    repeated: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    caused_by: int | None = None
+
+    @property
+    def left_out(self) -> int:
+        """How many steps inside loops are not among ``steps``."""
+        counted = sum(sum(counts.values()) for counts in self.repeated.values())
+        return counted - sum(step.iteration != "" for step in self.steps)
+
+    def step(self, node: str, iteration: str = "") -> StepView | None:
+        """Return one of ``steps``."""
+        return next((step for step in self.steps if (step.node, step.iteration) == (node, iteration)), None)
 
     def as_json(self) -> dict[str, Any]:
         """Return the published shape of a run."""
-        return super().as_json() | {"payload": self.payload, "steps": [step.as_json() for step in self.steps]}
+        shape: dict[str, Any] = {"payload": self.payload, "steps": [step.as_json() for step in self.steps]}
+        if self.scope:
+            shape["scope"] = self.scope
+        if self.repeated:
+            shape |= {"repeated": {node: dict(counts) for node, counts in self.repeated.items()}}
+            shape |= {"steps_left_out": self.left_out}
+        if self.caused_by is not None:
+            shape["caused_by"] = self.caused_by
+        return super().as_json() | shape
 
 
 @dataclass(frozen=True)
@@ -113,3 +186,38 @@ class Page:
 
     items: list[RunSummary]
     next: int | None
+
+
+@dataclass(frozen=True)
+class ItemView:
+    """One item of a loop: how its steps fared together; *error* is that of the first that failed."""
+
+    iteration: str
+    status: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    error: str | None
+
+    @property
+    def number(self) -> int:
+        """Its place in the list, from 0."""
+        return int(self.iteration.rpartition(".")[2])
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the published shape of an item."""
+        return {
+            "iteration": self.iteration,
+            "status": self.status,
+            "started_at": moment(self.started_at),
+            "ended_at": moment(self.ended_at),
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True)
+class ItemPage:
+    """Some items of a loop; *total* counts those that fit, *counts* all of them by status."""
+
+    items: tuple[ItemView, ...]
+    total: int
+    counts: Mapping[str, int]

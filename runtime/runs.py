@@ -1,32 +1,34 @@
-"""Runs: reading them, testing a draft, cancelling and retrying."""
+"""Runs: reading them, testing a draft, cancelling, retrying and settling what is not known of a step."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import builtins
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from nodes.spec import NodeType
+from runtime import bulk_retries, repeats, run_reading, settling
+from runtime.bulk_retries import Failed, Retried
 from runtime.document import parse
 from runtime.drafts import utcnow
 from runtime.engine_api import EngineApi, TestRequest
-from runtime.errors import Conflict, Invalid, NotFound, Problem, Unavailable
+from runtime.errors import Conflict, Invalid, Problem, Unavailable
 from runtime.flows import Flows
-from runtime.graph import build, reachable_from
 from runtime.manual import start_by_hand
-from runtime.run_views import STATUSES, Page, RunSummary, RunView, StepView
-from runtime.sealing import BLANK
+from runtime.repeats import Allow, Repeat, Version
+from runtime.run_views import STATUSES, ItemPage, Page, RunView, StepView
+from runtime.settling import Settle
 from runtime.trials import Effects, prepare
 from storage.database import Database
-from storage.tables import EventRow, Flow, FlowVersion, RunRow, StepRow
+from storage.tables import EventRow, Flow, RunRow
 
 TEST_WAIT_S = 60  # a test that takes longer is answered as it stands
 LIST_LIMIT = 500
-KEPT_ON_RETRY = ("succeeded", "skipped")
 
 
 class Runs:
@@ -73,25 +75,38 @@ class Runs:
         limit = max(1, min(limit, LIST_LIMIT))
         with self._database.read() as session:
             rows = session.exec(query.order_by(newest).limit(limit + 1)).all()
-        items = [RunSummary(**_summary(run, flow_name, event_name)) for run, flow_name, event_name in rows[:limit]]
+            items = run_reading.summaries(session, rows[:limit])
         return Page(items, items[-1].id if len(rows) > limit else None)
 
     def get(self, run_id: int) -> RunView:
-        """Return one run with its steps."""
+        """Return one run with its steps; of those inside loops the first, and how many there are."""
         with self._database.read() as session:
-            run = _row(session, run_id)
-            flow = session.get(Flow, run.flow_id)
-            event = session.get(EventRow, run.event_id) if run.event_id else None
-            steps = session.exec(select(StepRow).where(StepRow.run_id == run_id)).all()
-            document = _document(session, run)
-        place = {node: index for index, node in enumerate(_order(document))}
-        steps = sorted(steps, key=lambda step: (place.get(step.node, len(place)), step.iteration))
-        return RunView(
-            **_summary(run, flow.name if flow else None, event.name if event else None),
-            payload=run.payload if run.payload is not None else (event.payload if event else {}),
-            steps=tuple(_step(step) for step in steps),
-            document=document,
-        )
+            return run_reading.read_run(session, run_id, self._types)
+
+    def items(
+        self,
+        run_id: int,
+        loop: str,
+        *,
+        within: str = "",
+        status: str | None = None,
+        offset: int = 0,
+        limit: int = 50,
+    ) -> ItemPage:
+        """Return how the items of a loop fared, *limit* of them from *offset* on, or those of them with *status*.
+
+        *within* is the item around a loop that is inside another.
+        """
+        limit = max(1, min(limit, LIST_LIMIT))
+        with self._database.read() as session:
+            return run_reading.read_items(
+                session, run_id, loop, self._types, within=within, status=status, offset=max(0, offset), limit=limit
+            )
+
+    def item(self, run_id: int, iteration: str) -> builtins.list[StepView]:
+        """Return the steps of one item of a loop, which is named by its number, as ``3``, within another as ``3.0``."""
+        with self._database.read() as session:
+            return run_reading.read_item(session, run_id, iteration, self._types)
 
     async def start(self, flow_id: str, trigger: str | None = None, payload: dict[str, Any] | None = None) -> RunView:
         """Start the live version of a flow by hand, at its manual trigger, and return the queued run."""
@@ -111,12 +126,62 @@ class Runs:
             raise Conflict(Problem("run.ended", f"Run {run_id} has ended; there is nothing to cancel."))
         return await asyncio.to_thread(self.get, run_id)
 
-    async def retry(self, run_id: int, from_: str | None = None, payload: dict[str, Any] | None = None) -> RunView:
-        """Return a new run of the same version, queued; Conflict when the old one has not ended.
+    async def retry(
+        self,
+        run_id: int,
+        from_: str | None = None,
+        payload: dict[str, Any] | None = None,
+        *,
+        from_failed: bool = False,
+        version: Version = "then",
+        allow: Allow | None = None,
+    ) -> RunView:
+        """Return a new run with the data of an old one, queued; Conflict when the old one has not ended.
 
-        With *from_*, what the old run did before that node is kept. *payload* replaces the old payload.
+        With *from_* it begins at that node, with *from_failed* where the old run got stuck; what the old run did
+        before is kept. *payload* replaces the old payload. *version* is that of then or the live one. *allow* raises
+        what forbids to run a document.
         """
-        return await self._queued(await asyncio.to_thread(self._again, run_id, from_, payload))
+        asked = Repeat(from_, payload, from_failed, version)
+
+        def again() -> int:
+            with self._database.write() as session:
+                return repeats.repeat(session, run_id, asked, self._types, self._clock(), allow)
+
+        return await self._queued(await asyncio.to_thread(again))
+
+    async def retry_many(
+        self,
+        ids: Collection[int] | None = None,
+        failed: Failed | None = None,
+        *,
+        from_failed: bool = False,
+        version: Version = "then",
+        allow: Allow | None = None,
+    ) -> Retried:
+        """Retry the runs *ids*, or those that *failed* describes, and return what became of each.
+
+        At most ``limits.RETRIES`` at once; what *failed* describes beyond that is counted as left.
+        """
+        asked = Repeat(from_failed=from_failed, version=version)
+        done = await asyncio.to_thread(
+            bulk_retries.retry, self._database, ids, failed, asked, self._types, self._clock, allow
+        )
+        if done.started:
+            await self._woken()
+        return done
+
+    async def resolve(
+        self, run_id: int, node: str, action: Settle, *, output: dict[str, Any] | None = None, iteration: str = ""
+    ) -> RunView:
+        """Say how a step of unknown outcome goes on: it is called again, or counts as done with *output*."""
+
+        def settle() -> None:
+            with self._database.write() as session:
+                settling.settle(session, run_id, node, iteration, action, output, self._clock())
+
+        await asyncio.to_thread(settle)
+        return await self._queued(run_id)
 
     async def test(
         self,
@@ -145,9 +210,12 @@ class Runs:
         return await self._engine.start_test(request)
 
     async def _queued(self, run_id: int) -> RunView:
+        await self._woken()
+        return await asyncio.to_thread(self.get, run_id)
+
+    async def _woken(self) -> None:
         with suppress(Unavailable):  # then it starts when the engine does
             await self._engine.wake()
-        return await asyncio.to_thread(self.get, run_id)
 
     def _prepare(
         self,
@@ -162,99 +230,3 @@ class Runs:
         if parsed is None:
             raise Invalid(*problems)
         return prepare(parsed, self._flows.check(document), self._types, trigger, payload, sample, effects)
-
-    def _again(self, run_id: int, from_: str | None, payload: dict[str, Any] | None) -> int:
-        with self._database.write() as session:
-            old = _row(session, run_id)
-            if old.ended_at is None:
-                raise Conflict(Problem("run.not_ended", f"Run {run_id} is still going. Cancel it, or wait."))
-            new = RunRow(
-                flow_id=old.flow_id,
-                version=old.version,
-                document=old.document,
-                trigger=old.trigger,
-                event_id=old.event_id,
-                payload=old.payload if payload is None else payload,
-                is_test=old.is_test,
-                is_simulated=old.is_simulated,
-                parent_run=run_id,
-                created_at=self._clock(),
-            )
-            session.add(new)
-            session.flush()
-            assert new.id is not None
-            if from_ is not None:
-                self._keep_before(session, old, from_, new.id)
-            return new.id
-
-    def _keep_before(self, session: Session, old: RunRow, node: str, new_id: int) -> None:
-        parsed, _ = parse(_document(session, old))
-        edges = [(edge.source, edge.target) for edge in parsed.edges] if parsed else []
-        if node not in reachable_from([old.trigger], edges):
-            raise Invalid(Problem("run.node_unknown", f"Run {old.id} has no step “{node[:80]}”.", param="from"))
-        again = reachable_from([node], edges)
-        for step in session.exec(select(StepRow).where(StepRow.run_id == old.id)).all():
-            is_settled = step.status in KEPT_ON_RETRY or step.port is not None  # failed, and passed over
-            if step.node not in again and is_settled:
-                sealed = None if step.sealed is None else BLANK  # a secret does not outlive its run
-                session.add(StepRow(**(step.model_dump() | {"run_id": new_id, "sealed": sealed})))
-
-
-def _row(session: Session, run_id: int) -> RunRow:
-    run = session.get(RunRow, run_id) if 0 < run_id < 2**63 else None
-    if run is None:
-        raise NotFound(Problem("run.not_found", f"There is no run {run_id}."))
-    return run
-
-
-def _document(session: Session, run: RunRow) -> dict[str, Any] | None:
-    if run.document is not None or run.version is None:
-        return run.document
-    version = session.get(FlowVersion, (run.flow_id, run.version))
-    return version.document if version else None
-
-
-def _order(document: dict[str, Any] | None) -> list[str]:
-    parsed = parse(document)[0] if document else None
-    if parsed is None:
-        return []
-    import networkx
-
-    graph = build(parsed)
-    return list(networkx.topological_sort(graph)) if networkx.is_directed_acyclic_graph(graph) else list(graph)
-
-
-def _summary(run: RunRow, flow_name: str | None, event_name: str | None) -> dict[str, Any]:
-    return {
-        "id": run.id,
-        "flow": run.flow_id,
-        "flow_name": flow_name,
-        "version": run.version,
-        "status": run.status,
-        "trigger": run.trigger,
-        "event_id": run.event_id,
-        "event_name": event_name,
-        "is_test": run.is_test,
-        "is_simulated": run.is_simulated,
-        "parent_run": run.parent_run,
-        "error": run.error,
-        "created_at": run.created_at,
-        "started_at": run.started_at,
-        "ended_at": run.ended_at,
-    }
-
-
-def _step(row: StepRow) -> StepView:
-    return StepView(
-        node=row.node,
-        iteration=row.iteration,
-        status=row.status,
-        attempt=row.attempt,
-        port=row.port,
-        input=row.input,
-        output=row.output,
-        error=row.error,
-        effect=row.effect,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-    )

@@ -60,7 +60,9 @@ RUN_LINE = {
     "trigger": "table_emptied",
     "is_test": False,
     "is_simulated": False,
+    "is_dead": False,
     "retry_of": None,
+    "retried_by": [],
     "error": None,
     "created_at": MOMENT,
     "started_at": MOMENT,
@@ -81,6 +83,13 @@ RUN = RUN_LINE | {
             "error": None,
         }
     ],
+}
+ITEM = {"iteration": "3", "status": "succeeded", "started_at": MOMENT, "ended_at": MOMENT, "error": None}
+RETRIED = {
+    "count": 1,
+    "started": [{"run": 17, "retry": 21}],
+    "refused": [{"run": 18, "problems": [{"code": "run.not_ended", "message": "Run 18 is still going."}]}],
+    "left": 0,
 }
 TABLE = {
     "id": TABLE_ID,

@@ -2,29 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from runtime.bulk_retries import Failed
 from runtime.http import examples
 from runtime.http.access import EDITOR, VIEWER, Caller
 from runtime.http.answers import Json
 from runtime.http.bodies import ApiRoute
 from runtime.http.examples import answers, listed
-from runtime.limits import LARGEST_NUMBER
+from runtime.limits import LARGEST_NUMBER, RETRIES
 from runtime.payloads import check_value
 from runtime.service import Service
 
 RunId = Annotated[int, Path(ge=1)]
+Version = Literal["then", "now"]
+STRICT = ConfigDict(extra="forbid", strict=True)
 
 
 class RetryRequest(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = STRICT
 
     from_: str | None = Field(None, alias="from")
+    from_failed: bool = False
     payload: dict[str, Any] | None = None
+    version: Version = "then"
+
+
+class FailedRuns(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    flow: str | None = None
+    code: str | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+
+
+class RetriesRequest(BaseModel):
+    model_config = STRICT
+
+    ids: Annotated[list[int], Field(max_length=RETRIES)] | None = None
+    failed: FailedRuns | None = None
+    from_failed: bool = False
+    version: Version = "then"
+
+
+class ResolveRequest(BaseModel):
+    model_config = STRICT
+
+    action: Literal["send_again", "mark_done"]
+    output: dict[str, Any] | None = None
+    iteration: str = ""
 
 
 def run_routes(_service: Service) -> APIRouter:
@@ -60,12 +91,68 @@ def run_routes(_service: Service) -> APIRouter:
     async def cancel_run(caller: Caller, run_id: RunId) -> Response:
         return Json((await caller.runs.cancel(run_id)).as_json())
 
+    @router.get(
+        "/{run_id}/items/{loop}",
+        dependencies=[VIEWER],
+        summary="List the items of a loop",
+        responses=answers(listed(examples.ITEM) | {"total": 1, "counts": {"succeeded": 1}}, refusals=(404,)),
+    )
+    def list_items(
+        caller: Caller,
+        run_id: RunId,
+        loop: str,
+        within: Annotated[str, Query(description="The item around a loop that is inside another.")] = "",
+        status: str | None = None,
+        after: Annotated[int, Query(ge=0, le=LARGEST_NUMBER, description="The “next” of the answer before.")] = 0,
+        limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    ) -> Response:
+        page = caller.runs.items(run_id, loop, within=within, status=status, offset=after, limit=limit)
+        end = after + limit
+        shape = {"items": [item.as_json() for item in page.items], "next": end if end < page.total else None}
+        return Json(shape | {"total": page.total, "counts": dict(page.counts)})
+
+    @router.get(
+        "/{run_id}/item/{iteration}",
+        dependencies=[VIEWER],
+        summary="Read the steps of an item",
+        responses=answers({"steps": examples.RUN["steps"]}, refusals=(404,)),
+    )
+    def read_item(caller: Caller, run_id: RunId, iteration: str) -> Response:
+        return Json({"steps": [step.as_json() for step in caller.runs.item(run_id, iteration)]})
+
+    @router.post(
+        "/retry",
+        dependencies=[EDITOR],
+        summary="Run many again",
+        description=(
+            "Takes the numbers of runs in “ids”, or “failed”, which describes them: “flow”, “code” of the error, and "
+            "when they were accepted, from “since” on and before “until”; runs that were retried already are left out. "
+            f"At most {RETRIES:,} at once: “left” says how many more there are."
+        ),
+        responses=answers(examples.RETRIED),
+    )
+    async def retry_runs(
+        caller: Caller,
+        request: Annotated[
+            RetriesRequest, Body(examples=[{"failed": {"flow": examples.FLOW_ID}, "from_failed": True}])
+        ],
+    ) -> Response:
+        failed = None if request.failed is None else Failed(**request.failed.model_dump())
+        done = await caller.runs.retry_many(
+            request.ids, failed, from_failed=request.from_failed, version=request.version
+        )
+        return Json(done.as_json())
+
     @router.post(
         "/{run_id}/retry",
         dependencies=[EDITOR],
         status_code=201,
         summary="Run again",
-        description="Answers a new run. With “from”, what the old one did before that node is kept.",
+        description=(
+            "Answers a new run with the same data, or with “payload”. With “from” it begins at that node, with "
+            "“from_failed” where the old one got stuck; what the old one did before is kept. “version” is that of "
+            "“then”, or the live one of “now”."
+        ),
         responses=answers(examples.RUN, 201, refusals=(404, 409)),
     )
     async def retry_run(
@@ -73,6 +160,30 @@ def run_routes(_service: Service) -> APIRouter:
     ) -> Response:
         asked = request or RetryRequest()
         payload = None if asked.payload is None else check_value(asked.payload)
-        return Json((await caller.runs.retry(run_id, asked.from_, payload)).as_json(), 201)
+        run = await caller.runs.retry(
+            run_id, asked.from_, payload, from_failed=asked.from_failed, version=asked.version
+        )
+        return Json(run.as_json(), 201)
+
+    @router.post(
+        "/{run_id}/steps/{node}/resolve",
+        dependencies=[EDITOR],
+        summary="Settle a step of unknown outcome",
+        description=(
+            "Of a step that was under way when Pulsewire stopped nobody knows whether it took place. “send_again” "
+            "calls it again, with the same idempotency key; “mark_done” goes on as if it had succeeded, with “output”. "
+            "“iteration” is the item of a loop, such as “3”."
+        ),
+        responses=answers(examples.RUN, refusals=(404, 409)),
+    )
+    async def resolve_step(
+        caller: Caller,
+        run_id: RunId,
+        node: str,
+        request: Annotated[ResolveRequest, Body(examples=[{"action": "send_again"}])],
+    ) -> Response:
+        output = None if request.output is None else check_value(request.output)
+        run = await caller.runs.resolve(run_id, node, request.action, output=output, iteration=request.iteration)
+        return Json(run.as_json())
 
     return router

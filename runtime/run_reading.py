@@ -1,0 +1,262 @@
+"""Reading runs out of their rows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Integer, and_, case, cast, false, func
+from sqlmodel import Session, col, select
+
+from nodes.spec import NodeType
+from runtime.document import Document, parse
+from runtime.engine_rows import INSTALLATION
+from runtime.graph import build
+from runtime.kept_steps import Shape
+from runtime.repeats import document_of, run_row
+from runtime.run_views import ItemPage, ItemView, RunSummary, RunView, StepView, WaitView
+from storage.tables import EventRow, Flow, RunRow, Setting, StepRow, WaitRow
+
+LOOP_STEPS = 300  # inside loops, that come with their run
+Types = Mapping[str, NodeType]
+
+
+def summaries(session: Session, rows: Iterable[tuple[RunRow, str | None, str | None]]) -> list[RunSummary]:
+    """Return the lines of a list of runs, each given with the names of its flow and event."""
+    found = list(rows)
+    again = _retries(session, [run.id for run, *_ in found if run.id is not None])
+    return [RunSummary(**_summary(run, flow, event, again)) for run, flow, event in found]
+
+
+def read_run(session: Session, run_id: int, types: Types) -> RunView:
+    """Return one run with its steps; raises NotFound."""
+    run = run_row(session, run_id)
+    flow = session.get(Flow, run.flow_id)
+    event = session.get(EventRow, run.event_id) if run.event_id else None
+    data = document_of(session, run)
+    document = _parsed(data)
+    steps = select(StepRow).where(StepRow.run_id == run_id)
+    rows = list(session.exec(steps.where(StepRow.iteration == "")).all())
+    repeated = _repeated(session, run_id)
+    if repeated:
+        inside = steps.where(StepRow.iteration != "").order_by(_number(""), col(StepRow.iteration), col(StepRow.node))
+        rows += session.exec(inside.limit(LOOP_STEPS)).all()
+    place = {node: index for index, node in enumerate(_order(document))}
+    views = Steps(session, run, document, types).views(rows)
+    return RunView(
+        **_summary(run, flow.name if flow else None, event.name if event else None, _retries(session, [run_id])),
+        payload=run.payload if run.payload is not None else (event.payload if event else {}),
+        steps=tuple(sorted(views, key=lambda step: (place.get(step.node, len(place)), _natural(step.iteration)))),
+        document=data,
+        scope=run.scope,
+        repeated={node: repeated[node] for node in sorted(repeated, key=lambda node: place.get(node, len(place)))},
+        caused_by=event.parent_run if event else None,
+    )
+
+
+def read_item(session: Session, run_id: int, iteration: str, types: Types) -> list[StepView]:
+    """Return the steps of one item of a loop, in the order of the graph; those of loops inside of it are left out."""
+    run = run_row(session, run_id)
+    document = _parsed(document_of(session, run))
+    rows = session.exec(select(StepRow).where(StepRow.run_id == run_id, StepRow.iteration == iteration)).all()
+    place = {node: index for index, node in enumerate(_order(document))}
+    views = Steps(session, run, document, types).views(rows)
+    return sorted(views, key=lambda step: place.get(step.node, len(place)))
+
+
+def read_items(
+    session: Session,
+    run_id: int,
+    loop: str,
+    types: Types,
+    *,
+    within: str = "",
+    status: str | None = None,
+    offset: int = 0,
+    limit: int = 50,
+) -> ItemPage:
+    """Return how the items of a loop fared, in their order; *within* is the item around an inner loop."""
+    document = _parsed(document_of(session, run_row(session, run_id)))
+    body = Shape(document, types).body(loop) if document else frozenset()
+    prefix = f"{within}." if within else ""
+    number = _number(prefix)
+    ranked = select(number.label("number"), func.max(_RANK).label("rank"))
+    ranked = ranked.where(StepRow.run_id == run_id, col(StepRow.node).in_(body))
+    ranked = ranked.where(col(StepRow.iteration) > prefix, col(StepRow.iteration) < f"{prefix}:")  # digits come before
+    grouped = ranked.group_by(number).subquery()
+    by_rank = session.execute(select(grouped.c.rank, func.count()).group_by(grouped.c.rank)).all()
+    counts = {RANKS[rank]: count for rank, count in by_rank}
+    query = select(grouped.c.number, grouped.c.rank).order_by(grouped.c.number).offset(offset).limit(limit)
+    if status is not None:
+        query = query.where(grouped.c.rank == RANKS.index(status) if status in RANKS else false())
+    found = {f"{prefix}{place}": RANKS[rank] for place, rank in session.execute(query).all()}
+    details = _details(session, run_id, body, list(found))
+    items = tuple(ItemView(iteration, each, *details[iteration]) for iteration, each in found.items())
+    return ItemPage(items, sum(counts.values()) if status is None else counts.get(status, 0), counts)
+
+
+class Steps:
+    """Makes what people see of the steps of one run."""
+
+    def __init__(self, session: Session, run: RunRow, document: Document | None, types: Types) -> None:
+        self._run = run
+        self._sends = {
+            node.id
+            for node in (document.nodes if document else ())
+            if getattr(types.get(node.type), "effect", "") == "send"
+        }
+        made = session.get(Setting, INSTALLATION)
+        self._installation = made.value["id"] if made else ""
+        query = select(WaitRow).where(WaitRow.run_id == run.id)
+        self._waits = {(wait.node, wait.iteration): wait for wait in session.exec(query)}
+
+    def views(self, rows: Iterable[StepRow]) -> list[StepView]:
+        return [self._view(row) for row in rows]
+
+    def _view(self, row: StepRow) -> StepView:
+        wait = self._waits.get((row.node, row.iteration))
+        is_kept = self._run.parent_run is not None and _is_before(row.started_at, self._run.created_at)
+        return StepView(
+            node=row.node,
+            iteration=row.iteration,
+            status=row.status,
+            attempt=row.attempt,
+            port=row.port,
+            input=row.input,
+            output=row.output,
+            error=row.error,
+            effect=row.effect,
+            started_at=row.started_at,
+            ended_at=row.ended_at,
+            wait=_wait(row, wait) if row.status == "waiting" else None,
+            key=None if is_kept else self._key(row),
+            is_kept=is_kept,
+            called=_called(row, wait),
+        )
+
+    def _key(self, row: StepRow) -> str | None:
+        was_called = row.status in ("planned", "running", "waiting", "succeeded", "failed", "unknown") and row.input
+        if row.node not in self._sends or self._run.is_simulated or not was_called:
+            return None
+        return f"{self._installation}-{self._run.id}:{row.node}:{row.iteration}"
+
+
+RANKS = ("skipped", "succeeded", "planned", "waiting", "running", "failed", "unknown")  # the last one tells of all
+_RANK = case(
+    (and_(col(StepRow.status) == "failed", col(StepRow.port).is_not(None)), RANKS.index("succeeded")),
+    *((col(StepRow.status) == status, rank) for rank, status in enumerate(RANKS)),
+    else_=RANKS.index("running"),
+)
+
+
+def _number(prefix: str) -> Any:
+    """Return the SQL of an item's place within the item *prefix* of the loop around it."""
+    return cast(func.substr(StepRow.iteration, len(prefix) + 1), Integer)
+
+
+def _details(
+    session: Session, run_id: int, body: Collection[str], iterations: list[str]
+) -> dict[str, tuple[datetime | None, datetime | None, str | None]]:
+    """Return for each item when its first step began, when its last one ended, and what the failed one says."""
+    query = select(StepRow).where(StepRow.run_id == run_id)
+    query = query.where(col(StepRow.node).in_(body), col(StepRow.iteration).in_(iterations))
+    steps: dict[str, list[StepRow]] = {iteration: [] for iteration in iterations}
+    for step in session.exec(query):
+        steps[step.iteration].append(step)
+    return {
+        iteration: (
+            min((step.started_at for step in found if step.started_at), default=None),
+            max((step.ended_at for step in found if step.ended_at), default=None),
+            next((str(step.error.get("message", "")) for step in found if step.error and step.port is None), None),
+        )
+        for iteration, found in steps.items()
+    }
+
+
+def _repeated(session: Session, run_id: int) -> dict[str, dict[str, int]]:
+    query = select(StepRow.node, StepRow.status, func.count()).where(StepRow.run_id == run_id, StepRow.iteration != "")
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for node, status, count in session.exec(query.group_by(col(StepRow.node), col(StepRow.status))):
+        found[node][status] = count
+    return found
+
+
+def _retries(session: Session, run_ids: list[int]) -> dict[int, tuple[int, ...]]:
+    """Return the runs that repeat each of these, the first one first; tests that took steps over are none."""
+    found: dict[int, tuple[int, ...]] = {}
+    query = select(RunRow.parent_run, RunRow.id).where(col(RunRow.parent_run).in_(run_ids))
+    for parent, run_id in session.exec(query.where(col(RunRow.scope).is_(None)).order_by(col(RunRow.id))):
+        if parent is not None and run_id is not None:
+            found[parent] = (*found.get(parent, ()), run_id)
+    return found
+
+
+def _parsed(data: dict[str, Any] | None) -> Document | None:
+    return parse(data)[0] if data else None
+
+
+def _order(document: Document | None) -> list[str]:
+    if document is None:
+        return []
+    import networkx
+
+    graph = build(document)
+    return list(networkx.topological_sort(graph)) if networkx.is_directed_acyclic_graph(graph) else list(graph)
+
+
+def _natural(iteration: str) -> tuple[int, ...]:
+    return tuple(int(item) for item in iteration.split(".")) if iteration else ()
+
+
+def _wait(row: StepRow, wait: WaitRow | None) -> WaitView:
+    error, asked = row.error or {}, (wait.match if wait else None) or {}
+    if "retry_at" in error:
+        return WaitView("retry", _moment(error["retry_at"]), message=error.get("message"))
+    until = _moment((row.effect or {}).get("until") or asked.get("until"))
+    if wait is None:
+        return WaitView("time", until)
+    if wait.kind == "event":
+        return WaitView("event", until, event=wait.event)
+    if wait.kind == "run":
+        return WaitView("run", run=asked.get("run"))
+    return WaitView("approval", until, title=asked.get("title"), message=asked.get("message"))
+
+
+def _called(row: StepRow, wait: WaitRow | None) -> int | None:
+    if wait is not None and wait.kind == "run":
+        return (wait.match or {}).get("run")
+    return None
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _is_before(moment: datetime | None, other: datetime) -> bool:
+    return moment is not None and moment < other
+
+
+def _summary(
+    run: RunRow, flow_name: str | None, event_name: str | None, again: Mapping[int, tuple[int, ...]]
+) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "flow": run.flow_id,
+        "flow_name": flow_name,
+        "version": run.version,
+        "status": run.status,
+        "trigger": run.trigger,
+        "event_id": run.event_id,
+        "event_name": event_name,
+        "is_test": run.is_test,
+        "is_simulated": run.is_simulated,
+        "parent_run": run.parent_run,
+        "error": run.error,
+        "created_at": run.created_at,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "is_dead": run.is_dead,
+        "retried_by": again.get(run.id or 0, ()),
+    }

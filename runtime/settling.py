@@ -1,0 +1,49 @@
+"""Settling a step of which nobody knows whether it took place: a person says so, and the run goes on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+from sqlmodel import Session
+
+from runtime.engine_rows import OPEN
+from runtime.errors import Conflict, NotFound, Problem
+from runtime.repeats import run_row
+from storage.tables import StepRow
+
+Settle: TypeAlias = Literal["send_again", "mark_done"]
+DONE_BY_HAND = "marked_done"  # the kind of effect that tells such a step
+
+
+def settle(
+    session: Session,
+    run_id: int,
+    node: str,
+    iteration: str,
+    action: Settle,
+    output: dict[str, Any] | None,
+    now: datetime,
+) -> None:
+    """Plan the step's next attempt, or record it as done with *output*, and make its run due.
+
+    Raises NotFound, and Conflict when the run has ended or the step's outcome is known.
+    """
+    run = run_row(session, run_id)
+    step = session.get(StepRow, (run_id, node, iteration))
+    if step is None:
+        raise NotFound(Problem("step.not_found", f"Run {run_id} has no step “{node[:80]}”."))
+    if run.status not in OPEN:
+        raise Conflict(Problem("run.ended", f"Run {run_id} has ended. Retry it to do this step again.", node))
+    if step.status != "unknown":
+        raise Conflict(Problem("step.outcome_known", f"The outcome of this step is known: it is {step.status}.", node))
+    if action == "send_again":
+        step.status, step.attempt, step.started_at = "planned", step.attempt + 1, None
+        step.output = step.effect = None
+    else:
+        step.status, step.port, step.output = "succeeded", "out", output
+        step.effect = {"kind": DONE_BY_HAND}
+    step.error, step.ended_at = None, None if action == "send_again" else now
+    run.wake_at = now  # one that is under way looks again before it waits
+    session.add(step)
+    session.add(run)

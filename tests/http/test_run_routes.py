@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from runtime.outbox import NewEvent
+from runtime.run_views import RunView
+from runtime.service import Service
+from storage.tables import RunRow, StepRow
+
+Make = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def live(service: Service, document: Make) -> str:
+    service.flows.create(document())
+    service.flows.publish("greet")
+    return "greet"
+
+
+async def run_once(service: Service, total: Any) -> RunView:
+    (accepted,) = await service.emit([NewEvent("shop.order_paid", {"total": total})])
+    await service.engine.wait(accepted.runs[0], 10)
+    return service.runs.get(accepted.runs[0])
+
+
+def stuck_run(service: Service, *steps: StepRow) -> int:
+    """Return a run of ``greet`` that waits, with these steps."""
+    with service.database.write() as session:
+        run = RunRow(flow_id="greet", version=1, trigger="start", payload={"total": 1}, status="waiting")
+        session.add(run)
+        session.flush()
+        assert run.id is not None
+        for step in steps:
+            step.run_id = run.id
+            session.add(step)
+    return run.id
+
+
+async def test_run_is_retried_where_it_failed_on_the_version_of_now(
+    client: httpx.AsyncClient, service: Service, live: str
+):
+    failed = await run_once(service, "many")
+
+    asked = {"from_failed": True, "version": "now", "payload": {"total": 500}}
+    answer = await client.post(f"/api/runs/{failed.id}/retry", json=asked)
+    await service.engine.wait(answer.json()["id"], 10)
+    seen = (await client.get(f"/api/runs/{answer.json()['id']}")).json()
+
+    assert (answer.status_code, seen["status"], seen["retry_of"]) == (201, "succeeded", failed.id)
+    assert (await client.get(f"/api/runs/{failed.id}")).json()["retried_by"] == [seen["id"]]
+
+
+async def test_failed_runs_are_retried_in_bulk(client: httpx.AsyncClient, service: Service, live: str):
+    failed = [await run_once(service, "many") for _ in range(2)]
+
+    answer = await client.post(
+        "/api/runs/retry", json={"failed": {"flow": live, "since": "2020-01-01T00:00:00Z"}, "from_failed": True}
+    )
+    again = await client.post("/api/runs/retry", json={"ids": [failed[0].id, 999]})
+
+    assert [each["run"] for each in answer.json()["started"]] == [run.id for run in failed]
+    assert (answer.json()["count"], answer.json()["refused"], answer.json()["left"]) == (2, [], 0)
+    assert again.json()["count"] == 1
+    assert again.json()["refused"][0]["problems"][0]["code"] == "run.not_found"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"ids": [1], "failed": {}},
+        {"ids": ["1"]},
+        {"failed": {"since": "2020-01-01"}},
+        {"failed": {"status": "succeeded"}},
+        {"ids": list(range(1, 1_002))},
+    ],
+    ids=["nothing", "both", "text", "no zone", "unknown", "too many"],
+)
+async def test_bulk_retry_that_is_not_clear_is_refused(client: httpx.AsyncClient, live: str, body: dict[str, Any]):
+    answer = await client.post("/api/runs/retry", json=body)
+
+    assert answer.status_code == 422, answer.json()
+
+
+async def test_step_of_unknown_outcome_is_settled(client: httpx.AsyncClient, service: Service, live: str):
+    run_id = stuck_run(
+        service,
+        StepRow(run_id=0, node="start", status="succeeded", port="out", output={"total": 1}),
+        StepRow(run_id=0, node="large", status="unknown"),
+    )
+
+    answer = await client.post(
+        f"/api/runs/{run_id}/steps/large/resolve", json={"action": "mark_done", "output": {"result": True}}
+    )
+    await service.engine.wait(run_id, 10)
+    again = await client.post(f"/api/runs/{run_id}/steps/large/resolve", json={"action": "send_again"})
+
+    assert answer.status_code == 200
+    assert (await client.get(f"/api/runs/{run_id}")).json()["status"] == "succeeded"
+    assert (again.status_code, again.json()["problems"][0]["code"]) == (409, "run.ended")
+    assert (await client.post(f"/api/runs/{run_id}/steps/large/resolve", json={"action": "no"})).status_code == 422
+
+
+async def test_viewer_neither_retries_nor_settles(anonymous: httpx.AsyncClient, service: Service, live: str):
+    headers = {"Authorization": f"Bearer {service.keys.create('v', role='viewer')[1]}"}
+    run_id = stuck_run(service, StepRow(run_id=0, node="large", status="unknown"))
+
+    answers = [
+        await anonymous.post(f"/api/runs/{path}", json=body, headers=headers)
+        for path, body in (
+            ("retry", {"ids": [run_id]}),
+            (f"{run_id}/retry", {}),
+            (f"{run_id}/steps/large/resolve", {"action": "send_again"}),
+        )
+    ]
+
+    assert [answer.status_code for answer in answers] == [403, 403, 403]
