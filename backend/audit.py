@@ -19,7 +19,8 @@ from storage.errors import StorageError
 from storage.tables import AuditEntry
 
 KEPT_ENTRIES = 100_000  # of what owners do, and as many of all else
-OWNED = ("operator.", "key.", "user.", "role.", "settings.")  # how the actions begin that owners alone may take
+# how the actions begin that owners alone may take
+OWNED = ("operator.", "key.", "credential.", "user.", "role.", "settings.")
 KEPT_FOR = timedelta(days=365)
 TRIM_EVERY = 500  # entries
 MERGED_FOR = timedelta(minutes=10)  # changes that come by the dozen are one entry within this time

@@ -21,6 +21,8 @@ KEY_CHARS = 16  # the fewest a key may have
 SETTINGS = b"pw settings v1"  # what a key is for, at most 16 bytes: a text locked for one purpose opens for no other
 MAILBOX = b"pw mailbox v1"
 PAYLOADS = b"pw payloads v1"
+CREDENTIALS = b"pw credential v1"
+CAUSES = b"pw causes v1"
 LOCKED = "gAAAAA"  # how every locked text begins: Fernet's version byte and the upper bytes of its time
 UNREADABLE = "secret.unreadable"
 

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from nicegui import ui
 
+from backend.credential_values import NO_LOGIN
 from editor.param_form import UNSET, ParamField, is_expression
 from editor.widgets import choice
 
@@ -174,7 +175,7 @@ class SelectControl(Control):
         options = [*self._options, *([current] if current not in self._options and current is not None else [])]
         is_table = self.field.widget == "table"
         self._select = choice(_worded(options), value=current, on_change=self._chosen)
-        if is_table or (not self.field.is_required and self.field.default is None):
+        if is_table or (not self.field.is_required and self.field.default in (None, "")):
             self._select.props("clearable clear-icon=sym_r_close")
         placeholder = self.field.placeholder if not is_table or not self.field.is_required else "Choose a table"
         if current is None and placeholder:
@@ -200,5 +201,20 @@ class SelectControl(Control):
         return value
 
 
+class CredentialControl(SelectControl):
+    """One of the stored logins, or none."""
+
+    def __init__(self, field: ParamField, changed: Changed, names: Sequence[str]) -> None:
+        super().__init__(field, changed, [*([field.default] if field.default else ()), *names])
+        self._has_names = bool(names)
+
+    def build(self, value: Json) -> None:
+        super().build(value)
+        if not self._has_names:
+            with ui.link(target="/settings#credentials").classes("fe-hint-link"):
+                ui.label("No login is stored yet. Owners do so in the settings.")
+
+
 def _worded(options: Sequence[Json]) -> dict[Json, str]:
-    return {option: {True: "Yes", False: "No"}.get(option, str(option)) for option in options}
+    words = {True: "Yes", False: "No", NO_LOGIN: "No login"}
+    return {option: words.get(option, str(option)) for option in options}

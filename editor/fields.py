@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -12,6 +12,7 @@ from nicegui import ui
 from editor.controls import (
     CodeControl,
     Control,
+    CredentialControl,
     ExpressionControl,
     NumberControl,
     SelectControl,
@@ -38,12 +39,14 @@ class FormContext:
         references: Callable[[], list[Reference]],
         tables: Callable[[], Mapping[str, Mapping[str, str]]],
         dress_code: Callable[[ui.codemirror], None],
+        credentials: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self.save = save
         self.insert = insert
         self.references = references
         self.tables = tables  # table name -> column name -> type
         self.dress_code = dress_code
+        self.credentials = credentials  # the names of the stored logins
 
 
 class FieldView:
@@ -130,6 +133,8 @@ class FieldView:
                 return SelectControl(field, changed)
             case "table":
                 return SelectControl(field, changed, list(self._context.tables()))
+            case "credential":
+                return CredentialControl(field, changed, self._context.credentials())
             case "list":
                 return ListControl(field, changed)
             case "pairs":

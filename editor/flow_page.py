@@ -73,6 +73,7 @@ class FlowEditor:
         self._run: RunView | None = None
         self._is_result_wanted = False
         self._tables: dict[str, dict[str, str]] = {}
+        self._credentials: list[str] = []
         self._code = CodeTheme()
         self._client = ui.context.client
         self._may_edit = may_edit()
@@ -81,7 +82,7 @@ class FlowEditor:
 
     async def build(self) -> None:
         """Draw the page and begin to follow the draft."""
-        await self._read_tables()
+        await self._read_surroundings()
         with workbench(is_readonly=not self._may_edit) as bench:
             with bench.left:
                 Palette(self._types, self._add).build()
@@ -148,7 +149,7 @@ class FlowEditor:
         if only == self._selected:
             return
         self._selected = only
-        await self._read_tables()
+        await self._read_surroundings()
         if only == self._selected:
             self._open_panel()
 
@@ -267,6 +268,7 @@ class FlowEditor:
             references=lambda: references(self._draft.document, node_id, self._types, self._outputs()),
             tables=lambda: self._tables,
             dress_code=self._code.dress,
+            credentials=lambda: self._credentials,
         )
 
     def _outputs(self) -> dict[str, Json]:
@@ -283,7 +285,9 @@ class FlowEditor:
         operations = [*({"op": "del_edge", "edge": edge} for edge in edges), {"op": "del_node", "id": node_id}]
         background_tasks.create(self._draft.edit(operations), name="delete a node")
 
-    async def _read_tables(self) -> None:
+    async def _read_surroundings(self) -> None:
+        if self._may_edit:
+            self._credentials = [each.name for each in await to_thread(self._service.credentials.list)]
         tables = await to_thread(self._service.tables.list)
         self._tables = {table.name: {column.name: column.type for column in table.columns} for table in tables}
 

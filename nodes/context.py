@@ -50,8 +50,12 @@ class Http(Protocol):
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         timeout_s: float = 30,
+        credential: str | None = None,
     ) -> HttpResponse:
-        """Send one request through the guarded client; raises NodeError or TemporaryError."""
+        """Send one request through the guarded client; raises NodeError or TemporaryError.
+
+        *credential* is the name of a stored login that the platform adds, if it may go to that host.
+        """
 
 
 class Mail(Protocol):

@@ -2,6 +2,7 @@
 
 Private and local addresses are refused unless ``PULSEWIRE_ALLOW_HOSTS`` names them. Redirects are not followed.
 A header ``Idempotency-Key`` that is the same in every attempt is sent unless the flow sets its own.
+A credential is a login stored in the settings: it is added here, or signs what is sent, and no run shows it.
 
 Out     ``{"status": int, "headers": {name in lower case: str}, "body": …}``; the body is parsed when its
         content type is JSON, text otherwise, null when it is empty
@@ -9,8 +10,9 @@ Units   ``timeout_s`` in seconds, for the whole call
 Effect  send: one HTTP request
 Errors  ``http.status_…`` for an answer from 400 on (408, 425, 429 and 5xx are tried again), ``http.address_blocked``,
         ``http.url_invalid``, ``http.header_invalid``, ``http.body_invalid``, ``http.redirect``, ``http.tls_failed``,
-        ``http.answer_…``, and, tried again, ``http.timeout``, ``http.unreachable``, ``http.answer_incomplete``
-Source  RFC 9110: methods and status codes; RFC 6839: content types ending in +json
+        ``http.answer_…``, ``credential.…``, and, tried again, ``http.timeout``, ``http.unreachable``,
+        ``http.answer_incomplete``
+Source  RFC 9110: methods and status codes; RFC 6839: content types ending in +json; Standard Webhooks: signatures
 """
 
 from email.message import Message
@@ -73,6 +75,13 @@ class HttpRequestParams(Params):
         description="Sent as the request's body as it is; not together with JSON.",
         json_schema_extra=ui("multiline", is_advanced=True),
     )
+    credential: str = Field(
+        "",
+        title="Credential",
+        description="A stored login that is added to the request; it goes to its own hosts only.",
+        max_length=100,
+        json_schema_extra=ui("credential", placeholder="No login", is_literal=True),
+    )
     timeout_s: float = Field(
         30,
         title="Timeout",
@@ -102,6 +111,8 @@ def plan(params: HttpRequestParams, ctx: Context) -> Plan:
     effect |= {name: value for name in ("query", "headers", "body") if (value := getattr(params, name))}
     if params.json_ is not None:
         effect["json"] = params.json_
+    if params.credential:
+        effect["credential"] = params.credential
     return Plan(effect, HttpRequestOutput(status=200, headers={}, body=None))
 
 
@@ -140,6 +151,7 @@ async def http_request(params: HttpRequestParams, ctx: Context) -> HttpRequestOu
         headers=headers,
         body=body,
         timeout_s=params.timeout_s,
+        credential=params.credential or None,
     )
     _refuse_failure(response.status)
     return HttpRequestOutput(status=response.status, headers=dict(response.headers), body=_parsed(response))

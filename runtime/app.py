@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backend.audit import Audit
+from backend.credentials import Credentials
 from backend.datahub import Datahub
 from backend.events import Event
 from backend.hosted import HostedPages
@@ -21,7 +22,7 @@ from backend.operators import Operators
 from backend.passwords import Passwords
 from backend.preferences import Preferences
 from backend.roles import Roles
-from backend.secrets import MAILBOX, SecretBox, load_or_create_key
+from backend.secrets import CREDENTIALS, MAILBOX, SecretBox, load_or_create_key
 from backend.sessions import Sessions
 from backend.sign_in import SignIn
 from backend.sign_up_notice import SignUpNotice
@@ -166,6 +167,7 @@ def build_service(
         mailbox=mailbox,
         preferences=preferences,
         keys=keys,
+        credentials=Credentials(database, box.for_purpose(CREDENTIALS)),
         users=users,
         roles=Roles(database, record, waker),
         hosted=hosted,

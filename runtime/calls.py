@@ -82,6 +82,7 @@ class Calls:
             session,
             is_read_only=is_read_only,
             secrets=self._records.secrets,
+            keep_secret=self._records.keep_secret,
             prepared=given,
         )
 

@@ -85,6 +85,12 @@ def may_read_message(service: Service, actor: Actor, arguments: dict[str, Any]) 
         raise Forbidden(Problem("message.secret", message))
 
 
+def names_only(_service: Service, actor: Actor, arguments: dict[str, Any]) -> None:
+    """What a credential is made of and where it goes is for owners; who draws flows knows its name."""
+    if not actor.may("owner"):
+        arguments["names_only"] = True
+
+
 def may_grant(_service: Service, actor: Actor, arguments: dict[str, Any]) -> None:
     """Nobody gives a role above their own; a role that is not named is the highest."""
     role = arguments.get("role", "owner")
@@ -130,6 +136,11 @@ def role_name(service: Service, role: Any) -> str:
 def key_name(service: Service, key_id: Any) -> str:
     """Return the name of an API key."""
     return next((key.name for key in service.keys.list() if key.id == key_id), str(key_id))
+
+
+def credential_name(service: Service, credential: Any) -> str:
+    """Return the name of a credential, given by id or name."""
+    return service.credentials.get(credential).name
 
 
 def operator_email(service: Service, operator_id: Any) -> str:

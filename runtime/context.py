@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session
 
 from backend.events import Event
-from nodes.spec import Email, Http, Json, SentEmail
+from nodes.spec import Email, Json, SentEmail
 from runtime import outbox
 from runtime.node_errors import as_node_errors, undeclared
 from runtime.outbox import NewEvent
 from runtime.platform import Platform
 from runtime.run_secrets import RunSecrets
+from runtime.step_http import KeepSecret, StepHttp
 from runtime.step_tables import StepTables
 from runtime.step_users import StepPasswords, StepUsers
 from storage.journal_runs import RunState
 
 
+def _forgotten(_secrets: Iterable[str]) -> None:
+    """Take secrets of which no record is kept."""
+
+
 class StepContext:
-    """The ``Context`` of one step. *session* is its transaction; without one it has no tables, users or events."""
+    """The ``Context`` of one step. *session* is its transaction; without one it has no tables, users or events.
+
+    *secrets* are those that the run knows; *keep_secret* takes those that it is given meanwhile.
+    """
 
     def __init__(
         self,
@@ -33,6 +41,7 @@ class StepContext:
         *,
         is_read_only: bool,
         secrets: RunSecrets | None = None,
+        keep_secret: KeepSecret = _forgotten,
         prepared: Any = None,
     ) -> None:
         self._platform = platform
@@ -40,14 +49,15 @@ class StepContext:
         self._session = session
         self._is_read_only = is_read_only
         self._secrets = secrets
+        self._keep_secret = keep_secret
         self.idempotency_key = idempotency_key
         self.now = now
         self.prepared = prepared
         self.emitted: list[int] = []  # runs started by the events of this step
 
     @property
-    def http(self) -> Http:
-        return self._platform.http
+    def http(self) -> StepHttp:
+        return StepHttp(self._platform, self._run, self.idempotency_key, self._keep_secret)
 
     @property
     def mail(self) -> StepMail:

@@ -17,9 +17,10 @@ from runtime.document import parse
 from runtime.errors import Conflict, Invalid, NotFound, Problem, TooLarge
 from runtime.flow_views import EditResult, FlowChange
 from runtime.limits import DOCUMENT_BYTES
+from runtime.surroundings import Surroundings, surroundings
 from runtime.validation import check
 from storage.database import Database
-from storage.tables import DataTable, Flow, FlowEdit
+from storage.tables import Flow, FlowEdit
 
 HISTORY_EDITS = 200  # kept per flow
 MERGE_S = 5  # a change with the merge key of the one before joins it within this time
@@ -34,10 +35,10 @@ def utcnow() -> datetime:
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found out about one revision of a draft, against the tables of that moment."""
+    """What was found out about one revision of a draft, in the surroundings of that moment."""
 
     revision: int
-    tables: frozenset[str]
+    around: Surroundings
     problems: tuple[Problem, ...]
     description: str
     node_count: int
@@ -118,7 +119,7 @@ class Drafts:
     def check(self, document: dict[str, Any]) -> list[Problem]:
         """Return every problem of a document, of its structure or, when that is sound, of its meaning."""
         parsed, problems = parse(document)
-        return problems if parsed is None else check(parsed, self._types, tables=self._tables())
+        return problems if parsed is None else check(parsed, self._types, **self._around()._asdict())
 
     def _travel(self, flow_id: str, origin: str | None, *, is_undo: bool) -> EditResult:
         def change(session: Session, flow: Flow) -> edits.Edited:
@@ -144,7 +145,7 @@ class Drafts:
                 revision, document = flow.revision, flow.draft
             if revision != before:
                 self._tell(FlowChange(flow_id, revision, edited.applied, origin))
-        problems = self._look_at(flow_id, revision, document, self._tables()).problems
+        problems = self._look_at(flow_id, revision, document, self._around()).problems
         return EditResult(revision, edited.applied, edited.refused, list(problems))
 
     def _store(self, session: Session, flow: Flow, document: dict[str, Any]) -> None:
@@ -190,21 +191,21 @@ class Drafts:
         for listener in tuple(self._listeners):
             listener(change)
 
-    def _tables(self) -> frozenset[str]:
+    def _around(self) -> Surroundings:
         with self._database.read() as session:
-            return frozenset(word for row in session.exec(select(DataTable.id, DataTable.name)) for word in row)
+            return surroundings(session)
 
-    def _look_at(self, flow_id: str, revision: int, document: dict[str, Any], tables: frozenset[str]) -> Checked:
+    def _look_at(self, flow_id: str, revision: int, document: dict[str, Any], around: Surroundings) -> Checked:
         known = self._checked.get(flow_id)
-        if known and known.revision == revision and known.tables == tables:
+        if known and known.revision == revision and known.around == around:
             return known
         parsed, problems = parse(document)
         if parsed is not None:
-            problems = check(parsed, self._types, tables=tables)
+            problems = check(parsed, self._types, **around._asdict())
         nodes = document.get("nodes", [])
         found = Checked(
             revision,
-            tables,
+            around,
             tuple(problems),
             document.get("graph", {}).get("description", ""),
             len(nodes),

@@ -18,6 +18,7 @@ from runtime.flow_ids import decode, free_id, has_id, name_in, renamed, slug, wi
 from runtime.flow_views import FlowChange, FlowSummary, FlowView, LastRun, LiveTrigger, PublishedVersion
 from runtime.limits import DOCUMENT_BYTES
 from runtime.publishing import freeze, subscribe, unsubscribe
+from runtime.surroundings import Surroundings
 from runtime.validation import check
 from storage.tables import Flow, FlowEdit, FlowVersion, RunRow, Subscription
 
@@ -45,11 +46,11 @@ class Flows(Drafts):
             query = query.where(
                 col(Flow.name).icontains(search, autoescape=True) | col(Flow.id).icontains(search, autoescape=True)
             )
-        tables = self._tables()
+        around = self._around()
         with self._database.read() as session:
             found = session.exec(query.order_by(col(Flow.updated_at).desc(), col(Flow.id))).all()
             return [
-                self._summary(flow, tables, None if run is None else LastRun(run, status, created_at))
+                self._summary(flow, around, None if run is None else LastRun(run, status, created_at))
                 for flow, run, status, created_at in found
             ]
 
@@ -64,9 +65,9 @@ class Flows(Drafts):
 
     def get(self, flow_id: str) -> FlowView:
         """Return one flow with its draft and the draft's problems."""
-        tables = self._tables()
+        around = self._around()
         with self._database.read() as session:
-            return self._view(flow_row(session, flow_id), tables)
+            return self._view(flow_row(session, flow_id), around)
 
     def create(self, document: object = None, name: str | None = None) -> FlowView:
         """Return a new flow: of a document, or an empty one called *name*.
@@ -129,12 +130,12 @@ class Flows(Drafts):
 
         Conflict when *if_match* is given and is not the revision that is kept.
         """
-        tables = self._tables()
+        around = self._around()
         with self._database.write() as session:
             flow = flow_row(session, flow_id)
             if if_match is not None and if_match != flow.revision:
                 raise Conflict(flow_changed(flow.name))
-            problems = self._look_at(flow_id, flow.revision, flow.draft, tables).problems
+            problems = self._look_at(flow_id, flow.revision, flow.draft, around).problems
             if any(problem.severity == "error" for problem in problems):
                 raise Invalid(*problems)
             if flow.published_version is None or flow.published_revision != flow.revision:
@@ -218,7 +219,7 @@ class Flows(Drafts):
     def _sound(self, document: object, refused: Collection[str] = UNDRAWABLE) -> dict[str, Any]:
         parsed, problems = parse(document)
         if parsed is not None:
-            problems = check(parsed, self._types, tables=self._tables())
+            problems = check(parsed, self._types, **self._around()._asdict())
         if parsed is None or any(problem.code in refused for problem in problems):
             raise Invalid(*problems)
         return dump(parsed)
@@ -236,8 +237,8 @@ class Flows(Drafts):
         session.exec(delete(FlowEdit).where(col(FlowEdit.flow_id) == graph["id"]))
         session.add(Flow(id=graph["id"], name=graph["name"], draft=document, created_at=now, updated_at=now))
 
-    def _summary(self, flow: Flow, tables: frozenset[str], last_run: LastRun | None) -> FlowSummary:
-        checked = self._look_at(flow.id, flow.revision, flow.draft, tables)
+    def _summary(self, flow: Flow, around: Surroundings, last_run: LastRun | None) -> FlowSummary:
+        checked = self._look_at(flow.id, flow.revision, flow.draft, around)
         return FlowSummary(
             id=flow.id,
             name=flow.name,
@@ -252,14 +253,14 @@ class Flows(Drafts):
             last_run=last_run,
         )
 
-    def _view(self, flow: Flow, tables: frozenset[str]) -> FlowView:
+    def _view(self, flow: Flow, around: Surroundings) -> FlowView:
         return FlowView(
             id=flow.id,
             name=flow.name,
             state=flow.state,
             draft=flow.draft,
             published_version=flow.published_version,
-            problems=self._look_at(flow.id, flow.revision, flow.draft, tables).problems,
+            problems=self._look_at(flow.id, flow.revision, flow.draft, around).problems,
             revision=flow.revision,
             has_unpublished_changes=_has_unpublished_changes(flow),
             updated_at=flow.updated_at,

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from backend.credential_values import NO_LOGIN
+from backend.credentials import folded_credential
 from nodes.spec import NodeType
 from runtime import wording
 from runtime.document import Node
@@ -40,8 +42,16 @@ def fields_of(model: type[BaseModel]) -> dict[str, Field]:
     return {field.name: field for field in (_field(key, info) for key, info in model.model_fields.items())}
 
 
-def check_params(node: Node, node_type: NodeType, tables: Collection[str] | None = None) -> list[Problem]:
-    """Return every problem of a node's parameters. *tables* are names and ids that exist; None: not known here."""
+def check_params(
+    node: Node,
+    node_type: NodeType,
+    tables: Collection[str] | None = None,
+    credentials: Collection[str] | None = None,
+) -> list[Problem]:
+    """Return every problem of a node's parameters.
+
+    *tables* are names and ids that exist, *credentials* folded names; None: not known here.
+    """
     fields = fields_of(node_type.params)
     empty = {name for name, field in fields.items() if field.is_required and _is_empty(node.params.get(name))}
     problems = [_missing(node, fields[name]) for name in fields if name in empty]
@@ -49,6 +59,8 @@ def check_params(node: Node, node_type: NodeType, tables: Collection[str] | None
     problems += _expression_problems(node, node_type, fields)
     if tables is not None and node_type.kind == "action":
         problems += _table_problems(node, fields, tables)
+    if credentials is not None:
+        problems += _credential_problems(node, fields, credentials)
     return problems
 
 
@@ -158,6 +170,20 @@ def _table_problems(node: Node, fields: Mapping[str, Field], tables: Collection[
             shown = wording.shown(value)
             message = f"{_shown(node)}: “{field.title}”: there is no table “{shown}”. Choose another, or create it."
             yield Problem("param.table_unknown", message, node.id, name)
+
+
+def _credential_problems(node: Node, fields: Mapping[str, Field], credentials: Collection[str]) -> Iterator[Problem]:
+    for name, field in fields.items():
+        value = node.params.get(name)
+        if field.widget != "credential" or not isinstance(value, str) or value in ("", NO_LOGIN):
+            continue
+        if folded_credential(value) not in credentials and not has_expression(value):
+            shown = wording.shown(value)
+            message = (
+                f"{_shown(node)}: “{field.title}”: there is no credential “{shown}”. Choose another, or have an owner "
+                "create it in the settings."
+            )
+            yield Problem("param.credential_unknown", message, node.id, name)
 
 
 def _shown(node: Node) -> str:

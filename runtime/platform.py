@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+from backend.credentials import Credentials
 from backend.datahub import Datahub
 from backend.hosted import HostedPages
 from backend.mail import Mailer
 from backend.mailbox import Mailbox
 from backend.passwords import Passwords
 from backend.preferences import Preferences
-from backend.secrets import MAILBOX, SecretBox, load_or_create_key
+from backend.secrets import CREDENTIALS, MAILBOX, SecretBox, load_or_create_key
 from backend.users import Users
-from nodes.spec import Http
+from nodes.spec import HttpResponse
 from runtime import outbox
+from runtime.causes import Causes
 from runtime.outbound import Outbound
 from runtime.reporting import Reporter
 from runtime.sealing import Seals
@@ -26,22 +28,39 @@ from storage.database import Database
 DEFAULT_SENDER = "pulsewire@localhost"
 
 
-class ClosableHttp(Http, Protocol):
+class HttpClient(Protocol):
+    """What sends the requests of steps; logins are added before it."""
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout_s: float = 30,
+    ) -> HttpResponse: ...
     async def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
 class Platform:
-    """The services; *seals* locks what must not stand in clear, *reporter* takes the backend's events."""
+    """The services; *seals* locks what must not stand in clear, *reporter* takes the backend's events.
+
+    *causes* says what led to a call that comes back to us.
+    """
 
     database: Database
     tables: Datahub
     users: Users
     passwords: Passwords
     mailer: Mailer
-    http: ClosableHttp
+    http: HttpClient
     seals: Seals
     reporter: Reporter
+    credentials: Credentials
+    causes: Causes
 
     async def close(self) -> None:
         self.passwords.close()
@@ -69,7 +88,7 @@ def platform_of(
     seals: Seals,
     *,
     mailer: Mailer,
-    http: ClosableHttp,
+    http: HttpClient,
     passwords: Passwords | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Platform:
@@ -83,7 +102,9 @@ def platform_of(
         clock=clock,
     )
     tables = Datahub(database, reporter, listens=outbox.listens, clock=clock)
-    return Platform(database, tables, users, passwords, mailer, http, seals, reporter)
+    credentials = Credentials(database, seals.box.for_purpose(CREDENTIALS), clock=clock)
+    causes = Causes(seals.box, settings)
+    return Platform(database, tables, users, passwords, mailer, http, seals, reporter, credentials, causes)
 
 
 def _told_otherwise() -> None:

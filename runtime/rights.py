@@ -1,8 +1,8 @@
 """Who may do what: for every method of every part of the service the role it needs, and how it is written down.
 
 A method that is not listed is refused to everyone, as are those of a caller's transaction (``…_in``). Viewers read;
-editors change flows, tables and runs; owners manage users, operators, keys and settings, and publish, test or repeat
-flows that act with an owner's rights.
+editors change flows, tables and runs; owners manage users, operators, keys, credentials and settings, and publish,
+test or repeat flows that act with an owner's rights.
 """
 
 from __future__ import annotations
@@ -81,6 +81,11 @@ TEST = Right(
 
 def _user(action: str, *details: str) -> Right:
     return Right("owner", f"user.{action}", "user", naming=conditions.user_email, details=details)
+
+
+def _credential(action: str, *details: str) -> Right:
+    naming = conditions.credential_name
+    return Right("owner", f"credential.{action}", "credential", naming=naming, details=details)
 
 
 def _role(action: str) -> Right:
@@ -188,6 +193,14 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
         "delete": Right("owner", "key.delete", "key_id", naming=conditions.key_name),
         "verify": NOBODY,
         "role_of": NOBODY,
+    },
+    "credentials": {
+        "list": Right("editor", condition=conditions.names_only),
+        "get": OWN,
+        "create": Right("owner", "credential.create", "name", details=("kind", "hosts")),
+        "update": _credential("change", "hosts"),
+        "delete": _credential("delete"),
+        "login": NOBODY,
     },
     "users": {
         "list": OWN,

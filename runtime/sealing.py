@@ -29,9 +29,10 @@ class Sealed:
 
 
 class Seals:
-    """Locks and opens with a key of this purpose alone."""
+    """Locks and opens with a key of this purpose alone; *box* makes those of others."""
 
     def __init__(self, box: SecretBox) -> None:
+        self.box = box
         self._box = box.for_purpose(PAYLOADS)
 
     def lock(self, sealed: Sealed) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 from backend.audit import Audit
+from backend.credentials import Credentials
 from backend.datahub import Datahub
 from backend.hosted import HostedPages
 from backend.keys import Keys
@@ -48,6 +49,7 @@ class Service:
     mailbox: Mailbox
     preferences: Preferences
     keys: Keys
+    credentials: Credentials
     users: Users
     roles: Roles
     hosted: HostedPages

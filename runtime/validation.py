@@ -18,10 +18,17 @@ STRUCTURE = frozenset(  # codes of what no draft may hold: such a document is re
 )
 
 
-def check(document: Document, types: Types, *, tables: Collection[str] | None = None) -> list[Problem]:
+def check(
+    document: Document,
+    types: Types,
+    *,
+    tables: Collection[str] | None = None,
+    credentials: Collection[str] | None = None,
+) -> list[Problem]:
     """Return every problem of a flow; those of severity ``error`` stop it from being published.
 
-    *tables* are the names and ids of the data tables that exist; None leaves them out of the check.
+    *tables* are the names and ids of the data tables that exist, *credentials* the folded names of the stored logins;
+    None leaves them out of the check.
     """
     problems = reference_problems(document)
     problems += _cycles(document, types)
@@ -34,7 +41,7 @@ def check(document: Document, types: Types, *, tables: Collection[str] | None = 
         if (node_type := types.get(node.type)) is None:
             problems.append(_unknown_type(node))
         else:
-            problems += check_params(node, node_type, tables)
+            problems += check_params(node, node_type, tables, credentials)
     return problems
 
 

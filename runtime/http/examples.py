@@ -134,6 +134,23 @@ SMTP = {key: value for key, value in SMTP_INPUT.items() if key != "password"} | 
     "source": "settings",
 }
 KEY = {"id": 1, "name": "ci", "prefix": "pw_3kX9", "role": "owner", "created_at": MOMENT, "last_used_at": None}
+NEW_CREDENTIAL = {
+    "name": "Shop",
+    "kind": "basic",
+    "settings": {"user": "pulsewire"},
+    "secret": "correct horse 7",
+    "hosts": ["api.shop.example.com"],
+}
+CREDENTIAL = {
+    "id": "5f0c8c0e-3f1b-4a4e-9a55-0d9f1b1d8c11",
+    "name": "Shop",
+    "kind": "basic",
+    "settings": {"user": "pulsewire"},
+    "has_secret": True,
+    "hosts": ["api.shop.example.com"],
+    "created_at": MOMENT,
+    "updated_at": MOMENT,
+}
 USER = {
     "id": "3b6a1f60-2b0e-4c57-9d0f-5a4f3a1c7e21",
     "email": "anna@example.com",

@@ -26,6 +26,7 @@ def draw(node_type: str, name: str, params: Mapping[str, Any]) -> FieldView:
         references=lambda: [],
         tables=lambda: TABLES,
         dress_code=lambda _code: None,
+        credentials=lambda: ["Shop"],
     )
     field = next(field for field in param_fields(TYPES[node_type]) if field.name == name)
     return FieldView(field, context, params)
@@ -43,6 +44,7 @@ CONTROLS: list[tuple[str, str, dict[str, Any], str, type[Element]]] = [
     ("condition", "if", {}, "If", ui.textarea),
     ("http_request", "method", {}, "Method", ui.select),
     ("http_request", "json", {}, "JSON", ui.codemirror),
+    ("http_request", "credential", {}, "Credential", ui.select),
     ("http_request", "timeout_s", {}, "Timeout", ui.number),
     ("find_rows", "limit", {"limit": "{{ $param.n }}"}, "Limit", ui.textarea),
     ("delete_rows", "all_rows", {}, "All rows", ui.switch),

@@ -22,6 +22,7 @@ async def test_json_is_sent_with_its_content_type_and_the_steps_key(ctx):
                 "headers": {"Idempotency-Key": "41:notify", "Content-Type": "application/json"},
                 "body": '{"id":1,"name":"Zoë"}'.encode(),
                 "timeout_s": 5,
+                "credential": None,
             },
         )
     ]

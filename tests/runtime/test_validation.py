@@ -172,6 +172,21 @@ def test_a_table_that_is_not_there_is_told() -> None:
     assert of_node("find_rows", {"table": "orders"}) == []
 
 
+def test_a_credential_that_is_not_there_is_told() -> None:
+    call = {"url": "https://example.com", "credential": " SHOP"}
+
+    assert of_node("http_request", call, credentials={"shop"}) == []
+    assert of_node("http_request", call | {"credential": ""}, credentials=set()) == []
+    assert of_node("http_request", call) == []
+    assert codes(of_node("http_request", call, credentials={"x"})) == [("param.credential_unknown", "n", "credential")]
+
+
+def test_a_credential_is_never_chosen_by_the_payload() -> None:
+    call = {"url": "https://example.com", "credential": "{{ $param.login }}"}
+
+    assert codes(of_node("http_request", call, credentials=set())) == [("param.literal", "n", "credential")]
+
+
 def test_the_filter_of_a_trigger_is_checked_with_and_without_braces() -> None:
     for text in ("$param.total >", "{{ $param.total > }}"):
         found = check([{"id": "t", "type": "event", "params": {"event": "a.b", "filter": text}}])
