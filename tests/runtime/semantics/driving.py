@@ -1,0 +1,190 @@
+"""Drives the real engine through a flow: calls that answer as a script says, a clock, and kills.
+
+A kill is what SIGKILL leaves: another engine begins on what was committed at that moment, and nothing that the first
+one does afterwards counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from shutil import copyfile
+from typing import Any
+
+from sqlmodel import select
+
+from backend.secrets import KEY_FILE
+from nodes.spec import NodeError, TemporaryError
+from runtime.engine import TestRequest
+from storage.tables import Flow, FlowVersion, RunRow, Setting, StepRow, Subscription
+from tests.runtime.conftest import Calls, Clock, Rig, node_types
+from tests.runtime.semantics.interpreter import BUSY, REFUSED, Answer, Key
+
+ENDED = ("succeeded", "failed", "cancelled")
+SETTLED = ("succeeded", "failed", "skipped", "unknown")
+
+
+class Script:
+    """What the outside world does, by node and iteration, however often an engine dies meanwhile."""
+
+    def __init__(self) -> None:
+        self.answers: Mapping[Key, Answer] = {}
+        self.made: Counter[str] = Counter()  # calls, by idempotency key
+        self.given: Counter[str] = Counter()  # answers that count, by idempotency key
+        self.under_way: set[str] = set()
+        self.too_many: list[str] = []  # calls of steps that had been recorded as ended
+        self.total = 0
+        self.arrival = asyncio.Event()  # set by the first call that is held
+        self._ended: set[str] = set()
+        self._hold_from: int | None = None
+
+    def hold_from(self, number: int) -> None:
+        """Leave the call of this number and all after it without an answer, until a kill; counted from now."""
+        self._hold_from = self.total + number
+
+    async def called(self, key: str, caller: Caller) -> None:
+        self.total += 1
+        self.made[key] += 1
+        self.under_way.add(key)
+        if key in self._ended:
+            self.too_many.append(key)
+        if self._hold_from is not None and self.total >= self._hold_from:
+            self.arrival.set()
+            await asyncio.Event().wait()
+        await asyncio.sleep(0)
+        await caller.lives()
+        self.under_way.discard(key)
+        number, answer = self.given[key], self.answers.get(key_of(key), Answer())
+        self.given[key] += 1
+        if number < answer.busy:
+            raise TemporaryError("The service is busy.", code=BUSY)
+        if answer.is_refused:
+            raise NodeError("The service refuses.", code=REFUSED)
+
+    def forget(self, steps: Mapping[str, StepRow]) -> None:
+        """Take back the answers that a dead engine had no time to record; *steps* are those by idempotency key."""
+        self._hold_from = None
+        self.arrival.clear()
+        self.under_way.clear()
+        self._ended = {key for key, step in steps.items() if step.status in SETTLED}
+        for key in self.made:
+            if (step := steps.get(key)) is None:
+                self.given[key] = 0
+            elif key not in self._ended:
+                self.given[key] = step.attempt if step.status == "waiting" else step.attempt - 1
+
+
+def key_of(idempotency_key: str) -> Key:
+    """Return the node and the iteration that an idempotency key is for."""
+    _run, node, iteration = idempotency_key.split(":")
+    return node, iteration
+
+
+class Caller(Calls):
+    """The calls of one engine. After its death they are never answered and do not count."""
+
+    def __init__(self, script: Script) -> None:
+        super().__init__()
+        self._script = script
+        self.is_dead = False
+
+    async def called(self, text: str, key: str) -> None:
+        await self.lives()
+        await self._script.called(key, self)
+
+    async def lives(self) -> None:
+        if self.is_dead:
+            await asyncio.Event().wait()
+
+
+class ScriptedRig(Rig):
+    """A rig whose calls follow a script, and which can be killed."""
+
+    def __init__(self, directory: Path, script: Script | None = None, clock: Clock | None = None) -> None:
+        super().__init__(directory)
+        self.directory = directory
+        self.script = script or Script()
+        self.clock = clock or self.clock
+        self.calls: Caller = Caller(self.script)
+        self.types = node_types(self.calls)
+        self.engine = self._new_engine()
+
+    def publish(self, document: Mapping[str, Any], *, prefix: str = "") -> None:
+        """Make *document* live; its event triggers hear the name ``prefix`` + node id."""
+        flow_id = document["graph"]["id"]
+        with self.database.write() as session:
+            session.add(Flow(id=flow_id, name=flow_id, state="published", draft=dict(document), published_version=1))
+            session.add(FlowVersion(flow_id=flow_id, version=1, document=dict(document)))
+            for node in document["nodes"]:
+                if node["type"] == "event":
+                    heard = {"node": node["id"], "event": prefix + node["id"]}
+                    session.add(Subscription(flow_id=flow_id, version=1, match={}, **heard))
+
+    async def begin(
+        self, document: Mapping[str, Any], trigger: str, payload: Mapping[str, Any], *, is_test: bool, prefix: str = ""
+    ) -> int:
+        """Start a run of a published flow by its event, or a test run in which effects are real."""
+        if is_test:
+            request = TestRequest(document["graph"]["id"], dict(document), trigger, dict(payload), effects="real")
+            return await self.engine.start_test(request)
+        return await self.emit(dict(payload), prefix + trigger)
+
+    async def finish(self, run_id: int, until: Callable[[RunRow], bool] | None = None) -> RunRow:
+        """Return the run when it has ended, or when *until* is true of it; time passes as the run needs it."""
+        async with asyncio.timeout(20):
+            while True:
+                run = self.read(run_id)
+                if run.status in ENDED or (until is not None and until(run)) or self._needs_a_person(run):
+                    return run
+                if run.status == "waiting" and run.wake_at is not None:
+                    self.clock.moment = max(self.clock.moment, run.wake_at + timedelta(milliseconds=1))
+                    await self.engine.wake()
+                await asyncio.sleep(0.001)
+
+    def _needs_a_person(self, run: RunRow) -> bool:
+        assert run.id is not None
+        if run.status != "waiting" or run.wake_at is not None:
+            return False
+        return any(row.status == "unknown" for row in self.rows(run.id).values())
+
+    async def kill(self, directory: Path) -> ScriptedRig:
+        """Return a rig on what is committed at this moment, with its engine started; this one is over."""
+        self.calls.is_dead = True
+        self._copy(directory)  # at once: nothing else runs in between
+        other = ScriptedRig(directory, self.script, self.clock)
+        self.script.forget(other.steps_by_key())
+        await self.close()
+        await other.engine.start()
+        return other
+
+    def _copy(self, directory: Path) -> None:
+        directory.mkdir()
+        copyfile(self.directory / KEY_FILE, directory / KEY_FILE)
+        with (
+            closing(sqlite3.connect(self.database.path)) as source,
+            closing(sqlite3.connect(directory / self.database.path.name)) as target,
+        ):
+            source.backup(target)
+
+    def steps_by_key(self) -> dict[str, StepRow]:
+        """Return every step by its idempotency key."""
+        with self.database.read() as session:
+            installation = session.get(Setting, "installation")
+            begin = installation.value["id"] if installation else ""
+            rows = session.exec(select(StepRow)).all()
+        return {f"{begin}-{row.run_id}:{row.node}:{row.iteration}": row for row in rows}
+
+    def rows(self, run_id: int) -> dict[Key, StepRow]:
+        """Return the steps of a run by node and iteration."""
+        with self.database.read() as session:
+            rows = session.exec(select(StepRow).where(StepRow.run_id == run_id))
+            return {(row.node, row.iteration): row for row in rows}
+
+    async def close(self) -> None:
+        await self.engine.stop(grace_s=0)
+        self.database.dispose()

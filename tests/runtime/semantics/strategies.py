@@ -1,0 +1,221 @@
+"""Draws small and nasty flows, what the outside world does to them, and where an engine dies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from hypothesis import strategies as st
+
+from tests.runtime.semantics.interpreter import Answer, Key, World
+
+Json: TypeAlias = Any
+Port: TypeAlias = tuple[str, str]  # node and port
+NODES = 12  # of one flow
+DEPTH = 2  # loops in loops
+ITEMS = 3  # of one loop
+
+
+@dataclass(frozen=True)
+class Case:
+    """One flow and one run of it."""
+
+    document: dict[str, Json]
+    trigger: str
+    payload: dict[str, Json]
+    world: World
+    is_test: bool
+
+    def __repr__(self) -> str:
+        nodes = "\n".join(f"  {node}" for node in self.document["nodes"])
+        edges = " ".join(f"{edge['source']}.{edge['key']}>{edge['target']}" for edge in self.document["edges"])
+        answers = {key: answer for key, answer in self.world.answers.items() if answer != Answer()}
+        return f"Case(\n{nodes}\n  {edges}\n  {self.trigger} {self.payload} {answers} is_test={self.is_test})"
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """Which nodes are drawn, and which settings of nodes."""
+
+    actions: tuple[str, ...] = (
+        "call",
+        "call",
+        "echo",
+        "condition",
+        "switch",
+        "for_each",
+        "while_loop",
+        "return_output",
+    )
+    has_odd_nodes: bool = True  # passed over, or with a pinned output
+    has_test_runs: bool = True
+    triggers: int = 2
+
+
+@dataclass
+class _Drawing:
+    draw: st.DrawFn
+    kinds: Kinds
+    nodes: list[dict[str, Json]] = field(default_factory=list)
+    edges: list[dict[str, str]] = field(default_factory=list)
+    called: list[Key] = field(default_factory=list)
+    before: dict[str, list[str]] = field(default_factory=dict)  # the nodes that have ended when this one starts
+    hidden: list[str] = field(default_factory=list)  # nodes of bodies that are drawn: nobody else sees their outputs
+
+    def region(self, entry: list[Port], depth: int, least: int) -> None:
+        """Draw nodes that follow *entry*; all ports that they add stay in this region."""
+        sources = list(entry)
+        first = len(self.nodes)
+        for _ in range(self.draw(st.integers(least, 5))):
+            if len(self.nodes) >= NODES:
+                break
+            kinds = self.kinds.actions
+            kind = self.draw(st.sampled_from([each for each in kinds if depth < DEPTH or each not in LOOPS]))
+            name = f"{kind[0]}{len(self.nodes)}"
+            arriving = self.draw(st.lists(st.sampled_from(sources[-6:]), min_size=1, max_size=3, unique=True))
+            self.edges += [{"source": source, "key": port, "target": name} for source, port in arriving]
+            sure = {node for source, _port in arriving for node in (*self.before.get(source, ()), source)}
+            visible = self.before[name] = [node["id"] for node in self.nodes if node["id"] in sure]
+            node = {"id": name, "type": kind, "name": name, "params": self._params(kind, name, visible, depth)}
+            self._settings(node)
+            self.nodes.append(node)
+            if kind in CALLS:
+                self.called += [(name, at) for at in _iterations(depth)]
+            if kind in LOOPS:
+                self.region([(name, "each")], depth + 1, 0)
+            sources += [(name, port) for port in _ports(node)]
+        if depth:
+            self.hidden += [node["id"] for node in self.nodes[first:]]
+
+    def _settings(self, node: dict[str, Json]) -> None:
+        kind = node["type"]
+        on_error = self.draw(st.sampled_from(("stop", "stop", "continue", "port")))
+        if on_error != "stop" and not (kind == "return_output" and on_error == "continue"):
+            node["on_error"] = on_error
+        if kind in CALLS and self.draw(st.booleans()):
+            node["retry"] = {"attempts": self.draw(st.integers(1, 3)), "delay_s": self.draw(st.sampled_from((0, 5)))}
+        if not self.kinds.has_odd_nodes:
+            return
+        if self.draw(st.integers(0, 9)) == 0:
+            node["disabled"] = True
+        elif self.draw(st.integers(0, 9)) == 0 and (ports := [port for port in _ports(node) if port != "error"]):
+            node["pinned"] = {"port": self.draw(st.sampled_from(ports)), "output": {"text": "pinned"}}
+
+    def _params(self, kind: str, name: str, visible: list[str], depth: int) -> dict[str, Json]:
+        match kind:
+            case "call" | "call_once" | "echo":
+                return {"text": self.draw(self._texts(name, visible, depth))}
+            case "condition":
+                return {"if": self.draw(self._tests(visible, depth))}
+            case "switch":
+                return {"value": self.draw(st.sampled_from(("{{ $param.s }}", "a", "z"))), "cases": ["a", "b"]}
+            case "for_each":
+                params = {"items": self.draw(self._items(depth))}
+                if self.draw(st.booleans()):
+                    params["parallel"] = self.draw(st.sampled_from((1, 2, 50)))
+                if self.draw(st.booleans()):
+                    params["on_item_error"] = self.draw(st.sampled_from(("stop", "continue")))
+                return params
+            case "while_loop":
+                tests = ("$index < 2", "$item == null", "$param.yes", "$param.no", "$index < $param.items | length")
+                return {"while": self.draw(st.sampled_from(tests)), "max_rounds": self.draw(st.integers(1, ITEMS))}
+            case "return_output":
+                return {"output": {"from": self.draw(self._texts(name, visible, depth))}}
+            case "insert_row":
+                number = "{{ $index }}" if depth else ""
+                return {"table": "rows", "values": {"text": f"{name}{number}"}}
+            case "emit_event":
+                return {"name": "told", "payload": {"by": name}}
+            case "delay":
+                return {"seconds": self.draw(st.sampled_from((0, 1, 60, 86_400)))}
+        raise ValueError(kind)
+
+    def _texts(self, name: str, visible: list[str], depth: int) -> st.SearchStrategy[str]:
+        texts = [name, name, "{{ $param.s }}", *(f"{{{{ $action.{other}.text }}}}" for other in visible[-4:])]
+        if depth:
+            texts += ["{{ $item }}", "at {{ $index }}", "{{ $item ~ '' }}"]
+        texts += [f"{{{{ $action.{other}.text }}}}" for other in self.hidden[-1:]]
+        return st.sampled_from(texts)
+
+    def _tests(self, visible: list[str], depth: int) -> st.SearchStrategy[Json]:
+        tests: list[Json] = [True, False, "{{ $param.yes }}", "{{ $param.no }}", "{{ $param.s }}"]
+        tests += [f"{{{{ $action.{other} is defined }}}}" for other in visible[-3:]]
+        if depth:
+            tests += ["{{ $index == 1 }}", "{{ $index < 1 }}"]
+        return st.sampled_from(tests)
+
+    def _items(self, depth: int) -> st.SearchStrategy[Json]:
+        lists: list[Json] = ["{{ $param.items }}", ["x", "y"], ["x"], [], "{{ $param.yes }}"]
+        if depth:
+            lists += ["{{ [$item, $index] }}", "{{ [$index] }}"]
+        return st.sampled_from(lists)
+
+
+LOOPS = ("for_each", "while_loop")
+CALLS = ("call", "call_once")
+
+
+def _ports(node: dict[str, Json]) -> list[str]:
+    """Return the ports that others of the same region may follow."""
+    match node["type"]:
+        case "condition":
+            ports = ["true", "false"]
+        case "switch":
+            ports = [*node["params"]["cases"], "default"]
+        case "for_each" | "while_loop":
+            ports = ["done"]
+        case "return_output":
+            ports = []
+        case _:
+            ports = ["out"]
+    extra = {"continue": "out", "port": "error"}.get(node.get("on_error", "stop"))
+    return ports if extra is None or extra in ports else [*ports, extra]
+
+
+def _iterations(depth: int) -> list[str]:
+    if depth == 0:
+        return [""]
+    numbers = range(ITEMS)
+    return [str(n) for n in numbers] if depth == 1 else [f"{n}.{m}" for n in numbers for m in numbers]
+
+
+@dataclass(frozen=True)
+class Kill:
+    """When an engine dies: as its call of this number is under way, after some turns of its event loop."""
+
+    call: int
+    turns: int
+
+
+def kills() -> st.SearchStrategy[list[Kill]]:
+    """Return a strategy of the deaths in one run's life, one engine after the other."""
+    return st.lists(st.builds(Kill, st.integers(1, 6), st.sampled_from((0, 0, 1, 2, 5, 20))), min_size=1, max_size=4)
+
+
+@st.composite
+def cases(draw: st.DrawFn, kinds: Kinds = Kinds()) -> Case:
+    """Return a strategy of cases."""
+    triggers = [f"t{number}" for number in range(draw(st.integers(1, kinds.triggers)))]
+    drawing = _Drawing(draw, kinds)
+    drawing.nodes += [{"id": name, "type": "event", "name": name, "params": {"event": name}} for name in triggers]
+    drawing.region([(name, "out") for name in triggers], 0, 1)
+    some = st.sampled_from(drawing.called) if drawing.called else st.nothing()
+    answers = st.builds(Answer, st.sampled_from((0, 0, 1, 2, 3)), st.booleans())
+    document = {
+        "format": "pulsewire.flow/1",
+        "directed": True,
+        "multigraph": True,
+        "graph": {"id": "f", "name": "f", "description": ""},
+        "nodes": drawing.nodes,
+        "edges": drawing.edges,
+        "samples": [],
+        "layout": {},
+    }
+    payload = {
+        "yes": True,
+        "no": False,
+        "s": draw(st.sampled_from("abc")),
+        "items": ["i0", "i1", "i2"][: draw(st.integers(0, ITEMS))],
+    }
+    world = World(answers=draw(st.dictionaries(some, answers, max_size=4)) if drawing.called else {})
+    return Case(document, draw(st.sampled_from(triggers)), payload, world, kinds.has_test_runs and draw(st.booleans()))

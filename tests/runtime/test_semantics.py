@@ -1,0 +1,47 @@
+"""The engine against the rules of flows: what they come to is worked out by a plain program beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+
+from tests.lengths import examples
+from tests.runtime.semantics import strategies
+from tests.runtime.semantics.agreement import differences
+from tests.runtime.semantics.driving import ScriptedRig, key_of
+from tests.runtime.semantics.interpreter import Interpreter
+from tests.runtime.semantics.strategies import Case, Kinds
+
+NOTHING_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
+
+
+def test_the_engine_comes_to_what_the_rules_say(tmp_path: Path) -> None:
+    numbers = itertools.count()
+    with asyncio.Runner() as runner:
+        rig = ScriptedRig(tmp_path)
+        runner.run(rig.engine.start())
+
+        @given(strategies.cases(Kinds(actions=("call", "echo", "condition", "switch"), has_odd_nodes=False)))
+        @settings(max_examples=examples(100, 20_000), deadline=None, suppress_health_check=NOTHING_SLOW)
+        def compare(case: Case) -> None:
+            runner.run(_compare(rig, case, next(numbers)))
+
+        compare()
+        runner.run(rig.close())
+
+
+async def _compare(rig: ScriptedRig, case: Case, number: int) -> None:
+    document = case.document | {"graph": case.document["graph"] | {"id": f"f{number}"}}
+    told = Interpreter(document, case.world, rig.clock(), is_test=case.is_test).run(case.trigger, case.payload)
+    rig.script.answers = case.world.answers
+    rig.publish(document, prefix=f"{number}.")
+
+    run_id = await rig.begin(document, case.trigger, case.payload, is_test=case.is_test, prefix=f"{number}.")
+    run = await rig.finish(run_id)
+
+    calls = Counter({key_of(key): made for key, made in rig.script.made.items() if f"-{run_id}:" in key})
+    assert differences(told, run, rig.rows(run_id), calls) == []
