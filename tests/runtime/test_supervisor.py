@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,43 @@ def test_a_second_signal_does_not_wait_for_children(tmp_path: Path) -> None:
         process.wait(10)
 
     assert was_waiting
+
+
+def test_a_child_that_is_stopped_is_killed_and_started_again(tmp_path: Path) -> None:
+    interpreter, started = tmp_path / "beats", tmp_path / "started"
+    beat = "import time; from runtime import supervisor; supervisor._hold_lifeline(); time.sleep(60)"
+    interpreter.write_text(f"#!/bin/sh\necho $$ $4 >> {started}\nexec {sys.executable} -c '{beat}'\n")
+    interpreter.chmod(0o700)
+    program = SUPERVISE.format(str(interpreter)).replace("; sys.exit", "; supervisor.SILENCE_S = 2.0; sys.exit")
+
+    def engines() -> list[int]:
+        lines = started.read_text().split("\n") if started.exists() else []
+        return [int(line.split()[0]) for line in lines if line.endswith("engine")]
+
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    try:
+        until(lambda: len(engines()) == 1)
+        time.sleep(0.5)  # it has told that it is alive
+        os.kill(engines()[0], signal.SIGSTOP)
+        until(lambda: len(engines()) == 2)
+        is_gone = not Path(f"/proc/{engines()[0]}").exists()
+        process.terminate()
+        said = process.communicate(timeout=20)[1]
+    finally:
+        process.kill()
+
+    assert is_gone
+    assert said.splitlines() == [
+        "pulsewire: the engine process is stopped or frozen and is killed",
+        "pulsewire: the engine process ended (-9) and is started again",
+    ]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no file that is always full")
