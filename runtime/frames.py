@@ -64,6 +64,11 @@ class Frames(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def drop(self) -> None:
+        """Close without sending what is left: the other end reads nothing any more."""
+        if self._transport is not None:
+            self._transport.abort()
+
 
 def socket_path(data_dir: Path) -> Path:
     """Return where the engine of *data_dir* listens; in a private directory when that path would be too long."""

@@ -37,9 +37,10 @@ class EngineLink:
         self._frames: Frames | None = None
         self._connecting: asyncio.Task[Frames] | None = None
         self._numbers = itertools.count(1)
-        self._calls: dict[int, asyncio.Future[Any]] = {}
+        self._calls: dict[int, tuple[Frames, asyncio.Future[Any]]] = {}  # each with the connection it went over
         self._batch: list[Group] = []
         self._senders: set[asyncio.Task[None]] = set()
+        self._heard_at = 0.0  # when the engine last said anything; of the loop's clock
 
     async def accept(self, events: Sequence[NewEvent]) -> list[Accepted]:
         encoded = _encoded(events)
@@ -98,19 +99,29 @@ class EngineLink:
             else:
                 future.set_result(answer)
 
-    async def _call(self, name: str, body: Any, timeout_s: float = CALL_S) -> Any:
+    async def _call(self, name: str, body: Any, timeout_s: float | None = None) -> Any:
         number = next(self._numbers)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        asked_at = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(CALL_S if timeout_s is None else timeout_s):
                 frames = self._frames if self._frames and self._frames.is_open else await self._connect()
-                self._calls[number] = future
+                self._calls[number] = frames, future
                 frames.send([number, name, body])
                 return await future
-        except (TimeoutError, OSError) as error:
+        except TimeoutError as error:
+            self._leave_if_silent(asked_at)
+            raise _down() from error
+        except OSError as error:
             raise _down() from error
         finally:
             self._calls.pop(number, None)
+
+    def _leave_if_silent(self, since: float) -> None:
+        """Close a connection whose engine has said nothing *since*: stopped, it may have been replaced."""
+        if self._frames is not None and self._heard_at < since:
+            self._frames.drop()
+            self._frames = None
 
     async def _connect(self) -> Frames:
         if self._connecting is None or self._connecting.done():
@@ -131,7 +142,8 @@ class EngineLink:
 
     def _received(self, _frames: Frames, message: Any) -> None:
         number, result, fault = message
-        future = self._calls.get(number)
+        self._heard_at = asyncio.get_running_loop().time()
+        _, future = self._calls.get(number, (None, None))
         if future is None or future.done():
             return
         if fault is None:
@@ -143,8 +155,8 @@ class EngineLink:
     def _lost(self, frames: Frames) -> None:
         if self._frames is frames:
             self._frames = None
-        for future in self._calls.values():
-            if not future.done():
+        for used, future in self._calls.values():
+            if used is frames and not future.done():
                 future.set_exception(_down())
 
 
