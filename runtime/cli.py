@@ -16,11 +16,12 @@ import typer
 from runtime import engine_lock
 from runtime.commands import events, flows, keys, operators, runs, tables, users
 from runtime.commands.installation import opened_database, settings_from_environment
-from runtime.commands.terminal import JsonOption, fail, print_json, print_table
+from runtime.commands.terminal import JsonOption, fail, print_json, print_table, told
 from runtime.supervisor import REFUSED
 
 if TYPE_CHECKING:
     from runtime.app import App
+    from runtime.settings import Settings
 
 PORT_WAIT_S = 1  # the web process of a server that was killed may still be ending
 
@@ -68,7 +69,7 @@ def serve(host: HostOption = None, port: PortOption = None) -> None:
         if value is not None:
             os.environ[name] = str(value)
     settings = settings_from_environment()
-    if settings.database_file and engine_lock.is_taken(settings.database_file):
+    if settings.database_file and engine_lock.is_held(settings.database_file) and _is_served(settings):
         fail(f"Another Pulsewire serves {settings.data_dir}. Stop it, or set another PULSEWIRE_DATA_DIR.", REFUSED)
     listen(settings.host, settings.port).close()
     command = [sys.executable, "-m", "runtime.supervisor"]
@@ -158,6 +159,19 @@ def listen(host: str, port: int) -> socket.socket:
             why = error.strerror or "that is no address of this machine"
             fail(f"pulsewire cannot listen on {host}:{port}: {why}. Stop what does, or choose another --port.", REFUSED)
         return listener
+
+
+def _is_served(settings: Settings) -> bool:
+    """Return whether the engine that holds the lock is at work, and neither ending nor stopped."""
+    from runtime.engine_turn import is_taken  # here because the lock is rarely held
+    from storage.database import Database
+
+    with told():
+        database = Database(settings.url)
+        try:
+            return is_taken(database)
+        finally:
+            database.dispose()
 
 
 def _add_pages() -> Callable[[App], None]:

@@ -15,6 +15,37 @@ TICK_S = 1.0  # the longest time between two looks at the clock
 log = logging.getLogger("pulsewire.dispatcher")
 
 
+class Quarantine:
+    """Lets suspects through one at a time; everyone else passes."""
+
+    def __init__(self) -> None:
+        self.suspects: set[int] = set()
+        self._inside: int | None = None
+        self._outside: deque[int] = deque()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._outside)
+
+    def enter(self, run_id: int) -> bool:
+        """Return whether the run may go on; a suspect that may not is kept until ``leave`` names it."""
+        if run_id not in self.suspects or self._inside == run_id:
+            return True
+        if self._inside is None:
+            self._inside = run_id
+            return True
+        if run_id not in self._outside:
+            self._outside.append(run_id)
+        return False
+
+    def leave(self, run_id: int) -> list[int]:
+        """Return who may come next when *run_id* was the one inside."""
+        if self._inside != run_id:
+            return []
+        self._inside = None
+        return [self._outside.popleft()] if self._outside else []
+
+
 class InProcess:
     """*claim* makes open runs this process's and calls ``begin`` for each; *now_us* tells the time."""
 
@@ -25,6 +56,7 @@ class InProcess:
         self._queue: deque[int] = deque()
         self._queued: set[int] = set()
         self._claiming: set[int] = set()
+        self._quarantine = Quarantine()
         self._pump: asyncio.Task[None] | None = None
         self._timers: list[tuple[int, int]] = []
         self._timers_changed = asyncio.Event()
@@ -37,12 +69,17 @@ class InProcess:
 
     @property
     def open_runs(self) -> int:
-        return len(self._active) + len(self._queued) + len(self._claiming)
+        return len(self._active) + len(self._queued) + len(self._claiming) + self._quarantine.waiting
+
+    def suspect(self, run_ids: Iterable[int]) -> None:
+        """Let these work one at a time, because one of them may be what stops engines."""
+        self._quarantine.suspects.update(run_ids)
 
     def submit(self, run_ids: Iterable[int]) -> None:
         """Put committed runs into the queue; those that are known already are left alone."""
         for run_id in run_ids:
-            if run_id not in self._active and run_id not in self._queued and run_id not in self._claiming:
+            is_known = run_id in self._active or run_id in self._queued or run_id in self._claiming
+            if not is_known and self._quarantine.enter(run_id):
                 self._queue.append(run_id)
                 self._queued.add(run_id)
         if self._queue and self._is_open and (self._pump is None or self._pump.done()):
@@ -94,8 +131,7 @@ class InProcess:
     def _ended(self, run_id: int, task: asyncio.Task[None]) -> None:
         if self._active.get(run_id) is task:
             del self._active[run_id]
-        if self._queue:
-            self.submit(())
+            self.submit(self._quarantine.leave(run_id))
 
     async def _claim_queued(self) -> None:
         while self._queue and self._is_open and len(self._active) < RUNS_AT_ONCE:
@@ -110,5 +146,9 @@ class InProcess:
                 self._queue.extend(batch)
                 self._queued.update(batch)
                 await asyncio.sleep(TICK_S)
+            else:
+                for run_id in batch:  # one that has ended meanwhile was not begun
+                    if run_id not in self._active:
+                        self.submit(self._quarantine.leave(run_id))
             finally:
                 self._claiming.difference_update(batch)

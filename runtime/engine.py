@@ -8,13 +8,14 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sqlmodel import Session, col, select
 
 from backend import one_time_tokens
 from nodes import spec
 from nodes.spec import NodeError, NodeType
-from runtime import engine_rows, limits, outbox
+from runtime import engine_rows, limits, outbox, recovery
 from runtime.dispatcher import InProcess
 from runtime.engine_api import Accepted, EngineApi, EngineStatus, TestRequest
 from runtime.engine_rows import OPEN
@@ -28,12 +29,14 @@ from runtime.seal_sweep import SealSweep
 from runtime.settings import Settings
 from runtime.veil import veiled
 from runtime.version import version
+from storage import lease
 from storage.database import Database
 from storage.errors import StorageBusy, StorageError, StorageFull
 from storage.journal import QueueFull, SqliteJournal
 from storage.journal_events import EventIdReused
 from storage.journal_rows import EventSeed, StoredEvent
 from storage.journal_runs import RunState, started
+from storage.lease import Standing
 from storage.tables import RunRow, to_us
 
 __all__ = ["Accepted", "Engine", "EngineApi", "EngineStatus", "NewEvent", "TestRequest"]
@@ -80,14 +83,22 @@ class Engine:
         self._is_ready = False
 
     @property
+    def database_path(self) -> Path:
+        return self._database.path
+
+    @property
     def broken(self) -> asyncio.Event:
         """Set when the database can no longer be written: nothing helps but a restart."""
         return self._journal.broken
 
-    async def start(self) -> None:
-        """Open the journal and begin with the runs that are open; returns when new ones can be accepted."""
+    async def start(self, over: Standing | None = None) -> None:
+        """Take the lease, open the journal and begin with the runs that are open; new ones can be accepted then.
+
+        Raises LeaseHeld when the lease to be taken is no longer as *over* says, and StorageError.
+        """
         self._started_at = self._clock()
-        await self._journal.start()
+        self._lease = await asyncio.to_thread(recovery.take_over, self._database, self._started_at, over)
+        await self._journal.start(self._lease)
         installation = await self._journal.call(engine_rows.installation)
         self._executor = Executor(
             self._journal,
@@ -114,6 +125,8 @@ class Engine:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        ending = self._journal.call(lambda session: lease.end(session, self._lease))
+        ending.add_done_callback(lambda done: done.cancelled() or done.exception())  # a full disk may keep it away
         await self._dispatcher.stop(grace_s)
         await self._journal.stop()
         await self._platform.close()
@@ -291,6 +304,7 @@ class Engine:
                 return list(session.exec(query.order_by(col(RunRow.id))).all())
 
         now = self._clock()
+        self._dispatcher.suspect(await self._journal.call(recovery.suspects))
         for run_id, status, wake_at in await asyncio.to_thread(read):
             assert run_id is not None
             if status != "waiting" or (wake_at is not None and wake_at <= now):

@@ -29,7 +29,7 @@ class LinkServer:
         self._calls: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Listen; a socket that a killed engine left behind is replaced (this one holds the lock)."""
+        """Listen; a socket that an engine before this one left behind is replaced (this one holds the lease)."""
         private_parent(self._path)
         await self._listen()
         self._watching = asyncio.create_task(self._watch())
@@ -46,13 +46,12 @@ class LinkServer:
                     await self._listen()
 
     async def _listen(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
         fresh = self._path.with_name(f"{self._path.name}.new")
         with contextlib.suppress(FileNotFoundError):
             fresh.unlink()
         self._server = await asyncio.get_running_loop().create_unix_server(self._connection, str(fresh))
         fresh.chmod(0o600)
+        self._inode = fresh.stat().st_ino
         fresh.rename(self._path)  # visible only once nobody else may connect
 
     async def stop(self) -> None:
@@ -65,7 +64,8 @@ class LinkServer:
         for frames in list(self._connections):
             frames.close()
         with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
+            if self._path.stat().st_ino == self._inode:  # an engine that took over has put its own there
+                self._path.unlink()
 
     def _connection(self) -> Frames:
         frames = Frames(self._received, self._connections.discard)

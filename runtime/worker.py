@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from backend.errors import BackendError
 from runtime import engine_lock
 from runtime.engine import Engine
+from runtime.engine_turn import Turn, await_turn
 from runtime.link_server import LinkServer
 from runtime.settings import Settings
 from runtime.supervisor import REFUSED
@@ -39,8 +40,8 @@ def main() -> int:
         settings = Settings()
         database = Database(settings.url)
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = engine_lock.take(database.path)
-        if lock is None:
+        turn = await_turn(database)
+        if turn is None:
             log.error("another Pulsewire engine works on %s; stop it first", database.path)
             return REFUSED
         database.migrate()
@@ -49,23 +50,30 @@ def main() -> int:
         names = ", ".join(f"PULSEWIRE_{fault['loc'][0]}".upper() for fault in error.errors() if fault["loc"])
         log.error("the engine cannot start: %s has a value that does not fit", names)
         return REFUSED
-    except (StorageFull, StorageBusy) as error:
-        log.error("the engine cannot start yet: %s", error)
-        return 1  # this passes: the supervisor tries again
     except (StorageError, BackendError) as error:
-        log.error("the engine cannot start: %s", error)
-        return REFUSED
+        return _refusal(error)
     except OSError as error:
         log.error("the engine cannot start: %s: %s", error.filename, error.strerror)
         return REFUSED
     try:
-        return _run(_serve(engine, settings))
+        return _run(_serve(engine, settings, turn))
+    except StorageError as error:  # of the start; later ones break the journal
+        return _refusal(error)
     finally:
         database.dispose()
-        os.close(lock)
+        if turn.lock is not None:
+            os.close(turn.lock)
 
 
-async def _serve(engine: Engine, settings: Settings) -> int:
+def _refusal(error: Exception) -> int:
+    if isinstance(error, StorageFull | StorageBusy):
+        log.error("the engine cannot start yet: %s", error)
+        return 1  # this passes: the supervisor tries again
+    log.error("the engine cannot start: %s", error)
+    return REFUSED
+
+
+async def _serve(engine: Engine, settings: Settings, turn: Turn) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -77,7 +85,10 @@ async def _serve(engine: Engine, settings: Settings) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    await engine.start()
+    await engine.start(turn.over)
+    if turn.over is not None:
+        log.warning("the engine before this one is stopped; this one has taken its place")
+        engine_lock.replace(engine.database_path)
     link = LinkServer(engine, settings.data_dir)
     await link.start()
     gc.collect()
@@ -88,7 +99,9 @@ async def _serve(engine: Engine, settings: Settings) -> int:
     ends = [asyncio.create_task(stop.wait()), asyncio.create_task(engine.broken.wait())]
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     if engine.broken.is_set():
-        return 1  # started again, the engine takes up what is in the database
+        log.error("the engine ends; started again, it takes up what is in the database")
+        logging.shutdown()
+        os._exit(1)  # nothing that is still under way here may matter any more
     ends[1].cancel()
     await engine.stop(GRACE_S)
     await link.stop()

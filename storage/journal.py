@@ -21,6 +21,7 @@ from storage.journal_events import EventIdReused
 from storage.journal_rows import EventSeed, Router, RunWrite, StepWrite, StoredEvent
 from storage.journal_runs import RunState
 from storage.journal_writer import Entry, Fenced, Kind, Writer
+from storage.lease import Keeper, Lease, LeaseLost
 
 __all__ = ["Fenced", "QueueFull", "SqliteJournal"]
 
@@ -37,6 +38,7 @@ class SqliteJournal:
 
     def __init__(self, database: Database, router: Router, now_us: Callable[[], int], *, queue_limit: int) -> None:
         self._writer = Writer(database, router, now_us, self._settled)
+        self._now_us = now_us
         self._queue_limit = queue_limit
         self._fresh: list[Entry] = []  # of this tick of the loop
         self._pending = 0
@@ -48,8 +50,9 @@ class SqliteJournal:
         """Whether the disk has no room; noticed again by itself when it has."""
         return self._writer.is_full
 
-    async def start(self) -> None:
-        """Open the connection and begin to write."""
+    async def start(self, lease: Lease) -> None:
+        """Open the connection and begin to write, as long as *lease* is the engine's."""
+        self._writer.lease = Keeper(lease, self._now_us)
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._write_forever, name="journal", daemon=True)
         self._thread.start()
@@ -145,6 +148,9 @@ class SqliteJournal:
     def _write_forever(self) -> None:
         try:
             self._writer.run()
+        except LeaseLost:
+            log.error("another engine has taken over this database; nothing more is written here")
+            self._loop.call_soon_threadsafe(self._break)
         except Exception as error:
             log.critical("the database can no longer be written: %s", type(error).__name__)
             self._loop.call_soon_threadsafe(self._break)

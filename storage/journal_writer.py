@@ -24,6 +24,7 @@ from storage.errors import StorageBusy, StorageError, StorageFull, storage_error
 from storage.journal_events import store_events
 from storage.journal_rows import CLAIM, STATE, STEP, Router, read_many, write_many
 from storage.journal_runs import load_runs
+from storage.lease import Keeper
 
 RETRY_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)  # back-off while the disk is full or the file is locked
 PROBE_S = 1.0  # how often to see whether there is room again when nothing waits to be written
@@ -71,6 +72,7 @@ class Writer:
         self._settled = settled
         self._data_version = -1
         self._batch: list[Entry] = []  # what is being written
+        self.lease: Keeper  # set before ``run``
         self.queue: SimpleQueue[list[Entry] | None] = SimpleQueue()  # None closes
         self.is_full = False
 
@@ -85,8 +87,8 @@ class Writer:
             while is_open or (kept and not self.is_full):
                 self._batch, is_open = self._gather(kept, failures, is_open)
                 if not self._batch:
-                    if self.is_full:
-                        self._write(connection, cursor, [Entry(Kind.WORK, _probe, None)])
+                    if is_open:  # nobody has asked for anything: the lease is renewed, or room looked for
+                        self._write(connection, cursor, [Entry(Kind.WORK, _probe, None)] if self.is_full else [])
                     continue
                 written, kept = self._write(connection, cursor, self._batch)
                 failures, self._batch = failures + 1 if kept else 0, kept
@@ -102,7 +104,7 @@ class Writer:
 
     def _gather(self, kept: list[Entry], failures: int, is_open: bool) -> tuple[list[Entry], bool]:
         batch = kept
-        wait_s = RETRY_S[min(failures, len(RETRY_S)) - 1] if kept else PROBE_S if self.is_full else None
+        wait_s = RETRY_S[min(failures, len(RETRY_S)) - 1] if kept else PROBE_S if self.is_full else self.lease.due_s
         try:
             more = self.queue.get(timeout=wait_s) if is_open else None
             while more is not None:
@@ -149,6 +151,7 @@ class Writer:
     def _commit(self, connection: Connection, cursor: sqlite3.Cursor, batch: list[Entry]) -> None:
         try:
             with connection.begin():
+                self.lease.hold(cursor)
                 self._apply(connection, cursor, batch)
         except Exception as error:
             if (plain := storage_error(error)) is not None:

@@ -141,3 +141,59 @@ async def test_a_socket_that_someone_removed_is_there_again(rig, monkeypatch: py
 
     assert all(status.ready for status in both)
     assert not path.exists()
+
+
+async def test_a_server_that_was_replaced_leaves_the_socket_of_the_one_after_it(rig, link: EngineLink) -> None:
+    before, after = (LinkServer(rig.engine, rig.settings.data_dir) for _ in range(2))
+    await before.start()
+    await after.start()
+
+    await before.stop()
+
+    assert (await link.status()).ready
+    await after.stop()
+
+
+class Silent(asyncio.Protocol):
+    """An engine that is stopped: it can be reached and never says a word."""
+
+
+async def test_an_engine_that_says_nothing_is_looked_for_anew(
+    rig, link: EngineLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_module, "CALL_S", 0.2)
+    path = socket_path(rig.settings.data_dir)
+    stopped = await asyncio.get_running_loop().create_unix_server(Silent, str(path))
+    waiting = asyncio.create_task(link.wait(1, 60))
+    with pytest.raises(Unavailable):
+        await link.status()
+    path.unlink()
+    server = LinkServer(rig.engine, rig.settings.data_dir)
+    await server.start()
+
+    assert (await link.status()).ready
+    with pytest.raises(Unavailable):
+        await asyncio.wait_for(waiting, 5)
+    stopped.close()
+    await server.stop()
+
+
+async def test_a_call_that_takes_long_does_not_cut_the_others_off(
+    rig, server: LinkServer, link: EngineLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.flow([{"id": "one", "type": "call", "params": {"text": "x"}}], ["start>one"])
+    rig.calls.hold("x")
+    run_id = await rig.emit()
+    waiting = asyncio.create_task(link.wait(run_id, 5))
+    await asyncio.sleep(0)
+    monkeypatch.setattr(link_module, "CALL_S", -4.8)  # beside the 5 s that the engine is given
+    late = asyncio.create_task(link.wait(run_id, 5))
+    await asyncio.sleep(0.1)
+    monkeypatch.undo()
+    await link.status()
+
+    with pytest.raises(Unavailable):
+        await late
+    rig.calls.release("x")
+
+    assert await waiting

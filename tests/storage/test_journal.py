@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select, update
 
-from storage import journal_writer
+from storage import journal_writer, lease
 from storage.database import Database
 from storage.errors import StorageBusy, StorageError, StorageFull
 from storage.journal import Fenced, SqliteJournal
@@ -55,10 +56,15 @@ def router() -> TwoFlows:
 @pytest.fixture
 async def journal(database: Database, router: TwoFlows) -> AsyncIterator[SqliteJournal]:
     journal = SqliteJournal(database, router, lambda: time.time_ns() // 1000, queue_limit=1000)
-    await journal.start()
+    await journal.start(taken(database))
     yield journal
     await journal.stop()
     database.dispose()
+
+
+def taken(database: Database) -> lease.Lease:
+    with database.write() as session:
+        return lease.take(session, datetime.now(UTC))
 
 
 def seed(event_id: str, name: str = "order", digest: str | None = None) -> EventSeed:
