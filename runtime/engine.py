@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from backend import one_time_tokens
 from nodes import spec
 from nodes.spec import NodeError, NodeType
-from runtime import engine_rows, limits, outbox, recovery
+from runtime import engine_rows, limits, outbox, recovery, trial_rows
 from runtime.dispatcher import InProcess
 from runtime.engine_api import Accepted, EngineApi, EngineStatus, TestRequest
 from runtime.engine_rows import OPEN
@@ -162,29 +162,12 @@ class Engine:
 
     async def start_test(self, request: TestRequest) -> int:
         """Start a test run and return its id; raises Unavailable."""
-
-        def insert(session: Session) -> int:
-            run = RunRow(
-                flow_id=request.flow_id,
-                document=request.document,
-                trigger=request.trigger,
-                payload=request.payload,
-                is_test=True,
-                is_simulated=request.effects == "simulate",
-                created_at=self._clock(),
-            )
-            session.add(run)
-            session.flush()
-            engine_rows.forget_old_tests(session, request.flow_id)
-            assert run.id is not None
-            return run.id
-
         if not self._is_ready:
             raise _unavailable("engine.stopping", "The engine is starting or stopping. Try again.")
         if self._journal.is_full:
             raise _unavailable("storage.full", "The disk is full. Free some space and try again.")
         try:
-            run_id = await self._journal.call(insert)
+            run_id = await self._journal.call(lambda session: trial_rows.insert(session, request, self._clock()))
         except StorageError as error:
             raise _storage_unavailable(error) from error
         self._dispatcher.submit([run_id])

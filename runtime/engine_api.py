@@ -20,7 +20,11 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class TestRequest:
-    """A draft to run once, starting at *trigger* with *payload*."""
+    """A draft to run once, starting at *trigger* with *payload*.
+
+    *scope* is the part of it that is run, see ``RunRow.scope``. Of the nodes in *taken* the steps are those of the run
+    *base*.
+    """
 
     __test__ = False  # no test case, in spite of its name
 
@@ -29,6 +33,9 @@ class TestRequest:
     trigger: str
     payload: dict[str, Any]
     effects: Literal["simulate", "real"] = "simulate"
+    scope: dict[str, str] | None = None
+    base: int | None = None
+    taken: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

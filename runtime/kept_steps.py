@@ -102,7 +102,7 @@ def kept(
     Of a loop that was not finished the items that were are kept, unless *with_items* is False.
     """
     shape = Shape(document, types)
-    usable = {each.place for each in steps if each.is_settled and _fits(each, document, types, former)}
+    usable = {each.place for each in steps if each.is_settled and fits(each, document, types, former)}
     begun = {(shape.outermost(node), "") for node in begin}
     recorded = {each.node for each in steps}
     open_ = {each.place for each in steps if each.place not in usable and each.status != "skipped"}
@@ -115,6 +115,16 @@ def kept(
         for place in finished
         if not place[1] or (with_items and not lost.intersection(shape.levels(place)) and _is_open(place, shape, open_))
     )
+
+
+def fits(step: Settled, document: Document, types: Types, former: Document | None) -> bool:
+    """Return whether a step of a run of *former* can be taken over: its node kept its type, and the port it fired."""
+    if former is None:
+        return True
+    then, now = former.node(step.node), document.node(step.node)
+    if then is None or now is None or then.type != now.type or now.type not in types:
+        return False
+    return step.port is None or step.port in {port.name for port in ports_of(now, types[now.type])}
 
 
 def take_over(session: Session, places: Sequence[Place], *, of: int, into: int) -> None:
@@ -134,15 +144,6 @@ def take_over(session: Session, places: Sequence[Place], *, of: int, into: int) 
 def _is_open(place: Place, shape: Shape, open_: Collection[Place]) -> bool:
     """Return whether the loops around *place* go on; of a loop that has ended only its own step is needed."""
     return all(level in open_ for level in shape.levels(place)[1:])
-
-
-def _fits(step: Settled, document: Document, types: Types, former: Document | None) -> bool:
-    if former is None:
-        return True
-    then, now = former.node(step.node), document.node(step.node)
-    if then is None or now is None or then.type != now.type or now.type not in types:
-        return False
-    return step.port is None or step.port in {port.name for port in ports_of(now, types[now.type])}
 
 
 def _bodies(document: Document, types: Types) -> dict[str, frozenset[str]]:

@@ -7,12 +7,13 @@ import builtins
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlmodel import col, select
 
 from nodes.spec import NodeType
-from runtime import bulk_retries, repeats, run_reading, settling
+from runtime import bulk_retries, repeats, run_reading, settling, trial_rows
 from runtime.bulk_retries import Failed, Retried
 from runtime.document import parse
 from runtime.drafts import utcnow
@@ -23,7 +24,7 @@ from runtime.manual import start_by_hand
 from runtime.repeats import Allow, Repeat, Version
 from runtime.run_views import STATUSES, ItemPage, Page, RunView, StepView
 from runtime.settling import Settle
-from runtime.trials import Effects, prepare
+from runtime.trials import WHOLE, Effects, Extent, prepare
 from storage.database import Database
 from storage.tables import EventRow, Flow, RunRow
 
@@ -191,9 +192,11 @@ class Runs:
         sample: str | None = None,
         effects: Effects = "simulate",
         wait_s: float = TEST_WAIT_S,
+        *,
+        extent: Extent = WHOLE,
     ) -> RunView:
-        """Run a draft, given by id or as a document, and return the finished run."""
-        run_id = await self.start_test(flow, trigger, payload, sample, effects)
+        """Run a draft, given by id or as a document, or the part *extent* of it, and return the finished run."""
+        run_id = await self.start_test(flow, trigger, payload, sample, effects, extent=extent)
         await self._engine.wait(run_id, wait_s)
         return await asyncio.to_thread(self.get, run_id)
 
@@ -204,9 +207,11 @@ class Runs:
         payload: dict[str, Any] | None = None,
         sample: str | None = None,
         effects: Effects = "simulate",
+        *,
+        extent: Extent = WHOLE,
     ) -> int:
         """Start to run a draft and return the run's id; Invalid when what would run has errors."""
-        request = await asyncio.to_thread(self._prepare, flow, trigger, payload, sample, effects)
+        request = await asyncio.to_thread(self._prepare, flow, trigger, payload, sample, effects, extent)
         return await self._engine.start_test(request)
 
     async def _queued(self, run_id: int) -> RunView:
@@ -224,9 +229,13 @@ class Runs:
         payload: dict[str, Any] | None,
         sample: str | None,
         effects: Effects,
+        extent: Extent,
     ) -> TestRequest:
         document = self._flows.get(flow).draft if isinstance(flow, str) else flow
         parsed, problems = parse(document)
         if parsed is None:
             raise Invalid(*problems)
-        return prepare(parsed, self._flows.check(document), self._types, trigger, payload, sample, effects)
+        found = self._flows.check(document)
+        with self._database.read() as session:
+            earlier = partial(trial_rows.earlier, session, parsed.id, extent.run)
+            return prepare(parsed, found, self._types, trigger, payload, sample, effects, extent, earlier)

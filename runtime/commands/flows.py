@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from runtime.document import Document
     from runtime.errors import Problem
     from runtime.run_views import RunView
+    from runtime.trials import Extent
 
 app = typer.Typer(no_args_is_help=True, help="Flows: list, read, check, test, publish, and move them as files.")
 
@@ -98,6 +99,10 @@ def run_test(
     payload: Annotated[str | None, typer.Option(help="File with the payload as JSON; “-” is standard input.")] = None,
     sample: Annotated[str | None, typer.Option(help="Name of a sample of the flow.")] = None,
     trigger: Annotated[str | None, typer.Option(help="Node to start at, when there are several triggers.")] = None,
+    until: Annotated[str | None, typer.Option(help="Only this node and what leads to it.")] = None,
+    only: Annotated[str | None, typer.Option(help="Only this node, with outputs of an earlier test.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="This node and what follows it.")] = None,
+    run_id: Annotated[int | None, typer.Option("--run", help="With --only, --from: the run that has them.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a flow without effects and show its steps; status 1 when the run fails.
@@ -105,14 +110,16 @@ def run_test(
     A file is run on an empty database that is thrown away. A flow of the installation is run by its server.
     """
     from runtime.payloads import check_payload
+    from runtime.trials import Extent
 
+    extent = Extent(until, only, from_, run_id)
     with told():
         given = None if payload is None else check_payload(read_text(payload))
         if Path(flow).is_file() or flow == "-":
-            run = _test_file(flow, trigger, given, sample)
+            run = _test_file(flow, trigger, given, sample, extent)
         else:
             with opened() as service:
-                run = ask_engine(service, lambda: service.runs.test(flow, trigger, given, sample))
+                run = ask_engine(service, lambda: service.runs.test(flow, trigger, given, sample, extent=extent))
     print_json(run.as_json()) if as_json else print_run(run)
     if run.status != "succeeded":
         raise typer.Exit(1)
@@ -182,7 +189,9 @@ def _read(file: str) -> tuple[Document | None, list[Problem]]:
     return document, problems if document is None else [*problems, *check(document, load())]
 
 
-def _test_file(file: str, trigger: str | None, payload: dict[str, Any] | None, sample: str | None) -> RunView:
+def _test_file(
+    file: str, trigger: str | None, payload: dict[str, Any] | None, sample: str | None, extent: Extent
+) -> RunView:
     import asyncio
     from tempfile import TemporaryDirectory
 
@@ -196,7 +205,7 @@ def _test_file(file: str, trigger: str | None, payload: dict[str, Any] | None, s
     if document is None:
         raise Invalid(*problems)
     request = prepare(
-        document, problems, load(), trigger, None if payload is None else dict(payload), sample, "simulate"
+        document, problems, load(), trigger, None if payload is None else dict(payload), sample, "simulate", extent
     )
 
     async def run(folder: str) -> RunView:

@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Header, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from runtime.errors import Invalid, Problem
@@ -16,8 +16,10 @@ from runtime.http.access import EDITOR, VIEWER, Caller
 from runtime.http.answers import Json
 from runtime.http.bodies import ApiRoute
 from runtime.http.examples import answers, listed
+from runtime.limits import LARGEST_NUMBER
 from runtime.payloads import check_value
 from runtime.service import Service
+from runtime.trials import Extent
 
 NO_REVISION = -1
 FlowDocument = Annotated[Any, Body(examples=[examples.DOCUMENT], description="A flow document.")]
@@ -30,6 +32,10 @@ class TestRequest(BaseModel):
     payload: dict[str, Any] | None = None
     sample: str | None = None
     effects: Literal["simulate", "real"] = "simulate"
+    until: str | None = None
+    only: str | None = None
+    from_: str | None = Field(None, alias="from")
+    run: Annotated[int, Field(ge=1, le=LARGEST_NUMBER)] | None = None
 
 
 class StartRequest(BaseModel):
@@ -159,6 +165,12 @@ def flow_routes(_service: Service) -> APIRouter:
         "/{flow_id}/test",
         dependencies=[EDITOR],
         summary="Test the draft",
+        description=(
+            "Runs the draft, or a part of it: “until” a node with all that leads to it; “only” one node, or “from” one "
+            "on, with the outputs that an earlier run has of what comes before: “run”, or the latest test of the flow. "
+            "Pinned outputs are taken in place of calls. A node inside a loop is run for every item with “until”; "
+            "“from” begins at the loop around it; “only” is refused. Effects are simulated unless they are “real”."
+        ),
         responses=answers(examples.RUN, refusals=(404, 503)),
     )
     async def run_test(
@@ -170,7 +182,8 @@ def flow_routes(_service: Service) -> APIRouter:
     ) -> Response:
         asked = request or TestRequest()
         payload = None if asked.payload is None else check_value(asked.payload)
-        run = await caller.runs.test(flow_id, asked.trigger, payload, asked.sample, asked.effects)
+        extent = Extent(asked.until, asked.only, asked.from_, asked.run)
+        run = await caller.runs.test(flow_id, asked.trigger, payload, asked.sample, asked.effects, extent=extent)
         return Json(run.as_json())
 
     @router.post(

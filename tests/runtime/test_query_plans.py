@@ -12,12 +12,14 @@ import sqlalchemy
 
 from backend.passwords import CHEAP, Passwords
 from runtime.app import build_service
+from runtime.bulk_retries import Failed, meant
 from runtime.engine import Engine
 from runtime.engine_api import NewEvent
 from runtime.metrics import Metrics
 from runtime.service import Service
 from runtime.settings import Settings
 from storage.database import Database
+from storage.tables import RunRow
 
 GROWING = ("run", "step", "event", "wait", "wait_event", "audit_entry")
 WHOLE = re.compile(rf"SCAN ({'|'.join(GROWING)})\b(?: USING (?:COVERING )?INDEX (\w+))?")
@@ -58,6 +60,26 @@ def installation(settings: Settings) -> Iterator[tuple[Service, Engine, Asked]]:
     database.dispose()
 
 
+def _run(service: Service) -> int:
+    with service.database.write() as session:
+        run = RunRow(flow_id="greet", version=1, trigger="start", payload={})
+        session.add(run)
+        session.flush()
+        assert run.id is not None
+        return run.id
+
+
+def _one(service: Service) -> None:
+    run_id = _run(service)
+    service.runs.get(run_id)
+    service.runs.item(run_id, "3")
+
+
+def _meant(service: Service, failed: Failed) -> None:
+    with service.database.read() as session:
+        meant(session, failed)
+
+
 READS: dict[str, tuple[Callable[[Service], Any], set[str]]] = {
     "newest": (lambda service: service.runs.list(), {BY_NEWEST}),
     "older": (lambda service: service.runs.list(after=1_000), set()),
@@ -68,6 +90,10 @@ READS: dict[str, tuple[Callable[[Service], Any], set[str]]] = {
     "succeeded of a flow": (lambda service: service.runs.list("greet", "succeeded"), set()),
     "tests": (lambda service: service.runs.list(is_test=True), set()),
     "tests of a flow": (lambda service: service.runs.list("greet", is_test=True), set()),
+    "which failed ones nobody retried": (lambda service: _meant(service, Failed()), set()),
+    "which failed ones of a flow nobody retried": (lambda service: _meant(service, Failed(flow="greet")), set()),
+    "one with what retries it": (_one, set()),
+    "items of a loop": (lambda service: service.runs.items(_run(service), "each"), set()),
     "flows with their last run": (lambda service: service.flows.list(), set()),
     "metrics": (
         lambda service: Metrics(service.database).text(None),

@@ -1,0 +1,246 @@
+"""Testing a part of a flow: up to a node, a node alone, or from a node on with what an earlier run gave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from nodes.spec import Context, Output, Params, Port, action
+from runtime.document import parse
+from runtime.engine_api import TestRequest
+from runtime.errors import Invalid, NotFound
+from runtime.kept_steps import Settled
+from runtime.run_views import RunView
+from runtime.service import Service
+from runtime.trials import Earlier, Extent, prepare
+from runtime.validation import check
+
+Make = Callable[..., dict[str, Any]]
+TOTAL = {"id": "start", "type": "event", "name": "Start", "params": {"event": "shop.order_paid"}}
+PINNED = {"port": "true", "output": {"result": True}}
+
+
+class NoParams(Params):
+    pass
+
+
+@action(title="Each", category="Logic", ports=(Port("each"), Port("done")), body_port="each")
+def each(params: NoParams, ctx: Context) -> Output:
+    raise NotImplementedError
+
+
+def states(run: RunView) -> dict[str, str]:
+    return {step.node: step.status for step in run.steps}
+
+
+def kept(run: RunView) -> set[str]:
+    return {step.node for step in run.steps if step.is_kept}
+
+
+def problem_of(error: pytest.ExceptionInfo[Any]) -> tuple[str, str]:
+    (problem,) = error.value.problems
+    return problem.code, problem.message
+
+
+def changed(document: dict[str, Any], node: str, **settings: Any) -> dict[str, Any]:
+    nodes = [each | settings if each["id"] == node else each for each in document["nodes"]]
+    return document | {"nodes": nodes}
+
+
+def loop(document: Make) -> dict[str, Any]:
+    """start → each (item) → after, with ``item`` inside of the loop."""
+    params: dict[str, Any] = {"fields": {"a": 1}}
+    return document(
+        nodes=[
+            TOTAL,
+            {"id": "each", "type": "each", "name": "Each", "params": {}},
+            {"id": "item", "type": "set_fields", "name": "Item", "params": params},
+            {"id": "after", "type": "set_fields", "name": "After", "params": params},
+        ],
+        edges=[
+            {"source": "start", "target": "each", "key": "out"},
+            {"source": "each", "target": "item", "key": "each"},
+            {"source": "each", "target": "after", "key": "done"},
+        ],
+        layout={},
+    )
+
+
+def asked(service: Service, data: dict[str, Any], extent: Extent, *earlier: Earlier) -> TestRequest:
+    types = {**service.types, "each": each}
+    document, problems = parse(data)
+    assert document, problems
+    runs = [replace(run, document=run.document or document) for run in earlier]
+    return prepare(document, check(document, types), types, None, None, None, "simulate", extent, earlier=lambda: runs)
+
+
+def ran(number: int, text: str) -> Earlier:
+    """Return an earlier run of such steps: ``node.port`` for what was done, ``node`` for what was skipped."""
+    steps = [word.partition(".") for word in text.split()]
+    settled = [Settled(node, "", "succeeded" if dot else "skipped", port or None) for node, dot, port in steps]
+    return Earlier(number, "start", {"total": number}, None, tuple(settled))
+
+
+# -- what a part needs
+
+
+def test_part_up_to_a_node_is_checked_as_far_as_that(service: Service, document: Make):
+    broken = changed(document(), "greet", params={"fields": {"text": "{{ $param. }}"}})
+
+    request = asked(service, broken, Extent(until="large"))
+
+    assert (request.scope, request.base, request.taken) == ({"until": "large"}, None, [])
+    assert [node["id"] for node in request.document["nodes"]] == ["start", "large"]
+    with pytest.raises(Invalid):
+        asked(service, broken, Extent(until="greet"))
+
+
+def test_node_alone_takes_over_what_comes_before_it(service: Service, document: Make):
+    request = asked(service, document(samples=[]), Extent(only="greet"), ran(7, "start.out large.true greet.out"))
+
+    assert (request.scope, request.base, request.taken) == ({"only": "greet"}, 7, ["large"])
+    assert request.payload == {"total": 7}
+
+
+def test_newest_run_that_has_everything_is_taken(service: Service, document: Make):
+    runs = ran(9, "start.out"), ran(8, "start.out large.false greet"), ran(7, "start.out large.true")
+
+    assert asked(service, document(), Extent(only="greet"), *runs).base == 7
+
+
+@pytest.mark.parametrize(
+    ("earlier", "code", "words"),
+    [
+        ((), "test.output_missing", "“Large?” has no output yet. Run up to here first."),
+        ((ran(9, "start.out"), ran(8, "start.out large.false")), "test.output_missing", "“Large?” has no output"),
+        ((ran(8, "start.out large.false greet"),), "test.not_reached", "In run 8 no branch led to “Greet”."),
+    ],
+    ids=["never run", "not so far", "another branch"],
+)
+def test_what_is_missing_is_told(service: Service, document: Make, earlier: tuple[Earlier, ...], code: str, words: str):
+    with pytest.raises(Invalid) as error:
+        asked(service, document(), Extent(from_="greet"), *earlier)
+
+    assert problem_of(error)[0] == code
+    assert problem_of(error)[1].startswith(words)
+
+
+def test_output_of_a_node_that_has_another_type_by_now_is_not_taken(service: Service, document: Make):
+    former, _ = parse(changed(document(), "large", type="set_fields", params={"fields": {}}))
+
+    with pytest.raises(Invalid) as error:
+        asked(service, document(), Extent(only="greet"), replace(ran(7, "start.out large.out"), document=former))
+
+    assert problem_of(error)[0] == "test.output_missing"
+
+
+def test_nothing_is_needed_where_only_triggers_and_pinned_outputs_come_before(service: Service, document: Make):
+    first = asked(service, document(), Extent(only="large"))
+    pinned = asked(service, changed(document(), "large", pinned=PINNED), Extent(from_="greet"))
+    passed = asked(service, changed(document(), "large", disabled=True, params={}), Extent(only="greet"))
+
+    assert [(each.base, each.taken, each.payload) for each in (first, pinned, passed)] == [
+        (None, [], {"total": 120})
+    ] * 3
+
+
+def test_pinned_output_that_leads_elsewhere_is_told(service: Service, document: Make):
+    elsewhere = changed(document(), "large", pinned=PINNED | {"port": "false"})
+
+    with pytest.raises(Invalid) as error:
+        asked(service, elsewhere, Extent(only="greet"))
+
+    assert problem_of(error)[0] == "test.not_reached"
+
+
+def test_node_alone_inside_a_loop_is_refused_with_what_to_do(service: Service, document: Make):
+    for node, words in (("item", "“Item” is inside the loop “Each”."), ("each", "“Each” repeats what follows it.")):
+        with pytest.raises(Invalid) as error:
+            asked(service, loop(document), Extent(only=node))
+        assert problem_of(error) == ("test.in_loop", f"{words} Run up to here instead: that does every item.")
+
+
+def test_from_a_node_inside_a_loop_begins_at_the_loop(service: Service, document: Make):
+    request = asked(service, loop(document), Extent(from_="item"))
+    after = asked(service, loop(document), Extent(from_="after"), ran(7, "start.out each.done"))
+
+    assert (request.base, request.taken) == (None, [])
+    assert (after.base, after.taken) == (7, ["each"])
+
+
+def test_up_to_a_node_inside_a_loop_needs_nothing(service: Service, document: Make):
+    assert asked(service, loop(document), Extent(until="item")).scope == {"until": "item"}
+
+
+def test_trigger_that_leads_to_the_node_is_found(service: Service, document: Make):
+    two = document(samples=[])
+    two["nodes"].append({"id": "by_hand", "type": "manual", "name": "By hand", "params": {}})
+    two["nodes"].append({"id": "alone", "type": "set_fields", "name": "Alone", "params": {"fields": {}}})
+    two["edges"].append({"source": "by_hand", "target": "alone", "key": "out"})
+
+    assert asked(service, two, Extent(until="alone")).trigger == "by_hand"
+    assert asked(service, two, Extent(only="large")).trigger == "start"
+
+
+def test_disabled_trigger_starts_no_test_while_another_can(service: Service, document: Make):
+    two = changed(document(samples=[]), "start", disabled=True)
+    two["nodes"].append({"id": "by_hand", "type": "manual", "name": "By hand", "params": {}})
+
+    assert asked(service, two, Extent()).trigger == "by_hand"
+    assert asked(service, changed(document(), "start", disabled=True), Extent()).trigger == "start"
+
+
+@pytest.mark.parametrize(
+    ("extent", "code"),
+    [
+        (Extent(until="nowhere"), "test.node_unknown"),
+        (Extent(only="loose"), "test.not_connected"),
+        (Extent(until="large", only="large"), "test.extent"),
+    ],
+    ids=["unknown", "loose", "both"],
+)
+def test_part_that_cannot_be_run_is_refused(service: Service, document: Make, extent: Extent, code: str):
+    loose = document()
+    loose["nodes"].append({"id": "loose", "type": "set_fields", "name": "Loose", "params": {"fields": {}}})
+
+    with pytest.raises(Invalid) as error:
+        asked(service, loose, extent)
+
+    assert problem_of(error)[0] == code
+
+
+def test_problems_of_what_is_not_called_do_not_matter(service: Service, document: Make):
+    disabled = changed(document(), "large", params={}, disabled=True)
+    pinned = changed(document(), "large", params={}, pinned=PINNED)
+
+    assert asked(service, disabled, Extent()).trigger == asked(service, pinned, Extent()).trigger == "start"
+
+
+# -- and the runs
+
+
+async def test_from_a_node_on_only_that_is_done_again(service: Service, document: Make):
+    service.flows.create(document())
+    first = await service.runs.test("greet", payload={"total": 500})
+
+    again = await service.runs.test("greet", extent=Extent(from_="greet"))
+
+    assert (again.status, kept(again), again.payload) == ("succeeded", {"large"}, {"total": 500})
+    assert again.scope == {"from": "greet"}
+    assert again.parent_run == first.id
+    assert service.runs.get(first.id).retried_by == (), "it is no retry"
+
+
+async def test_outputs_of_a_named_run_are_taken_over_with_another_payload(service: Service, document: Make):
+    service.flows.create(document())
+    service.flows.publish("greet")
+    first = await service.runs.test("greet", payload={"total": 120})
+
+    again = await service.runs.test("greet", extent=Extent(from_="greet", run=first.id), payload={"total": 7})
+    with pytest.raises(NotFound):
+        await service.runs.test("greet", extent=Extent(from_="greet", run=999))
+
+    assert [step.output for step in again.steps if step.node != "large"] == [{"total": 7}, {"text": "Thanks for 7"}]
