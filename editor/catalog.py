@@ -133,6 +133,8 @@ def summary(node: Mapping[str, Json], node_type: NodeType | None) -> str:
     """Return the grey line of a card: what it is set to, that this is still to be done, or empty without either."""
     if node_type is None:
         return f"Unknown type {node.get('type', '')}"[:SUMMARY_CHARS]
+    if callable(node_type.summary):
+        return node_type.summary(node.get("params") or {})[:SUMMARY_CHARS] or NOT_SET_UP
     given = {name: readable(value) for name, value in (node.get("params") or {}).items() if value != ""}
     try:
         text = node_type.summary.format_map(_Readable(_unset(node_type.params) | given))

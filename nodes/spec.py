@@ -55,6 +55,7 @@ Widget: TypeAlias = Literal[
     "pairs",
     "list",
     "password",
+    "timezone",
 ]
 Right: TypeAlias = Literal["editor", "owner"]
 
@@ -156,6 +157,7 @@ class Listen:
 
 Result: TypeAlias = Output | Routed | Suspended
 PortsOf: TypeAlias = Callable[[Mapping[str, Json]], tuple[Port, ...]]
+Summary: TypeAlias = str | Callable[[Mapping[str, Json]], str]
 Before: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
 
 
@@ -187,7 +189,7 @@ class NodeType:
     plan: Callable[[Any, Context], Plan] | None
     listen: Callable[[Any], Listen] | None
     sample: Mapping[str, Json] | None
-    summary: str  # format string over the raw parameters: the grey line on the card
+    summary: Summary  # the grey line on the card: a format string over the raw parameters, or a function of them
     doc: str
     examples: tuple[Example, ...] = field(default=())
     before: Before | None = None  # awaited before the transaction of a write; gives ``ctx.prepared``
@@ -271,7 +273,7 @@ def action(
     output: type[Output] | None = None,
     plan: Callable[[Any, Context], Plan] | None = None,
     is_repeatable: bool = True,
-    summary: str = "",
+    summary: Summary = "",
     examples: Sequence[Example] = (),
     before: Before | None = None,
     right: Right = "editor",
@@ -330,7 +332,7 @@ def trigger(
     type: str | None = None,
     icon: str = "bolt",
     category: str = "Triggers",
-    summary: str = "",
+    summary: Summary = "",
     right: Right = "editor",
     presets: Sequence[Preset] = (),
 ) -> Callable[[Callable[[Any], Listen]], NodeType]:

@@ -25,6 +25,7 @@ from runtime.executor import Executor
 from runtime.outbox import NewEvent
 from runtime.plans import Plans
 from runtime.platform import Platform, build_platform
+from runtime.scheduler import Scheduler
 from runtime.seal_sweep import SealSweep
 from runtime.settings import Settings
 from runtime.veil import veiled
@@ -76,6 +77,7 @@ class Engine:
         self._journal = SqliteJournal(database, outbox.Subscriptions(), self._now_us, queue_limit=limits.QUEUE_RUNS)
         self._seal_sweep = SealSweep(database, self._journal.call, self._platform.seals)
         self._dispatcher = InProcess(self._claim, self._now_us)
+        self._scheduler = Scheduler(database, self._journal.call, clock, self._look_for_runs)
         self._started_at = clock()
         self._version = version()
         self._waiters: dict[int, list[asyncio.Future[None]]] = {}
@@ -113,6 +115,7 @@ class Engine:
             asyncio.create_task(self._dispatcher.watch_clock()),
             asyncio.create_task(self._poll_forever()),
             asyncio.create_task(self._sweep_forever()),
+            asyncio.create_task(self._scheduler.run()),
         ]
         self._is_ready = True
 
@@ -191,7 +194,11 @@ class Engine:
                 del self._waiters[run_id]
 
     async def wake(self) -> None:
-        """Look for runs that someone else has committed."""
+        """Look for runs that someone else has committed, and for schedules."""
+        self._scheduler.poke()
+        await self._look_for_runs()
+
+    async def _look_for_runs(self) -> None:
         self._dispatcher.submit(await asyncio.to_thread(self._due))
 
     async def cancel(self, run_id: int) -> bool:

@@ -84,6 +84,10 @@ class Unavailable(RuntimeFault):
     status = 503
 
 
+class ScheduleError(Exception):
+    """A schedule that cannot be computed: no cron line, no such time zone, too long an interval."""
+
+
 class ExpressionError(Exception):
     """An expression that is not allowed or has no value. Names and types are told, values never.
 

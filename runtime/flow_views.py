@@ -11,6 +11,24 @@ from runtime.run_views import moment
 
 
 @dataclass(frozen=True)
+class ScheduleView:
+    """A schedule of a live flow. *next_due_at* is None while the flow is paused."""
+
+    node: str
+    timezone: str
+    next_due_at: datetime | None
+    last_due_at: datetime | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the published shape of a schedule."""
+        return {
+            "node": self.node,
+            "next_due_at": moment(self.next_due_at),
+            "last_due_at": moment(self.last_due_at),
+        }
+
+
+@dataclass(frozen=True)
 class FlowView:
     """One flow with its draft; *revision* counts the draft's changes."""
 
@@ -23,6 +41,7 @@ class FlowView:
     revision: int
     has_unpublished_changes: bool
     updated_at: datetime
+    schedules: tuple[ScheduleView, ...] = ()  # of the live version
 
     def as_json(self) -> dict[str, Any]:
         """Return the published shape of a flow."""
@@ -36,6 +55,7 @@ class FlowView:
             "revision": self.revision,
             "has_unpublished_changes": self.has_unpublished_changes,
             "updated_at": moment(self.updated_at),
+            "schedules": [schedule.as_json() for schedule in self.schedules],
         }
 
 
@@ -71,6 +91,7 @@ class FlowSummary:
     has_unpublished_changes: bool
     problem_count: int
     last_run: LastRun | None
+    next_due_at: datetime | None = None  # of its schedules, while it is live
 
     def as_json(self) -> dict[str, Any]:
         """Return the published shape of a flow in a list."""
@@ -87,6 +108,7 @@ class FlowSummary:
             "has_unpublished_changes": self.has_unpublished_changes,
             "problem_count": self.problem_count,
             "last_run": last and {"id": last.id, "status": last.status, "created_at": moment(last.created_at)},
+            "next_due_at": moment(self.next_due_at),
         }
 
 

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Collection
+from datetime import datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import func
 from sqlmodel import Session, col, delete, select
 
+from runtime import schedule_rows
 from runtime.document import dump, dumps, new, parse
 from runtime.drafts import Drafts, flow_changed, flow_row, flow_too_large
 from runtime.edits import apply
 from runtime.errors import Conflict, Invalid, NotFound, Problem, TooLarge
 from runtime.flow_ids import decode, free_id, has_id, name_in, renamed, slug, with_id
-from runtime.flow_views import FlowChange, FlowSummary, FlowView, LastRun, LiveTrigger, PublishedVersion
+from runtime.flow_views import FlowChange, FlowSummary, FlowView, LastRun, LiveTrigger, PublishedVersion, ScheduleView
 from runtime.limits import DOCUMENT_BYTES
 from runtime.publishing import freeze, subscribe, unsubscribe
 from runtime.surroundings import Surroundings
 from runtime.validation import check
-from storage.tables import Flow, FlowEdit, FlowVersion, RunRow, Subscription
+from storage.tables import Flow, FlowEdit, FlowVersion, RunRow, Schedule, Subscription
 
 UNDRAWABLE = frozenset({"graph.cycle", "node.id_duplicate", "edge.dangling", "edge.duplicate"})
 UNKNOWN_HERE = UNDRAWABLE | {"node.type_unknown"}
@@ -49,8 +51,9 @@ class Flows(Drafts):
         around = self._around()
         with self._database.read() as session:
             found = session.exec(query.order_by(col(Flow.updated_at).desc(), col(Flow.id))).all()
+            due = schedule_rows.next_by_flow(session)
             return [
-                self._summary(flow, around, None if run is None else LastRun(run, status, created_at))
+                self._summary(flow, around, None if run is None else LastRun(run, status, created_at), due.get(flow.id))
                 for flow, run, status, created_at in found
             ]
 
@@ -67,7 +70,13 @@ class Flows(Drafts):
         """Return one flow with its draft and the draft's problems."""
         around = self._around()
         with self._database.read() as session:
-            return self._view(flow_row(session, flow_id), around)
+            flow = flow_row(session, flow_id)
+            return self._view(flow, around, schedule_rows.views(session, flow))
+
+    def schedules(self, flow_id: str) -> tuple[ScheduleView, ...]:
+        """Return the schedules of the live version, and when they are due."""
+        with self._database.read() as session:
+            return schedule_rows.views(session, flow_row(session, flow_id))
 
     def create(self, document: object = None, name: str | None = None) -> FlowView:
         """Return a new flow: of a document, or an empty one called *name*.
@@ -120,7 +129,7 @@ class Flows(Drafts):
                 flow = flow_row(session, flow_id)
                 revision = flow.revision + 1
                 session.delete(flow)
-                for table in (FlowEdit, Subscription):
+                for table in (FlowEdit, Subscription, Schedule):
                     session.exec(delete(table).where(col(table.flow_id) == flow_id))
             self._checked.pop(flow_id, None)
             self._tell(FlowChange(flow_id, revision, None, None))
@@ -143,7 +152,7 @@ class Flows(Drafts):
                 flow.published_revision = flow.revision
             flow.state = "published"
             session.add(flow)
-            subscribe(session, flow, self._types)
+            subscribe(session, flow, self._types, self._clock())
         return self.get(flow_id)
 
     def unpublish(self, flow_id: str) -> FlowView:
@@ -153,6 +162,7 @@ class Flows(Drafts):
             flow.state, flow.published_version, flow.published_revision = "draft", None, None
             session.add(flow)
             unsubscribe(session, flow)
+            schedule_rows.drop(session, flow_id)
         return self.get(flow_id)
 
     def pause(self, flow_id: str) -> FlowView:
@@ -170,7 +180,7 @@ class Flows(Drafts):
             flow = _live(session, flow_id)
             flow.state = "published"
             session.add(flow)
-            subscribe(session, flow, self._types)
+            subscribe(session, flow, self._types, self._clock())
         return self.get(flow_id)
 
     def export(self, flow_id: str) -> str:
@@ -237,7 +247,9 @@ class Flows(Drafts):
         session.exec(delete(FlowEdit).where(col(FlowEdit.flow_id) == graph["id"]))
         session.add(Flow(id=graph["id"], name=graph["name"], draft=document, created_at=now, updated_at=now))
 
-    def _summary(self, flow: Flow, around: Surroundings, last_run: LastRun | None) -> FlowSummary:
+    def _summary(
+        self, flow: Flow, around: Surroundings, last_run: LastRun | None, next_due_at: datetime | None
+    ) -> FlowSummary:
         checked = self._look_at(flow.id, flow.revision, flow.draft, around)
         return FlowSummary(
             id=flow.id,
@@ -251,9 +263,10 @@ class Flows(Drafts):
             has_unpublished_changes=_has_unpublished_changes(flow),
             problem_count=sum(problem.severity == "error" for problem in checked.problems),
             last_run=last_run,
+            next_due_at=next_due_at,
         )
 
-    def _view(self, flow: Flow, around: Surroundings) -> FlowView:
+    def _view(self, flow: Flow, around: Surroundings, schedules: tuple[ScheduleView, ...]) -> FlowView:
         return FlowView(
             id=flow.id,
             name=flow.name,
@@ -264,6 +277,7 @@ class Flows(Drafts):
             revision=flow.revision,
             has_unpublished_changes=_has_unpublished_changes(flow),
             updated_at=flow.updated_at,
+            schedules=schedules,
         )
 
 

@@ -126,6 +126,22 @@ def record(
     return event.id, [run.id for run in runs if run.id is not None and run.status == "queued"]
 
 
+def start(session: Session, starts: Sequence[tuple[NewEvent, RunSeed]], now: datetime) -> int:
+    """Write events that start one run each, whoever else listens; return how many.
+
+    An event of an id that has been written before is left out, with its run.
+    """
+    seeds = [(seed(event), run) for event, run in starts]
+    known = set(session.exec(select(EventRow.id).where(col(EventRow.id).in_([event.id for event, _run in seeds]))))
+    fresh = {event.id: (event, run) for event, run in seeds if event.id not in known}
+    for event, run in fresh.values():
+        row = EventRow(id=event.id, name=event.name, payload=event.payload, root_id=event.root_id, path=[])
+        row.created_at = now
+        session.add_all([row, _run_row(run, event.id, now)])
+    session.flush()
+    return len(fresh)
+
+
 def listens(session: Session, event_name: str, known: Mapping[str, Any]) -> bool:
     """Return whether a live flow may be started by an event of this name whose payload has the values *known*."""
     return any(

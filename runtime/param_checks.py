@@ -109,6 +109,11 @@ def _field_problems(node: Node, name: str, field: Field | None, details: list[Er
         return
     told = set()
     for detail in wording.telling(details):
+        if detail["type"] == "value_missing":  # one of several that a node's own validator wants
+            title = field.title if field else name
+            message = f"{_shown(node)}: “{title}” is empty. {wording.own(detail)}."
+            yield Problem("param.missing", message, node.id, name)
+            continue
         location, value = wording.inside(node.params, detail["loc"])
         if has_expression(value) or location in told:
             continue
@@ -121,7 +126,7 @@ def _invalid(node: Node, field: Field | None, location: Location, value: Json, d
     title = field.title if field else "The parameters"
     subject = f"{_shown(node)}: “{title}”" + (f" ({inner})" if inner else "")
     if detail["type"] in ("value_error", "assertion_error"):
-        own = str((detail.get("ctx") or {}).get("error", "")).strip().rstrip(".")
+        own = wording.own(detail)
         return f"{subject}: {own}." if own else f"{subject} has a value that does not fit."
     hint = ""
     if field and field.widget == "expression" and isinstance(value, str):
@@ -130,9 +135,6 @@ def _invalid(node: Node, field: Field | None, location: Location, value: Json, d
 
 
 def _expression_problems(node: Node, node_type: NodeType, fields: Mapping[str, Field]) -> Iterator[Problem]:
-    if node_type.kind == "trigger":
-        yield from _filter_problems(node, node_type, fields)
-        return
     for name, value in node.params.items():
         field = fields.get(name)
         title = field.title if field else wording.shown(name)
@@ -141,10 +143,14 @@ def _expression_problems(node: Node, node_type: NodeType, fields: Mapping[str, F
                 message = f"{_shown(node)}: “{title}” cannot be an expression. Write the value itself."
                 yield Problem("param.literal", message, node.id, name)
             continue
+        if node_type.kind == "trigger":
+            continue
         for found in problems_of(value):
             inner = wording.shown(wording.place(found.path))
             where = f"“{title}”" + (f" ({inner})" if inner else "")
             yield Problem(found.code, f"{_shown(node)}: {where}: {found.message}", node.id, name)
+    if node_type.kind == "trigger":
+        yield from _filter_problems(node, node_type, fields)
 
 
 def _filter_problems(node: Node, node_type: NodeType, fields: Mapping[str, Field]) -> Iterator[Problem]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func
 from sqlmodel import Session, col, delete, select
 
 from nodes.spec import NodeType
+from runtime import schedule_rows
 from storage.tables import Flow, FlowVersion, Subscription
 
 
@@ -20,14 +22,15 @@ def freeze(session: Session, flow: Flow, now: datetime) -> int:
     return version
 
 
-def subscribe(session: Session, flow: Flow, types: Mapping[str, NodeType]) -> None:
-    """Let the triggers of the live version hear events, and no other version's."""
+def subscribe(session: Session, flow: Flow, types: Mapping[str, NodeType], now: datetime) -> None:
+    """Let the triggers of the live version hear events and be due, and no other version's."""
     unsubscribe(session, flow)
     session.flush()
+    schedules: dict[str, Mapping[str, Any]] = {}
     document = session.get_one(FlowVersion, (flow.id, flow.published_version)).document
     for node in document["nodes"]:
         declared = types[node["type"]]
-        if declared.listen is None:
+        if declared.listen is None or node.get("disabled"):
             continue
         listen = declared.listen(declared.params.model_validate(node.get("params", {})))
         if listen.event is not None:
@@ -40,6 +43,9 @@ def subscribe(session: Session, flow: Flow, types: Mapping[str, NodeType]) -> No
                     match=dict(listen.match),
                 )
             )
+        if listen.schedule is not None:
+            schedules[node["id"]] = listen.schedule
+    schedule_rows.keep(session, flow, schedules, now)
 
 
 def unsubscribe(session: Session, flow: Flow) -> None:

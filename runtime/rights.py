@@ -118,6 +118,7 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
         "get": VIEW,
         "history_state": VIEW,
         "revision": VIEW,
+        "schedules": VIEW,
         "live_triggers": VIEW,
         "on_change": VIEW,
         "check": VIEW,

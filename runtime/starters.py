@@ -59,5 +59,5 @@ def _add(session: Session, document: dict[str, Any], types: Mapping[str, NodeTyp
     session.add(flow)
     session.flush()
     flow.published_version, flow.published_revision = freeze(session, flow, now), flow.revision
-    subscribe(session, flow, types)
+    subscribe(session, flow, types, now)
     return True

@@ -67,8 +67,8 @@ def ending(error: ErrorDetails) -> str:
     if kind in _LENGTHS:
         return f"needs {_LENGTHS[kind].format_map(context)} entries"
     if kind in ("value_error", "assertion_error"):  # raised by a node's own validator, in its own words
-        own = str(context.get("error", "")).strip().rstrip(".")
-        return f"is not right: {own}" if own else "has a value that does not fit"
+        said = own(error)
+        return f"is not right: {said}" if said else "has a value that does not fit"
     if kind == "literal_error":
         expected = str(context.get("expected", "")).replace("'", "")
         return f"must be {_JSON_WORDS.get(expected, expected)}"
@@ -76,6 +76,11 @@ def ending(error: ErrorDetails) -> str:
         return _ENDINGS[kind].format_map(context)
     except KeyError:
         return "has a value that does not fit"
+
+
+def own(error: ErrorDetails) -> str:
+    """Return what a node's own validator said, without a full stop."""
+    return str((error.get("ctx") or {}).get("error", "")).strip().rstrip(".")
 
 
 def telling(details: Sequence[ErrorDetails]) -> Sequence[ErrorDetails]:

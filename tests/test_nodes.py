@@ -43,6 +43,7 @@ SHARED = {
     "spec",
     "context",
     "suspending",
+    "crontab",
     "table_event",
     "row_event",
     "user_event",
@@ -220,6 +221,9 @@ def test_declaration_is_complete(node: NodeType):
 @by_type
 def test_summary_names_parameters_only(node: NodeType):
     names = node.params.model_json_schema().get("properties", {})
+    if callable(node.summary):
+        assert node.summary({}) == ""
+        return
 
     used = re.findall(r"{([^}]*)}", node.summary)
 

@@ -36,6 +36,7 @@ FLOW = {
     "revision": 4,
     "has_unpublished_changes": False,
     "updated_at": MOMENT,
+    "schedules": [],
 }
 FLOW_LINE = {
     "id": FLOW_ID,
@@ -49,6 +50,7 @@ FLOW_LINE = {
     "has_unpublished_changes": False,
     "problem_count": 0,
     "last_run": {"id": 17, "status": "succeeded", "created_at": MOMENT},
+    "next_due_at": None,
 }
 PAYLOAD = {"ID": TABLE_ID, "Name": "orders", "Description": ""}
 RUN_LINE = {
