@@ -91,7 +91,12 @@ class StepContext:
         """Record an event in the transaction of the step and return its id."""
         assert self._session is not None
         shown, sealed = (dict(payload), None) if self._secrets is None else self._secrets.event(dict(payload))
-        event_id, runs = outbox.record(self._session, name, shown, causality=self._cause(name), sealed=sealed)
+        event_id, runs = outbox.record(
+            *(self._session, name, shown),
+            causality=self._cause(name),
+            sealed=sealed,
+            chains=self._platform.chains,
+        )
         self.emitted += runs
         return event_id
 

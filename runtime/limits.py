@@ -42,6 +42,7 @@ CALL_DEPTH = 16  # flows calling flows
 ROOT_RUNS = 1_000  # that one cause may lead to
 BREAKER_RUNS = 600  # of one flow, started by other runs within BREAKER_S: it is paused
 BREAKER_S = 60
+LOOP_STOPS = 10  # chains of one flow that were stopped within BREAKER_S: it is paused
 HELD_RUNS = 100_000  # queued for one flow that is paused or limited
 RETRIES = 1_000  # runs that are retried with one request
 CRASHES = 3  # engines that one run may stop before it is given up

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 from sqlmodel import Session, col, select
 
-from runtime import limits
+from runtime.chains import Chains
 from runtime.errors import Invalid, Problem
 from runtime.event_ids import new_id
+from runtime.intake import Intake, Subscriber
+from runtime.rules import read_rules
 from runtime.sealing import BLANK
 from storage.journal_rows import EventSeed, RunSeed
 from storage.tables import EventRow, RunRow, Subscription
@@ -38,15 +41,6 @@ class NewEvent:
     parent_run: int | None = None
     depth: int = 0
     path: tuple[str, ...] = ()
-
-
-class Subscriber(NamedTuple):
-    """A trigger of a live flow."""
-
-    flow_id: str
-    version: int
-    node: str
-    match: Mapping[str, Any]
 
 
 def seed(event: NewEvent) -> EventSeed:
@@ -71,15 +65,6 @@ def seed(event: NewEvent) -> EventSeed:
     )
 
 
-def runs_for(subscribers: Iterable[Subscriber], event: EventSeed) -> list[RunSeed]:
-    """Return the runs that *event* starts; one that would close a loop carries its error and is never started."""
-    return [
-        RunSeed(found.flow_id, found.version, found.node, _loop_error(found.flow_id, event))
-        for found in subscribers
-        if all(_has(event, key, value) for key, value in found.match.items())
-    ]
-
-
 def record(
     session: Session,
     event_name: str,
@@ -89,11 +74,13 @@ def record(
     causality: NewEvent | None = None,
     sealed: str | None = None,
     now: datetime | None = None,
+    chains: Chains | None = None,
 ) -> tuple[str, list[int]]:
     """Write an event and the runs it starts in the session's transaction; return its id and theirs.
 
-    *causality* carries root, parent run, depth and path where a run caused the event. *sealed* is the payload locked,
-    where *payload* has its secrets masked; it is kept only if there is a run to open it.
+    *causality* carries root, parent run, depth and path where a run caused the event; *chains* stops what goes round.
+    *sealed* is the payload locked, where *payload* has its secrets masked; it is kept only if there is a run to open
+    it.
     An id that was seen before writes nothing and returns the runs of the first time; raises Invalid
     (``event.id_reused``) where it came with another name or payload.
     """
@@ -105,7 +92,7 @@ def record(
         ids = session.exec(select(RunRow.id).where(RunRow.event_id == event.id)).all()
         return event.id, [run_id for run_id in ids if run_id is not None]
     moment = now or datetime.now(UTC)
-    runs = [_run_row(run, event.id, moment) for run in runs_for(_subscribers(session, event.name), event)]
+    runs = [_run_row(run, event.id, moment) for run in _runs_for(session, event, chains)]
     is_awaited = any(run.status == "queued" for run in runs)
     session.add(
         EventRow(
@@ -150,6 +137,34 @@ def listens(session: Session, event_name: str, known: Mapping[str, Any]) -> bool
     )
 
 
+def _runs_for(session: Session, event: EventSeed, chains: Chains | None) -> list[RunSeed]:
+    heard = _matching(_subscribers(session, event.name), event)
+    if not heard:
+        return []
+    session.flush()
+    intake = _intake(session, chains)
+    intake.set_rules(read_rules(intake.cursor, {each.flow_id for each in heard}))
+    return intake.runs_of(heard, event)
+
+
+def _intake(session: Session, chains: Chains | None) -> Intake:
+    """Return the one that counts for the session's transaction."""
+    transaction = session.get_transaction()
+    known, intake = session.info.get("intake", (None, None))
+    if intake is None or known is not transaction:
+        raw = session.connection().connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        intake = Intake(chains or Chains(_wall_us))
+        intake.begin(raw.cursor())
+        session.info["intake"] = (session.get_transaction(), intake)
+    assert isinstance(intake, Intake)
+    return intake
+
+
+def _matching(subscribers: Iterable[Subscriber], event: EventSeed) -> list[Subscriber]:
+    return [each for each in subscribers if all(_has(event, key, value) for key, value in each.match.items())]
+
+
 def _has(event: EventSeed, key: str, value: Any) -> bool:
     if key == PHASE and event.name == PHASED:
         return bool(value == ("requested" if "token" in event.payload else "completed"))
@@ -163,10 +178,12 @@ def id_reused(event_id: str) -> Invalid:
 
 
 class Subscriptions:
-    """The journal's view of the live triggers, read again whenever another process has committed."""
+    """The journal's view of the triggers that hear events, read again whenever another process has committed."""
 
-    def __init__(self) -> None:
+    def __init__(self, chains: Chains) -> None:
         self._by_event: dict[str, list[Subscriber]] = {}
+        self._intake = Intake(chains)
+        self._chains = chains
 
     def refresh(self, cursor: sqlite3.Cursor) -> None:
         """Read the subscriptions anew, in the cursor's transaction."""
@@ -176,10 +193,22 @@ class Subscriptions:
         ):
             found.setdefault(event, []).append(Subscriber(flow_id, version, node, orjson.loads(match)))
         self._by_event = found
+        self._read_rules(cursor)
+
+    def begin(self, cursor: sqlite3.Cursor) -> None:
+        """Route in the cursor's transaction from now on."""
+        self._intake.begin(cursor)
+        if self._chains.has_paused:
+            self._read_rules(cursor)
 
     def route(self, event: EventSeed) -> list[RunSeed]:
         """Return the runs that *event* starts."""
-        return runs_for(self._by_event.get(event.name, ()), event)
+        heard = self._by_event.get(event.name)
+        return self._intake.runs_of(_matching(heard, event), event) if heard else []
+
+    def _read_rules(self, cursor: sqlite3.Cursor) -> None:
+        self._chains.has_paused = False
+        self._intake.set_rules(read_rules(cursor))
 
 
 def _subscribers(session: Session, event_name: str) -> list[Subscriber]:
@@ -205,15 +234,8 @@ def _run_row(run: RunSeed, event_id: str, moment: datetime) -> RunRow:
     )
 
 
-def _loop_error(flow_id: str, event: EventSeed) -> str | None:
-    if event.depth > limits.EVENT_DEPTH:
-        reason = f"The event is the end of a chain of more than {limits.EVENT_DEPTH} flows that started each other."
-    elif event.path.count(flow_id) >= limits.SAME_FLOW_IN_PATH:
-        reason = f"This flow has led to its own event {limits.SAME_FLOW_IN_PATH} times in a row."
-    else:
-        return None
-    message = f"{reason} The run was not started, to stop the loop. Let the flow not cause its own event."
-    return orjson.dumps({"code": "event.loop", "message": message, "node": None}).decode()
+def _wall_us() -> int:
+    return time.time_ns() // 1000
 
 
 def _digest(event: NewEvent) -> str:

@@ -19,11 +19,13 @@ from backend.users import Users
 from nodes.spec import HttpResponse
 from runtime import outbox
 from runtime.causes import Causes
+from runtime.chains import Chains
 from runtime.outbound import Outbound
 from runtime.reporting import Reporter
 from runtime.sealing import Seals
 from runtime.settings import Settings
 from storage.database import Database
+from storage.tables import to_us
 
 DEFAULT_SENDER = "pulsewire@localhost"
 
@@ -48,7 +50,7 @@ class HttpClient(Protocol):
 class Platform:
     """The services; *seals* locks what must not stand in clear, *reporter* takes the backend's events.
 
-    *causes* says what led to a call that comes back to us.
+    *causes* says what led to a call that comes back to us, *chains* stops flows that cause their own events.
     """
 
     database: Database
@@ -61,6 +63,7 @@ class Platform:
     reporter: Reporter
     credentials: Credentials
     causes: Causes
+    chains: Chains
 
     async def close(self) -> None:
         self.passwords.close()
@@ -94,7 +97,8 @@ def platform_of(
 ) -> Platform:
     """Return the platform with these doors to the outside."""
     passwords = passwords or Passwords()
-    reporter = Reporter(seals, clock=clock)
+    chains = Chains(lambda: to_us(clock()))
+    reporter = Reporter(seals, clock=clock, chains=chains)
     users = Users(
         *(database, reporter, _told_otherwise, passwords),
         base_url=settings.public_url,
@@ -104,7 +108,7 @@ def platform_of(
     tables = Datahub(database, reporter, listens=outbox.listens, clock=clock)
     credentials = Credentials(database, seals.box.for_purpose(CREDENTIALS), clock=clock)
     causes = Causes(seals.box, settings)
-    return Platform(database, tables, users, passwords, mailer, http, seals, reporter, credentials, causes)
+    return Platform(database, tables, users, passwords, mailer, http, seals, reporter, credentials, causes, chains)
 
 
 def _told_otherwise() -> None:

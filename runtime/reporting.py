@@ -10,13 +10,17 @@ from sqlmodel import Session
 
 from backend.events import Event
 from runtime import outbox
+from runtime.chains import Chains
 from runtime.masking import MASK
 from runtime.outbox import NewEvent
 from runtime.sealing import Sealed, Seals
 
 
 class Reporter:
-    """A ``Record``: writes an event and the runs that it starts. *heard* is told of each, before the commit."""
+    """A ``Record``: writes an event and the runs that it starts. *heard* is told of each, before the commit.
+
+    *chains* stops events that runs cause over and over.
+    """
 
     def __init__(
         self,
@@ -24,9 +28,11 @@ class Reporter:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         heard: Callable[[Event], None] | None = None,
+        chains: Chains | None = None,
     ) -> None:
         self._seals = seals
         self._clock = clock
+        self._chains = chains
         self._heard = heard
 
     def __call__(self, session: Session, event: Event) -> None:
@@ -37,7 +43,13 @@ class Reporter:
     def write(self, session: Session, event: Event, causality: NewEvent | None = None) -> list[int]:
         """Write an event and return the runs that it starts; *causality* says which run has led to it."""
         payload, sealed = self._hidden(event)
-        _id, runs = outbox.record(session, event.name, payload, causality=causality, sealed=sealed, now=self._clock())
+        _id, runs = outbox.record(
+            *(session, event.name, payload),
+            causality=causality,
+            sealed=sealed,
+            now=self._clock(),
+            chains=self._chains,
+        )
         return runs
 
     def _hidden(self, event: Event) -> tuple[dict[str, Any], str | None]:

@@ -96,7 +96,9 @@ def _runs_of(cursor: sqlite3.Cursor, event_id: str) -> list[StoredRun]:
 def _stored(run_id: int, seed: RunSeed, claims: bool, now: int) -> StoredRun:
     if seed.error is not None:
         return StoredRun(run_id, seed, "failed", 0, None)
-    return StoredRun(run_id, seed, "running", 1, now) if claims else StoredRun(run_id, seed, "queued", 0, None)
+    if claims and not seed.is_held:
+        return StoredRun(run_id, seed, "running", 1, now)
+    return StoredRun(run_id, seed, "queued", 0, None)
 
 
 def _event_row(seed: EventSeed, now: int, *, is_awaited: bool) -> tuple[Any, ...]:

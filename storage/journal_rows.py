@@ -27,12 +27,16 @@ class EventSeed(NamedTuple):
 
 
 class RunSeed(NamedTuple):
-    """A run that an event starts; one with an *error* (JSON text) is recorded as failed and never started."""
+    """A run that an event starts; one with an *error* (JSON text) is recorded as failed and never started.
+
+    One that *is_held* is not claimed as it is accepted: its flow is paused or limited.
+    """
 
     flow_id: str
     version: int
     trigger: str
     error: str | None = None
+    is_held: bool = False
 
 
 @dataclass(slots=True)
@@ -60,6 +64,9 @@ class Router(Protocol):
 
     def refresh(self, cursor: sqlite3.Cursor) -> None:
         """Notice what other processes have committed."""
+
+    def begin(self, cursor: sqlite3.Cursor) -> None:
+        """Look into this transaction from now on; called before the events of each."""
 
     def route(self, event: EventSeed) -> list[RunSeed]: ...
 

@@ -154,6 +154,7 @@ class Writer:
                 self.lease.hold(cursor)
                 self._apply(connection, cursor, batch)
         except Exception as error:
+            self._data_version = -1  # what the router learned in this transaction did not happen
             if (plain := storage_error(error)) is not None:
                 raise plain from error
             raise
@@ -166,6 +167,7 @@ class Writer:
         accepts, claims, steps, states, works = sorted_by_kind
         if accepts:
             self._refresh(cursor)
+            self._router.begin(cursor)
             requests = [entry.body for entry in accepts]
             answers = store_events(cursor, self._router, requests, self._now_us())
             for entry, answer in zip(accepts, answers, strict=True):

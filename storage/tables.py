@@ -217,6 +217,7 @@ class RunRow(SQLModel, table=True):
         Index("ix_run_ended", "flow_id", "ended_at", sqlite_where=text("ended_at IS NOT NULL")),  # the oldest go first
         Index("ix_run_wake", "wake_at", sqlite_where=text("wake_at IS NOT NULL")),
         Index("ix_run_test", "flow_id", "id", sqlite_where=text("is_test = 1")),
+        Index("ix_run_queued", "flow_id", "id", sqlite_where=text("status = 'queued'")),
         Index("ix_run_started", "flow_id", "started_at", sqlite_where=text("key IS NOT NULL")),  # of limited flows
         Index("ix_run_dead", "id", sqlite_where=text("is_dead = 1")),
         Index("ix_run_parent", "parent_run", sqlite_where=text("parent_run IS NOT NULL")),

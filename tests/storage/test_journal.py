@@ -30,6 +30,8 @@ class TwoFlows:
     def refresh(self, cursor: sqlite3.Cursor) -> None:
         self.refreshes += 1
 
+    def begin(self, cursor: sqlite3.Cursor) -> None: ...
+
     def route(self, event: EventSeed) -> list[RunSeed]:
         return [RunSeed("a", 1, "start"), RunSeed("b", 2, "start")] if event.name == "order" else []
 

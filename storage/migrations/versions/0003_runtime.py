@@ -99,6 +99,7 @@ def upgrade() -> None:
     op.create_index("ix_run_flow_status", "run", ["flow_id", "status", "id"])
     op.create_index("ix_run_ended", "run", ["flow_id", "ended_at"], sqlite_where=sa.text("ended_at IS NOT NULL"))
     op.create_index("ix_run_wake", "run", ["wake_at"], sqlite_where=sa.text("wake_at IS NOT NULL"))
+    op.create_index("ix_run_queued", "run", ["flow_id", "id"], sqlite_where=sa.text("status = 'queued'"))
     op.create_index("ix_run_started", "run", ["flow_id", "started_at"], sqlite_where=sa.text("key IS NOT NULL"))
     op.create_index("ix_run_dead", "run", ["id"], sqlite_where=sa.text("is_dead = 1"))
     op.create_index("ix_run_parent", "run", ["parent_run"], sqlite_where=sa.text("parent_run IS NOT NULL"))
