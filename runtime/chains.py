@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -25,6 +25,13 @@ _LED_TO = (
     "SELECT count(*) FROM (SELECT 1 FROM event INDEXED BY ix_event_root JOIN run ON run.event_id = event.id "
     "WHERE event.root_id = ? AND event.depth > 1 LIMIT ?)"
 )
+
+
+class Verdict(NamedTuple):
+    """*error* is why a run is not started, in JSON; *pauses*: the flow is paused from now on."""
+
+    error: str | None
+    pauses: bool
 
 
 def loop_error(flow_id: str, event: EventSeed) -> str | None:
@@ -43,29 +50,28 @@ class Chains:
         self._left: OrderedDict[str, int] = OrderedDict()  # root -> runs that it may still lead to
         self.has_paused = False  # since whoever looks has set it to False
 
-    def refusal(self, cursor: sqlite3.Cursor, flow_id: str, event: EventSeed) -> str | None:
-        """Return why *event* must not start the flow, as the run's error in JSON; the flow tells it, too."""
+    def verdict(self, cursor: sqlite3.Cursor, flow_id: str, event: EventSeed, *, is_paused: bool) -> Verdict:
+        """Say whether *event*, which a run has caused, may start the flow, and count the start.
+
+        A flow that is stopped or paused here tells it, in the cursor's transaction.
+        """
         reason = _too_long(flow_id, event)
         if reason is None and event.depth > 1 and not self._takes_from(cursor, event.root_id):
             reason = f"One event has led to {limits.ROOT_RUNS:,} runs of flows that started each other."
-        if reason is None:
-            return None
-        error = _error(reason)
-        self._note_stop(cursor, flow_id, error["message"])
-        return orjson.dumps(error).decode()
+        if reason is not None:
+            error = _error(reason)
+            return Verdict(orjson.dumps(error).decode(), self._note_stop(cursor, flow_id, error["message"]))
+        return Verdict(None, not is_paused and self._is_one_too_many(cursor, flow_id))
 
-    def pauses(self, cursor: sqlite3.Cursor, flow_id: str, event: EventSeed) -> bool:
-        """Count a start of the flow by *event*; return whether it was one too many, and the flow is paused now."""
-        if event.depth == 0:
-            return False
+    def _is_one_too_many(self, cursor: sqlite3.Cursor, flow_id: str) -> bool:
         now = self._now_us()
         starts = self._starts.setdefault(flow_id, Window(SPAN_US))
-        if starts.count(now) >= limits.BREAKER_RUNS:
-            reason = f"Other runs started this flow {limits.BREAKER_RUNS:,} times within {limits.BREAKER_S} s."
-            self._pause(cursor, flow_id, "flow.too_often", reason)
-            return True
-        starts.add(now)
-        return False
+        if starts.count(now) < limits.BREAKER_RUNS:
+            starts.add(now)
+            return False
+        reason = f"Other runs started this flow {limits.BREAKER_RUNS:,} times within {limits.BREAKER_S} s."
+        self._pause(cursor, flow_id, "flow.too_often", reason)
+        return True
 
     def _takes_from(self, cursor: sqlite3.Cursor, root_id: str) -> bool:
         """Count a run for the event it all began with; False when there were enough."""
@@ -78,17 +84,20 @@ class Chains:
         self._left[root_id] -= 1
         return self._left[root_id] >= 0
 
-    def _note_stop(self, cursor: sqlite3.Cursor, flow_id: str, text: str) -> None:
+    def _note_stop(self, cursor: sqlite3.Cursor, flow_id: str, text: str) -> bool:
+        """Tell it on the flow; return whether it happened too often, and the flow is paused now."""
         now = self._now_us()
         stops = self._stops.setdefault(flow_id, Window(SPAN_US))
         stops.add(now)
         count = stops.count(now)
+        if count >= limits.LOOP_STOPS:
+            reason = f"It was kept from starting itself again {count} times within {limits.BREAKER_S} s."
+            self._pause(cursor, flow_id, "flow.loop", reason)
+            return True
         if count == 1:
             notice = _notice("event.loop", text, now)
             cursor.execute("UPDATE flow SET notice = ? WHERE id = ? AND state = 'published'", [notice, flow_id])
-        elif count >= limits.LOOP_STOPS:
-            reason = f"It was kept from starting itself again {count} times within {limits.BREAKER_S} s."
-            self._pause(cursor, flow_id, "flow.loop", reason)
+        return False
 
     def _pause(self, cursor: sqlite3.Cursor, flow_id: str, code: str, reason: str) -> None:
         text = f"{reason} It was paused, and new runs wait. Look for what starts it over and over, then resume it."

@@ -66,26 +66,25 @@ class Intake:
 
     def _run(self, found: Subscriber, event: EventSeed) -> RunSeed:
         flow_id, version, node, _match = found
-        rule = self.rules.get(flow_id)
-        is_held = rule is not None
         if event.depth:
-            if (error := self._chains.refusal(self.cursor, flow_id, event)) is not None:
+            rule = self.rules.get(flow_id, Rule())
+            error, pauses = self._chains.verdict(self.cursor, flow_id, event, is_paused=rule.is_paused)
+            if pauses:
+                self.rules = {**self.rules, flow_id: replace(rule, is_paused=True)}
+            if error is not None:
                 return RunSeed(flow_id, version, node, error)
-            if not (rule is not None and rule.is_paused):
-                if self._chains.pauses(self.cursor, flow_id, event):
-                    rule, is_held = replace(rule or Rule(), is_paused=True), True
-                    self.rules = {**self.rules, flow_id: rule}
+        is_held = flow_id in self.rules
         if is_held and not self._has_seat(flow_id):
             return RunSeed(flow_id, version, node, _queue_full())
         return RunSeed(flow_id, version, node, None, is_held)
 
     def _has_seat(self, flow_id: str) -> bool:
         """Take a place in the queue of a flow; the count is an upper bound until it gets near the limit."""
-        if flow_id not in self._waiting or self._waiting[flow_id] >= limits.HELD_RUNS:
-            if flow_id not in self._is_counted:
-                (count,) = self.cursor.execute(_WAITING, [flow_id, limits.HELD_RUNS]).fetchone()
-                self._waiting[flow_id] = count + self._fresh[flow_id]
-                self._is_counted.add(flow_id)
+        is_exact = flow_id in self._is_counted
+        if not is_exact and self._waiting.get(flow_id, limits.HELD_RUNS) >= limits.HELD_RUNS:
+            (count,) = self.cursor.execute(_WAITING, [flow_id, limits.HELD_RUNS]).fetchone()
+            self._waiting[flow_id] = count + self._fresh[flow_id]
+            self._is_counted.add(flow_id)
         if self._waiting[flow_id] >= limits.HELD_RUNS:
             return False
         self._waiting[flow_id] += 1
