@@ -152,6 +152,8 @@ class Context(Protocol):
     @property
     def now(self) -> datetime: ...  # UTC, recorded at the start of the run
     @property
+    def time(self) -> datetime: ...  # UTC, of this call; what is worked out with it has to be kept in the output
+    @property
     def http(self) -> Http: ...
     @property
     def mail(self) -> Mail: ...
@@ -163,5 +165,7 @@ class Context(Protocol):
     def users(self) -> Users: ...
     @property
     def passwords(self) -> Passwords: ...
+    @property
+    def approval_link(self) -> str: ...  # where a person decides, if this step waits for an approval
     @property
     def prepared(self) -> Any: ...  # what the node's ``before`` gave; None where it has none

@@ -49,6 +49,7 @@ Widget: TypeAlias = Literal[
     "switch",
     "select",
     "table",
+    "flow",
     "credential",
     "columns",
     "conditions",
@@ -196,17 +197,26 @@ class NodeType:
     right: Right = "editor"  # who may publish or test a flow with this node
     presets: tuple[Preset, ...] = ()  # the palette's entries; none: one entry, with the type's title
     body_port: str | None = None  # what is reached only through this port is repeated
+    is_asked_each_round: bool = False  # its parameters are evaluated before every round, with the round's names
     is_returning: bool = False  # its output is what the run returns
     is_answer: bool = False  # its output is the answer to whoever called the webhook that started the run
 
     @cached_property
     def secret_params(self) -> frozenset[str]:
         """The names of the parameters whose values are recorded masked."""
+        return self._marked("secret")
+
+    @cached_property
+    def late_params(self) -> frozenset[str]:
+        """The names, as flows store them, of expressions that are not evaluated before the step but while it waits."""
+        return self._marked("late")
+
+    def _marked(self, mark: str) -> frozenset[str]:
         fields = self.params.model_fields.items()
         return frozenset(
             name
             for name, found in fields
-            if isinstance(found.json_schema_extra, dict) and found.json_schema_extra.get("secret")
+            if isinstance(found.json_schema_extra, dict) and found.json_schema_extra.get(mark)
         )
 
     def preset_of(self, params: Mapping[str, Json]) -> Preset | None:
@@ -239,11 +249,13 @@ def ui(
     is_advanced: bool = False,
     is_literal: bool = False,
     is_secret: bool = False,
+    is_late: bool = False,
 ) -> dict[str, Json]:
     """Return ``json_schema_extra`` for a Field: how the form shows it.
 
     *is_literal*: the value is never an expression (it decides ports or what a trigger listens to).
     *is_secret*: the value is recorded masked, wherever it shows up in the run.
+    *is_late*: one expression that the platform evaluates while the step waits; the node gets its text.
     """
     extra: dict[str, Json] = {}
     if widget:
@@ -256,6 +268,8 @@ def ui(
         extra["literal"] = True
     if is_secret:
         extra["secret"] = True
+    if is_late:
+        extra["late"] = True
     return extra
 
 
@@ -278,6 +292,7 @@ def action(
     before: Before | None = None,
     right: Right = "editor",
     body_port: str | None = None,
+    is_asked_each_round: bool = False,
     is_returning: bool = False,
     is_answer: bool = False,
 ) -> Callable[[Callable[[Any, Context], Any]], NodeType]:
@@ -285,7 +300,7 @@ def action(
 
     *output* is given where the function returns Routed and so does not say its model. *before* is what a node
     that writes has to wait for, outside its transaction: ``async (params, ctx) -> ctx.prepared``. *body_port* is the
-    port of a loop whose part of the flow is repeated.
+    port of a loop whose part of the flow is repeated; *is_asked_each_round* where the node says so before every round.
     """
 
     def declare(function: Callable[[Any, Context], Any]) -> NodeType:
@@ -317,6 +332,7 @@ def action(
             before=before,
             right=right,
             body_port=body_port,
+            is_asked_each_round=is_asked_each_round,
             is_returning=is_returning,
             is_answer=is_answer,
         )

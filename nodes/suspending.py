@@ -69,8 +69,12 @@ class EachItem:
 
 @dataclass(frozen=True)
 class AnotherRound:
-    """Run the body once more and ask again, with what the body gave as ``$item``; at most *most* times."""
+    """Whether the body is run once more; after it the node is asked again, with what the body gave as ``$item``.
 
+    The step fails when another round is wanted after *most*.
+    """
+
+    is_wanted: bool
     most: int
 
 

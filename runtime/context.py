@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlmodel import Session
@@ -43,6 +43,8 @@ class StepContext:
         secrets: RunSecrets | None = None,
         keep_secret: KeepSecret = _forgotten,
         prepared: Any = None,
+        approval_link: Callable[[], str] = str,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._platform = platform
         self._run = run
@@ -53,7 +55,17 @@ class StepContext:
         self.idempotency_key = idempotency_key
         self.now = now
         self.prepared = prepared
-        self.emitted: list[int] = []  # runs started by the events of this step
+        self._approval_link = approval_link
+        self._clock = clock
+        self.emitted: list[int] = []  # runs that are due because of the events of this step
+
+    @property
+    def time(self) -> datetime:
+        return self._clock()
+
+    @property
+    def approval_link(self) -> str:
+        return self._approval_link()
 
     @property
     def http(self) -> StepHttp:
@@ -93,7 +105,7 @@ class StepContext:
         shown, sealed = (dict(payload), None) if self._secrets is None else self._secrets.event(dict(payload))
         event_id, runs = outbox.record(
             *(self._session, name, shown),
-            causality=self._cause(name),
+            causality=cause(self._run, name),
             sealed=sealed,
             chains=self._platform.chains,
         )
@@ -101,12 +113,7 @@ class StepContext:
         return event_id
 
     def _record(self, session: Session, event: Event) -> None:
-        self.emitted += self._platform.reporter.write(session, event, self._cause(event.name))
-
-    def _cause(self, event_name: str) -> NewEvent:
-        run = self._run
-        path = (*run.path, run.flow_id)
-        return NewEvent(event_name, {}, root_id=run.root_id, parent_run=run.id, depth=run.depth + 1, path=path)
+        self.emitted += self._platform.reporter.write(session, event, cause(self._run, event.name))
 
     def _refuse_in_tables(self, value: Json) -> None:
         if self._secrets is not None:
@@ -115,6 +122,12 @@ class StepContext:
     def _refuse_in_users(self, value: Json) -> None:
         if self._secrets is not None:
             self._secrets.refuse(value, "The fields of users")
+
+
+def cause(run: RunState, event_name: str) -> NewEvent:
+    """Return what led to an event that *run* reports."""
+    path = (*run.path, run.flow_id)
+    return NewEvent(event_name, {}, root_id=run.root_id, parent_run=run.id, depth=run.depth + 1, path=path)
 
 
 class StepMail:

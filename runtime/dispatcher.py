@@ -7,6 +7,7 @@ import heapq
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from functools import partial
 from typing import Any
 
 RUNS_AT_ONCE = 2_000  # held in memory; more wait as rows
@@ -52,7 +53,8 @@ class InProcess:
     def __init__(self, claim: Callable[[list[int]], Awaitable[None]], now_us: Callable[[], int]) -> None:
         self._claim = claim
         self._now_us = now_us
-        self._active: dict[int, asyncio.Task[None]] = {}
+        self._active: dict[int, asyncio.Future[None]] = {}
+        self._again: set[int] = set()  # under way, and something has come for them meanwhile
         self._queue: deque[int] = deque()
         self._queued: set[int] = set()
         self._claiming: set[int] = set()
@@ -76,10 +78,13 @@ class InProcess:
         self._quarantine.suspects.update(run_ids)
 
     def submit(self, run_ids: Iterable[int]) -> None:
-        """Put committed runs into the queue; those that are known already are left alone."""
+        """Put committed runs into the queue; one that is worked on comes again when it has left."""
         for run_id in run_ids:
-            is_known = run_id in self._active or run_id in self._queued or run_id in self._claiming
-            if not is_known and self._quarantine.enter(run_id):
+            if run_id in self._active:
+                self._again.add(run_id)
+            elif run_id in self._queued or run_id in self._claiming:
+                continue
+            elif self._quarantine.enter(run_id):
                 self._queue.append(run_id)
                 self._queued.add(run_id)
         if self._queue and self._is_open and (self._pump is None or self._pump.done()):
@@ -90,8 +95,16 @@ class InProcess:
         if not self._is_open:
             work.close()
             return
-        task = self._active[run_id] = asyncio.create_task(work)
-        task.add_done_callback(lambda _task: self._ended(run_id, task))
+        self.hold(run_id, asyncio.create_task(work))
+
+    def hold(self, run_id: int, work: asyncio.Future[None]) -> None:
+        """Count a run as worked on until *work* is done."""
+        self._active[run_id] = work
+        work.add_done_callback(partial(self._ended, run_id))
+
+    def works_on(self, run_id: int) -> bool:
+        """Return whether the run is worked on, or will be."""
+        return run_id in self._active or run_id in self._queued or run_id in self._claiming
 
     def wake_at(self, moment_us: int, run_id: int) -> None:
         """Submit the run when its time has come."""
@@ -100,8 +113,8 @@ class InProcess:
 
     def cancel(self, run_id: int) -> None:
         """Stop working on a run."""
-        if run_id in self._active:
-            self._active[run_id].cancel()
+        if isinstance(task := self._active.get(run_id), asyncio.Task):
+            task.cancel()
 
     async def watch_clock(self) -> None:
         """Submit runs whose time has come; looks often enough to survive a jump of the clock."""
@@ -128,10 +141,15 @@ class InProcess:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    def _ended(self, run_id: int, task: asyncio.Task[None]) -> None:
-        if self._active.get(run_id) is task:
+    def _ended(self, run_id: int, work: asyncio.Future[None]) -> None:
+        if self._active.get(run_id) is work:
             del self._active[run_id]
             self.submit(self._quarantine.leave(run_id))
+        if run_id in self._again:
+            self._again.discard(run_id)
+            self.submit([run_id])
+        elif self._queue:
+            self.submit(())
 
     async def _claim_queued(self) -> None:
         while self._queue and self._is_open and len(self._active) < RUNS_AT_ONCE:

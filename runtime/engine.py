@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from sqlmodel import col, select
@@ -33,12 +34,12 @@ from runtime.version import version
 from storage import lease
 from storage.database import Database
 from storage.errors import StorageBusy, StorageError, StorageFull
-from storage.journal import QueueFull, SqliteJournal
+from storage.journal import Fenced, QueueFull, SqliteJournal
 from storage.journal_events import EventIdReused
 from storage.journal_rows import EventSeed, StoredEvent
 from storage.journal_runs import RunState, started
 from storage.lease import Standing
-from storage.tables import RunRow, to_us
+from storage.tables import RunRow, WaitRow, to_us
 
 __all__ = ["Accepted", "Engine", "EngineApi", "EngineStatus", "NewEvent", "TestRequest"]
 
@@ -72,7 +73,8 @@ class Engine:
         self._settings = settings
         self._clock = clock
         self._now_us = _wall_us if clock is _utcnow else lambda: to_us(clock())
-        self._plans = Plans(database, spec.load() if types is None else types)
+        self._types = spec.load() if types is None else types
+        self._plans = Plans(database, self._types)
         self._platform = platform or build_platform(database, settings)
         router = outbox.Subscriptions(self._platform.chains)
         self._journal = SqliteJournal(database, router, self._now_us, queue_limit=limits.QUEUE_RUNS)
@@ -102,14 +104,16 @@ class Engine:
         self._started_at = self._clock()
         self._lease = await asyncio.to_thread(recovery.take_over, self._database, self._started_at, over)
         await self._journal.start(self._lease)
-        installation = await self._journal.call(engine_rows.installation)
+        self.installation = await self._journal.call(engine_rows.installation)
         self._executor = Executor(
             self._journal,
             self._platform,
+            self._types,
             environment=self._settings.environment,
-            installation=installation,
+            installation=self.installation,
             now_us=self._now_us,
-            emitted=self._dispatcher.submit,
+            due=self._dispatcher.submit,
+            answered=lambda _run_id, _output: None,
         )
         await self._recover()
         self._background = [
@@ -179,16 +183,22 @@ class Engine:
 
     async def wait(self, run_id: int, timeout_s: float) -> bool:
         """Return whether the run has ended, or has come to a point where a person must act, within *timeout_s*."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while not await self._settles(run_id):
+                    pass
+                return True
+        return await asyncio.to_thread(self._is_settled, run_id)
+
+    async def _settles(self, run_id: int) -> bool:
+        """Return True when the run is settled, and False when it has left the executor and may go on."""
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(run_id, []).append(waiter)
         try:
             if await asyncio.to_thread(self._is_settled, run_id):
                 return True
-            async with asyncio.timeout(timeout_s):
-                await waiter
-            return True
-        except TimeoutError:
-            return await asyncio.to_thread(self._is_settled, run_id)
+            await waiter
+            return False
         finally:
             self._waiters[run_id].remove(waiter)
             if not self._waiters[run_id]:
@@ -206,13 +216,15 @@ class Engine:
         """Stop a run; False when it had ended or does not exist."""
         now = self._clock()
         try:
-            is_cancelled = await self._journal.call(lambda session: engine_rows.cancel(session, run_id, now))
+            due = await self._journal.call(lambda session: engine_rows.cancel(session, run_id, now))
         except StorageError as error:
             raise _storage_unavailable(error) from error
-        if is_cancelled:
-            self._dispatcher.cancel(run_id)
-            self._tell_waiters(run_id)
-        return is_cancelled
+        if due is None:
+            return False
+        self._dispatcher.cancel(run_id)
+        self._dispatcher.submit(due)
+        self._tell_waiters(run_id)
+        return True
 
     async def status(self) -> EngineStatus:
         return EngineStatus(
@@ -248,20 +260,48 @@ class Engine:
         for event in stored:
             if event.is_duplicate:
                 continue
+            if event.woken:
+                self._dispatcher.submit(event.woken)
             for run in event.runs:
                 if run.status == "running" and self._dispatcher.room > 0:
-                    self._dispatcher.begin(run.id, self._run(started(event, run)))
+                    self._start(started(event, run))
                 elif run.status in OPEN:  # it waits for a place as a row, claimed or not
                     self._dispatcher.submit([run.id])
         return [Accepted(event.seed.id, event.is_duplicate, [run.id for run in event.runs]) for event in stored]
 
     async def _claim(self, run_ids: list[int]) -> None:
         for state in await self._journal.claim(run_ids):
-            self._dispatcher.begin(state.id, self._run(state))
+            self._start(state)
 
-    async def _run(self, state: RunState) -> None:
+    def _start(self, state: RunState) -> None:
+        """Work on a claimed run: do what needs no waiting at once, and the rest in a task of its own."""
+        walkable = self._plans.known(state)
+        if walkable is None or state.trigger in walkable.filters or self._executor.is_stopping:
+            self._dispatcher.begin(state.id, self._run(state, partial(self._walked, state)))
+            return
         try:
-            ended = await self._walked(state)
+            execution = self._executor.open(state, walkable)
+            end = execution.walk_through()
+        except Exception as error:
+            self._dispatcher.begin(state.id, self._run(state, partial(_raised, error)))
+            return
+        if end is None:
+            self._dispatcher.begin(state.id, self._run(state, partial(self._executor.go_on, execution)))
+        else:
+            self._dispatcher.hold(state.id, end)
+            end.add_done_callback(lambda end: self._recorded(state, end))
+
+    def _recorded(self, state: RunState, end: asyncio.Future[None]) -> None:
+        """Look at how the end of a run, which was done at once, was recorded."""
+        error = None if end.cancelled() else end.exception()
+        if error is None:
+            self._tell_waiters(state.id)
+        elif not isinstance(error, Fenced):
+            self._dispatcher.begin(state.id, self._run(state, partial(_raised, error)))
+
+    async def _run(self, state: RunState, work: Callable[[], Awaitable[Ended | None]]) -> None:
+        try:
+            ended = await work()
         except StorageError as error:  # it is not the run's fault; steps that are recorded are not done again
             log.error("run %d has to wait for the database: %s", state.id, error)
             ended = Ended("running", self._now_us() + AGAIN_US)
@@ -282,6 +322,14 @@ class Engine:
         except NodeError as error:
             return await self._executor.refuse(state, error)
         return await self._executor.run(state, walkable)
+
+    async def ended(self, run_id: int) -> None:
+        """Return when a run that this engine works on has left it; at once when it is not worked on."""
+        if self._dispatcher.works_on(run_id):
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.setdefault(run_id, []).append(waiter)
+            await waiter
+            self._waiters.pop(run_id, None)
 
     def _tell_waiters(self, run_id: int) -> None:
         for waiter in self._waiters.get(run_id, ()):
@@ -328,10 +376,17 @@ class Engine:
         return sorted(run_id for run_id in found if run_id is not None)[: limits.QUEUE_RUNS]
 
     def _is_settled(self, run_id: int) -> bool:
-        """Return whether nothing more happens by itself: the run has ended or is gone, or a person must act."""
+        """Return whether nothing more happens by itself: the run has ended or is gone, or something has to come."""
         with self._database.read() as session:
             found = session.exec(select(RunRow.status, RunRow.wake_at).where(RunRow.id == run_id)).first()
-        return found is None or found[0] not in OPEN or found == ("waiting", None)
+            if found is None or found[0] not in OPEN:
+                return True
+            calls = select(WaitRow.id).where(WaitRow.run_id == run_id, WaitRow.kind == "run")
+            return found == ("waiting", None) and session.exec(calls).first() is None
+
+
+async def _raised(error: BaseException) -> Ended | None:
+    raise error
 
 
 def _unavailable(code: str, message: str) -> Unavailable:

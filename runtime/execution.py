@@ -1,38 +1,40 @@
-"""One run under way: starts the steps that may start, records each, and says how the run ended.
+"""One run under way: starts the steps that may start, repeats the bodies of loops, and says how the run ended.
 
-A step without effect is recorded and not waited for. A step that sends is durable as ``running`` before the call.
-A step that writes runs inside the journal's transaction, together with its own record: exactly once.
+What needs no waiting is done at once and recorded without being waited for. A step that sends is durable as ``running``
+before the call. A step that writes runs inside the journal's transaction, together with its own record: exactly once.
 What was recorded before a restart is not done again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections import deque
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlmodel import Session, col, delete
 
-from nodes.spec import NodeError
+from nodes.spec import AnotherRound, EachItem, NodeError
+from runtime import limits, run_ends
 from runtime.calls import Calls
 from runtime.expressions import ExpressionError, Scope, Value
 from runtime.graph import FlowPlan, PlanNode
-from runtime.records import Records
+from runtime.loops import Attempt, Frame, Loop
+from runtime.records import Place, Records
 from runtime.retries import delay_s
-from runtime.steps import Outcome, Prepared, StepFailed, prepare, unexpected
-from runtime.walk import Walk
-from storage.journal import Fenced
-from storage.journal_rows import RunWrite, StepWrite
+from runtime.stepping import Stepping, run_error
+from runtime.steps import Outcome, StepFailed, prepare
+from storage.journal_rows import RunWrite
 from storage.journal_runs import RunState, StepState
-from storage.tables import RunRow, from_us, to_us
+from storage.tables import RunRow, from_us
 
 if TYPE_CHECKING:
     from runtime.executor import Executor
 
 INLINE_STEPS = 50  # steps without a pause in which other runs go on
+STOPPED = {"message": "It was stopped, because another step of the run failed.", "code": "step.stopped"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,309 +49,385 @@ class Execution:
     """One run under way."""
 
     def __init__(self, shared: Executor, state: RunState, plan: FlowPlan) -> None:
-        self._shared = shared
-        self._journal = shared.journal
-        self._state = state
-        self._plan = plan
-        self._walk = Walk(plan, state.trigger)
-        self._now = from_us(state.started_us)
-        self._records = Records(shared.journal, state, shared.platform.seals, shared.now_us)
-        self._calls = Calls(shared.platform, state, self._now, shared.installation, self._records)
-        self._recorded = {step.node: step for step in state.steps if step.iteration == ""}
-        self._outputs: dict[str, Any] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._due: dict[str, int] = {}  # node -> when its next attempt starts
-        self._told: set[str] = set()  # nodes whose failed or unknown step is recorded
-        self._is_blocked = False  # a step's outcome is unknown, a person has to say
-        self._error: dict[str, Any] | None = None
-        self._payload = state.payload
+        self.shared = shared
+        self.state = state
+        self.plan = plan
+        self.now = from_us(state.started_us)
+        self.records = Records(shared.journal, state, shared.platform.seals, shared.now_us)
+        self.calls = Calls(shared.platform, state, self.now, shared.installation, self.records, shared.clock)
+        self.recorded = {Place(step.node, step.iteration): step for step in state.steps}
+        self.payload = state.payload
         if state.sealed is not None or state.is_retry or state.event_id is None:
-            self._payload = self._records.opened(state.sealed, state.payload, is_usable=not state.is_retry)
-        self._scope = Scope(
-            param=self._payload,
-            action=self._outputs,
+            self.payload = self.records.opened(state.sealed, state.payload, is_usable=not state.is_retry)
+        outputs: dict[str, Any] = {}
+        scope = Scope(
+            param=self.payload,
+            action=outputs,
             var={},
             item=None,
             index=None,
             env=shared.environment,
             flow={"id": plan.flow_id, "name": plan.name, "version": state.version},
-            run={"id": state.id, "started_at": self._now.isoformat().replace("+00:00", "Z")},
-            now=self._now,
+            run={"id": state.id, "started_at": self.now.isoformat().replace("+00:00", "Z")},
+            now=self.now,
         )
+        self.told: set[Place] = set()  # steps whose failed or unknown end is recorded
+        self.is_blocked = False  # a step's outcome is unknown or it waits without an end: something has to come
+        self.has_waits = bool(state.waits)
+        self.returned: str | None = None  # the run's output as JSON
+        self._top = Frame(plan.parts[state.trigger], scope, outputs)
+        self._ready: deque[tuple[Frame, str]] = deque([(self._top, state.trigger)])
+        self._begun: list[tuple[Frame, Awaitable[None]]] = []  # steps that have to be awaited
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._due: dict[tuple[Frame, str], int] = {}  # when a step is looked at again
+        self._loops: set[Loop] = set()
+        self._error: dict[str, Any] | None = None
+        self._steps = 0
+        self._stepping = Stepping(self)
+        self._deadline = None if plan.timeout_s is None else state.started_us + int(plan.timeout_s * 1e6)
 
     async def filtered(self, where: Value) -> Ended | None:
         """Return None when the run's event passes its trigger's filter; otherwise the run is gone."""
         try:
-            if where.evaluate(self._scope):
+            if where.evaluate(self._top.scope):
                 return None
         except ExpressionError as error:
-            trigger = self._plan.nodes[self._state.trigger]
+            trigger = self.plan.nodes[self.state.trigger]
             failure = NodeError(f"“Filter”: {error.message}", code=error.code, param="filter")
-            self._fail(trigger, 1, self._shared.now_us(), failure, None)
+            self.fail(Attempt(self._top, trigger, 1, self.shared.now_us()), failure)
             return await self._end()
-        if not self._state.is_test:
-            await self._journal.call(lambda session: _remove(session, self._state.id))
+        if not self.state.is_test:
+            await self.shared.journal.call(lambda session: _remove(session, self.state.id))
             return Ended("removed")
         return await self._end()
+
+    def walk_through(self) -> asyncio.Future[None] | None:
+        """Do what needs no waiting. Return the future of the run's end, or None when ``go`` has more to do."""
+        self._advance()
+        if self._ready or self._begun or self._due or self.is_blocked or self._error or self._must_tell:
+            return None
+        if self._top.walk.open:
+            self.record_skipped(self._top, self._top.walk.rest())
+        self._stepping.close()
+        write = RunWrite(self.state.id, "succeeded", None, None, self.shared.now_us(), self.returned)
+        return self.shared.journal.finish(self.state.epoch, write)
 
     async def go(self) -> Ended | None:
         """Walk until nothing can go on; None when the engine stops before that."""
         try:
             while True:
-                await self._start_ready()
-                self._start_due()
-                if self._tasks:
+                self._advance()
+                self._look_at_the_clock()
+                if self._ready and not self.shared.is_stopping:
+                    await asyncio.sleep(0)  # others have their turn
+                elif self._begun or self._tasks:
                     await self._wait()
-                elif self._walk.ready and self._shared.is_stopping:
+                elif self._ready:
                     return None
-                elif not self._walk.ready:
+                else:
                     return await self._end()
         finally:
             for task in self._tasks:
                 task.cancel()
-
-    async def _start_ready(self) -> None:
-        done_inline = 0
-        while self._walk.ready and self._error is None and not self._shared.is_stopping:
-            node = self._plan.nodes[self._walk.ready.popleft()]
-            waited = self._take_up(node)
-            if waited is None:
-                done_inline += 1
-                if done_inline % INLINE_STEPS == 0:
-                    await asyncio.sleep(0)
-            elif self._walk.ready or self._tasks or self._due:
-                self._tasks.add(asyncio.ensure_future(waited))
-            else:  # the only thing to do: no task of its own
-                await waited
-        if self._error is not None:
-            self._walk.ready.clear()
-
-    def _start_due(self) -> None:
-        """Start the next attempt of steps whose delay has passed."""
-        now = self._shared.now_us()
-        for node_id in [node_id for node_id, due in self._due.items() if due <= now and self._error is None]:
-            del self._due[node_id]
-            self._walk.ready.append(node_id)
-
-    async def _wait(self) -> None:
-        if self._walk.ready and not self._shared.is_stopping:
-            return
-        timeout = None
-        if self._due and self._error is None:
-            timeout = max(0.0, (min(self._due.values()) - self._shared.now_us()) / 1e6)
-        done, self._tasks = await asyncio.wait(self._tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-
-    async def _end(self) -> Ended:
-        state = self._state
-        if self._error is None and (self._due or self._is_blocked):
-            wake = min(self._due.values(), default=None)
-            await self._journal.finish(state.epoch, RunWrite(state.id, "waiting", None, wake, None))
-            return Ended("waiting", wake)
-        self._record_skipped(self._walk.rest())
-        error = self._records.shown_error(self._error)
-        return await self._shared.end(state, "succeeded" if error is None else "failed", error)
-
-    # one step
-
-    def _take_up(self, node: PlanNode) -> Awaitable[None] | None:
-        """Do a step that needs no waiting, or return what has to be awaited to do it."""
-        found = self._recorded.pop(node.id, None)
-        attempt = 1 if found is None else self._attempt_after(node, found)
-        if attempt is None:
-            return None
-        notes = {"repeated_after_crash": True} if found is not None and found.status == "running" else None
-        if node.type.kind == "trigger":
-            now = self._shared.now_us()
-            text = orjson.dumps(self._state.payload).decode()  # masked as it is; it is opened again with the event
-            self._succeed(node, 1, now, None, Outcome("out", self._payload, text))
-            return None
-        started = self._shared.now_us()
-        try:
-            prepared = prepare(node, self._scope)
-        except StepFailed as failure:
-            if failure.secrets:
-                self._records.keep_secret(failure.secrets)
-            self._fail(node, attempt, started, failure.error, failure.text)
-            return None
-        except Exception as error:
-            self._fail(node, attempt, started, unexpected(error, self._state.id, node.type), None)
-            return None
-        if prepared.secrets:
-            self._records.keep_secret(prepared.secrets)
-        return self._call(node, attempt, started, prepared, notes)
-
-    def _attempt_after(self, node: PlanNode, found: StepState) -> int | None:
-        """Return which attempt of a recorded step is next, or None when it is settled as it was recorded."""
-        status = found.status
-        if status == "waiting":
-            retry_at = datetime.fromisoformat((found.error or {}).get("retry_at", self._now.isoformat()))
-            if to_us(retry_at) <= self._shared.now_us():
-                return found.attempt + 1
-            self._due[node.id] = to_us(retry_at)
-            self._recorded[node.id] = found
-        elif status == "running" and (node.type.is_repeatable or node.type.effect != "send" or self._is_simulated):
-            return found.attempt
-        elif status in ("running", "unknown"):
-            self._is_blocked = True
-            if status == "running":
-                self._told.add(node.id)
-                self._records.put_unknown(node.id, found)
-        elif found.port is not None:
-            self._decide(node, found.port, self._output_of(node, found))
-        elif status == "failed":
-            self._told.add(node.id)
-            self._error = _run_error(found.error or {}, node)
-        else:
-            return 1  # skipped in the run that this one retries
-        return None
-
-    def _output_of(self, node: PlanNode, found: StepState) -> Any:
-        if node.type.kind == "trigger" and self._payload is not self._state.payload:
-            return self._payload
-        return found.output if found.sealed is None else self._records.opened(found.sealed, found.output)
+            self._stepping.close()
 
     @property
-    def _is_simulated(self) -> bool:
-        return self._state.is_simulated
+    def _must_tell(self) -> bool:
+        """Whether somebody is told in the transaction that ends the run."""
+        return self.has_waits or self.state.called_by is not None
 
-    def _call(
-        self, node: PlanNode, attempt: int, started: int, prepared: Prepared, notes: dict[str, Any] | None
-    ) -> Awaitable[None] | None:
-        effect = node.type.effect
-        if effect == "none" and not node.type.is_async:
-            try:
-                found = self._calls.inline(node, prepared)
-            except Exception as error:
-                self._fail(node, attempt, started, self._calls.as_node_error(error, node), prepared.text)
-            else:
-                self._succeed(node, attempt, started, prepared.text, found)
-            return None
-        return self._waited(node, attempt, started, prepared, notes)
+    def _advance(self) -> None:
+        done = 0
+        while self._ready and self._error is None and not self.shared.is_stopping and done < INLINE_STEPS:
+            frame, node_id = self._ready.popleft()
+            if frame.error is None:
+                self._count()
+                self._stepping.take_up(frame, self.plan.nodes[node_id])
+            done += 1
+        if self._error is not None:
+            self._ready.clear()
 
-    async def _waited(
-        self, node: PlanNode, attempt: int, started: int, prepared: Prepared, notes: dict[str, Any] | None
-    ) -> None:
-        try:
-            if self._is_simulated and node.type.effect in ("write", "send"):
-                found = await asyncio.to_thread(self._calls.simulated, node, prepared)
-            elif node.type.effect == "write":
-                await self._transact(node, attempt, started, prepared)
-                return
-            elif node.type.effect == "send":
-                found = await self._send(node, attempt, started, prepared, notes)
-            elif node.type.is_async:
-                async with self._shared.outside:
-                    found = await self._calls.awaited(node, prepared)
-            else:
-                found = await asyncio.to_thread(self._calls.reading, node, prepared)
-        except Fenced:
-            raise
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            # nobody cancelled the step: something that its node waited for was, inside the node
-            self._fail(node, attempt, started, unexpected(error, self._state.id, node.type), prepared.text)
-        except Exception as error:
-            self._fail(node, attempt, started, self._calls.as_node_error(error, node), prepared.text)
-        else:
-            self._succeed(node, attempt, started, prepared.text, found)
+    def _count(self) -> None:
+        self._steps += 1
+        if self._steps > limits.RUN_STEPS:
+            message = f"The run has more than {limits.RUN_STEPS:,} steps. Let a loop have fewer rounds."
+            self._error = {"message": message, "code": "run.too_many_steps", "node": None}
 
-    async def _send(
-        self, node: PlanNode, attempt: int, started: int, prepared: Prepared, notes: dict[str, Any] | None
-    ) -> Outcome:
-        async with self._shared.outside:
-            effect = None if notes is None else orjson.dumps(notes).decode()
-            # the queue is in order: this row is durable only after everything the run did before
-            await self._journal.put(
-                self._state.epoch,
-                self._records.shown(
-                    self._records.row(node.id, attempt, "running", started=started, input=prepared.text, effect=effect)
-                ),
+    def _look_at_the_clock(self) -> None:
+        """Take up what waited until now; end a run that has taken too long."""
+        now = self.shared.now_us()
+        if self._deadline is not None and now >= self._deadline and self._error is None:
+            message = f"The run did not end within {self.plan.timeout_s:g} seconds."
+            self._error = {"message": message, "code": "run.timeout", "node": None}
+            self._ready.clear()
+            for task in self._tasks:
+                task.cancel()
+        for key in [key for key, due in self._due.items() if due <= now and self._error is None]:
+            del self._due[key]
+            self._ready.append(key)
+
+    async def _wait(self) -> None:
+        if len(self._begun) == 1 and not self._tasks and not self._due and self._deadline is None:
+            frame, work = self._begun.pop()  # the only thing to do: no task of its own
+            await self._within(frame, work)
+            return
+        for frame, work in self._begun:
+            self._tasks.add(asyncio.ensure_future(self._within(frame, work)))
+        self._begun.clear()
+        moments = list(self._due.values()) if self._error is None else []
+        if self._deadline is not None and self._error is None:
+            moments.append(self._deadline)
+        timeout = max(0.0, (min(moments) - self.shared.now_us()) / 1e6) if moments else None
+        done, self._tasks = await asyncio.wait(self._tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            if not task.cancelled():
+                task.result()
+
+    async def _within(self, frame: Frame, work: Awaitable[None]) -> None:
+        await work
+        frame.active -= 1
+        self._settle(frame)
+
+    async def _end(self) -> Ended:
+        if self._error is None and (self._due or self.is_blocked):
+            wake = min([*self._due.values(), *([] if self._deadline is None else [self._deadline])], default=None)
+            await self.shared.journal.finish(
+                self.state.epoch, RunWrite(self.state.id, "waiting", None, wake, None, self.returned)
             )
-            return await self._calls.awaited(node, prepared)
+            return Ended("waiting", wake)
+        for loop in self._loops:
+            self._record_stopped(loop)
+            for frame in loop.running:
+                self.record_skipped(frame, frame.walk.rest())
+        self.record_skipped(self._top, self._top.walk.rest())
+        status = "succeeded" if self._error is None else "failed"
+        if self._must_tell or self._error is not None:
+            return await self._end_and_tell(status)
+        write = RunWrite(self.state.id, status, None, None, self.shared.now_us(), self.returned)
+        await self.shared.journal.finish(self.state.epoch, write)
+        return Ended(status)
 
-    async def _transact(self, node: PlanNode, attempt: int, started: int, prepared: Prepared) -> None:
-        given = await self._calls.before(node, prepared)
+    async def _end_and_tell(self, status: str) -> Ended:
+        state, now = self.state, self.shared.clock()
+        error = self.records.shown_error(self._error)
+        output = None if self.returned is None else orjson.loads(self.returned)
 
-        def work(session: Session) -> tuple[tuple[Outcome, list[int]], StepWrite]:
-            found, emitted = self._calls.writing(node, prepared, session, given)
-            row = self._records.row(
-                *(node.id, attempt, "succeeded"),
-                started=started,
-                input=prepared.text,
-                port=found.port,
-                output=found.text,
-            )
-            return (found, emitted), self._records.shown(row._replace(ended_at=self._shared.now_us()))
+        def work(session: Session) -> tuple[list[int], None]:
+            run = session.get_one(RunRow, state.id)
+            if error is not None:
+                run_ends.end_steps(session, state.id, now, "stopped")
+            return run_ends.end(session, run, status, now, error=error, output=output), None
 
-        found, emitted = await self._journal.transact(self._state.id, self._state.epoch, work)
-        if emitted:
-            self._shared.emitted(emitted)
-        self._decide(node, found.port, found.output)
+        self.shared.due(await self.shared.journal.transact(state.id, state.epoch, work))
+        return Ended(status)
 
     # what a step came to
 
-    def _succeed(self, node: PlanNode, attempt: int, started: int, text: str | None, found: Outcome) -> None:
-        row = self._records.row(
-            *(node.id, attempt, "succeeded"),
-            started=started,
-            input=text,
-            port=found.port,
-            output=found.text,
-            effect=found.effect,
-            ended=self._shared.now_us(),
-        )
-        self._records.put(row)
-        self._decide(node, found.port, found.output)
+    def begin(self, frame: Frame, work: Awaitable[None]) -> None:
+        """Await *work*, a step of *frame*."""
+        frame.active += 1
+        self._begun.append((frame, work))
 
-    def _fail(self, node: PlanNode, attempt: int, started: int, error: NodeError, text: str | None) -> None:
-        now = self._shared.now_us()
+    def wait_until(self, frame: Frame, node_id: str, moment_us: int | None, found: StepState) -> None:
+        """Look at a step again at *moment_us*; None: when the run is taken up anew."""
+        self.recorded[Place(node_id, frame.iteration)] = found
+        if moment_us is None:
+            self.is_blocked = True
+        else:
+            self._due[(frame, node_id)] = moment_us
+
+    def succeed(self, attempt: Attempt, found: Outcome) -> None:
+        """Record a step that has succeeded, and go on at its port."""
+        self.records.put(
+            self.records.row(
+                *(attempt.place, attempt.number, "succeeded"),
+                started=attempt.started,
+                ended=self.shared.now_us(),
+                input=attempt.text,
+                port=found.port,
+                output=found.text,
+                effect=found.effect,
+            )
+        )
+        self.decide(attempt.frame, attempt.node, found.port, found.output)
+
+    def fail(self, attempt: Attempt, error: NodeError) -> None:
+        """Record a step that has failed; it is tried again, passed over, or stops the run or its round."""
+        frame, node, place = attempt.frame, attempt.node, attempt.place
+        now = self.shared.now_us()
         told: dict[str, Any] = {"message": error.message, "code": error.code, "step": node.id}
         shape = told if error.param is None else told | {"param": error.param}
-        row = self._records.row(node.id, attempt, "failed", started=started, input=text, ended=now)
-        delay = delay_s(node, attempt, error)
-        if delay is not None and self._error is None:
+        row = self.records.row(
+            *(place, attempt.number, "failed"), started=attempt.started, ended=now, input=attempt.text, error=shape
+        )
+        delay = delay_s(node, attempt.number, error)
+        if delay is not None and self._error is None and frame.error is None:
             due = now + int(delay * 1e6)
             waiting = shape | {"retry_at": from_us(due).isoformat()}
-            self._due[node.id] = due
-            self._recorded[node.id] = StepState(node.id, "", attempt, "waiting", None, None, waiting, None, started)
-            self._records.put(row._replace(status="waiting", error=_json(waiting), ended_at=None))
+            again = StepState(*place, attempt.number, "waiting", None, None, waiting, None, attempt.started)
+            self.wait_until(frame, node.id, due, again)
+            self.records.put(row._replace(status="waiting", error=orjson.dumps(waiting).decode(), ended_at=None))
             return
         port, output = {"continue": ("out", None), "port": ("error", told)}.get(node.on_error, (None, None))
-        row = row._replace(error=_json(shape), port=port, output=_json(output) if output else None)
-        self._records.put(row)
-        if port is None:
-            self._told.add(node.id)
-            self._error = self._error or _run_error(shape, node)
+        self.records.put(row._replace(port=port, output=orjson.dumps(output).decode() if output else None))
+        if port is not None:
+            self.decide(frame, node, port, output)
+            return
+        self.told.add(place)
+        self.stop(frame, run_error(shape, node))
+
+    def stop(self, frame: Frame, error: dict[str, Any]) -> None:
+        """Start nothing more: in the run, or in one round of a loop."""
+        if frame.loop is None:
+            self._error = self._error or error
         else:
-            self._decide(node, port, output)
+            self._stop_round(frame, error)
+            self._settle(frame)
 
-    def _decide(self, node: PlanNode, port: str, output: Any) -> None:
-        self._outputs[node.id] = output
-        self._record_skipped(self._walk.fire(node.id, port))
+    def decide(self, frame: Frame, node: PlanNode, port: str, output: Any) -> None:
+        """Go on at *port*, with *output* for what follows."""
+        frame.outputs[node.id] = output
+        if frame.loop is not None and not frame.walk.leads_on(node.id, port):
+            frame.leaves[node.id] = output
+        self.fire(frame, node, port)
 
-    def _record_skipped(self, nodes: list[str]) -> None:
+    def fire(self, frame: Frame, node: PlanNode, port: str | None) -> None:
+        """Go on at *port*."""
+        ready: list[str] = []
+        skipped = frame.walk.fire(node.id, port, ready)
+        if frame.error is None:
+            for node_id in ready:
+                self._ready.append((frame, node_id))
+        if skipped:
+            self.record_skipped(frame, skipped)
+        if frame.loop is not None:
+            self._settle(frame)
+
+    def record_skipped(self, frame: Frame, nodes: list[str]) -> None:
+        """Record that these steps do not take place, however far they had come."""
         for node_id in nodes:
-            found = self._recorded.pop(node_id, None)
-            if found is None and node_id not in self._told:
-                self._records.put_skipped(node_id)
+            place = Place(node_id, frame.iteration)
+            found = self.recorded.pop(place, None)
+            if found is None and place not in self.told:
+                self.records.put_skipped(place)
             elif found is not None and found.status == "running":
-                self._told.add(node_id)
-                self._records.put_unknown(node_id, found)
-            elif found is not None and found.status == "waiting":  # it will not be tried again
-                self._records.put_given_up(node_id, found)
+                self.told.add(place)
+                self.records.put_unknown(place, found)
+            elif found is not None and found.status in ("waiting", "planned"):  # it will not go on
+                self.records.put_given_up(place, found)
+
+    # loops
+
+    def loop(self, attempt: Attempt, wanted: EachItem | AnotherRound) -> None:
+        """Repeat the body of a loop step."""
+        loop = Loop(attempt, wanted if isinstance(wanted, EachItem) else None)
+        self._loops.add(loop)
+        loop.frame.active += 1
+        self.records.put(
+            self.records.row(attempt.place, attempt.number, "running", started=attempt.started, input=attempt.text)
+        )
+        if isinstance(wanted, AnotherRound):
+            self._next_round(loop, loop.frame, wanted, None)
+        else:
+            self._pump(loop)
+
+    def _pump(self, loop: Loop) -> None:
+        """Start rounds as long as there is room; end the loop after the last one."""
+        assert loop.items is not None
+        is_empty = not self.plan.bodies[loop.node.id].order
+        while loop.failure is None and loop.next < len(loop.items) and len(loop.running) < loop.parallel:
+            number, loop.next = loop.next, loop.next + 1
+            if is_empty:
+                loop.take(number, None)
+            else:
+                self._start_round(loop, number, loop.items[number])
+        if not loop.running:
+            self._end_loop(loop)
+
+    def _next_round(self, loop: Loop, last: Frame, wanted: AnotherRound, result: Any) -> None:
+        if not wanted.is_wanted:
+            self._end_loop(loop)
+        elif loop.next >= wanted.most:
+            message = f"The condition still holds after {wanted.most:,} rounds, which is the most that is allowed."
+            loop.failure = {"message": message, "code": "loop.bound_reached"}
+            self._end_loop(loop)
+        else:
+            number, loop.next = loop.next, loop.next + 1
+            self._start_round(loop, number, result, last)
+
+    def _start_round(self, loop: Loop, number: int, item: Any, last: Frame | None = None) -> None:
+        outputs = dict((last or loop.frame).outputs)
+        scope = replace(loop.frame.scope, action=outputs, item=item, index=number)
+        frame = Frame(self.plan.bodies[loop.node.id], scope, outputs, loop, number)
+        loop.running.add(frame)
+        self.fire(frame, loop.node, loop.node.type.body_port)
+
+    def _settle(self, frame: Frame) -> None:
+        """Close a round in which nothing can happen any more."""
+        loop = frame.loop
+        if loop is None or frame.is_closed or (frame.active if frame.error is not None else frame.walk.open):
+            return
+        frame.is_closed = True
+        if frame.error is not None:
+            for key in [key for key in self._due if key[0] is frame]:
+                del self._due[key]
+            self.record_skipped(frame, frame.walk.rest())
+        loop.close(frame)
+        if self._error is not None:
+            return
+        if loop.failure is not None:
+            for other in list(loop.running):
+                self._stop_round(other, STOPPED)
+                self._settle(other)
+            if not loop.running and loop in self._loops:
+                self._end_loop(loop)
+        elif loop.items is None:
+            self._ask_again(loop, frame)
+        else:
+            self._pump(loop)
+
+    def _ask_again(self, loop: Loop, last: Frame) -> None:
+        """Evaluate the condition of a loop after a round."""
+        result = loop.results[-1]
+        scope = replace(loop.frame.scope, action=last.outputs, item=result, index=loop.next)
+        try:
+            wanted = self.calls.inline(loop.node, prepare(loop.node, scope), loop.frame.iteration)
+        except StepFailed as failure:
+            wanted, loop.failure = (
+                AnotherRound(False, 0),
+                {"message": failure.error.message, "code": failure.error.code},
+            )
+        assert isinstance(wanted, AnotherRound)
+        self._next_round(loop, last, wanted, result)
+
+    def _stop_round(self, frame: Frame, error: dict[str, Any]) -> None:
+        frame.error = frame.error or error
+        for loop in [loop for loop in self._loops if loop.frame is frame]:
+            loop.failure = loop.failure or error
+            for inner in list(loop.running):
+                self._stop_round(inner, error)
+                self._settle(inner)
+
+    def _end_loop(self, loop: Loop) -> None:
+        self._loops.discard(loop)
+        attempt = loop.attempt._replace(text=None)
+        loop.frame.active -= 1
+        if loop.frame.error is not None or self._error is not None:
+            self._record_stopped(loop)
+            self._settle(loop.frame)
+        elif loop.failure is not None:
+            which = f"Item {loop.failure['index'] + 1}: " if "index" in loop.failure and loop.items is not None else ""
+            self.fail(attempt, NodeError(f"{which}{loop.failure.get('message')}", code=str(loop.failure.get("code"))))
+        else:
+            self.succeed(attempt, Outcome(loop.node.passes_on or "done", *loop.output()))
+
+    def _record_stopped(self, loop: Loop) -> None:
+        place, ended = loop.attempt.place, self.shared.now_us()
+        self.told.add(place)
+        error = {**STOPPED, "step": place.node}
+        row = self.records.row(place, loop.attempt.number, "failed", started=loop.attempt.started, ended=ended)
+        self.records.put(row._replace(error=orjson.dumps(error).decode()))
 
 
 def _remove(session: Session, run_id: int) -> None:
     session.exec(delete(RunRow).where(col(RunRow.id) == run_id))
-
-
-def _run_error(shape: Mapping[str, Any], node: PlanNode) -> dict[str, Any]:
-    return {"message": f"{node.name}: {shape.get('message', '')}", "code": shape.get("code"), "node": node.id}
-
-
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()

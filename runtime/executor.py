@@ -4,46 +4,58 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
-import orjson
-
-from nodes.spec import NodeError
+from nodes.spec import NodeError, NodeType
 from runtime import engine_rows, limits
 from runtime.execution import Ended, Execution
 from runtime.plans import Walkable
 from runtime.platform import Platform
 from storage.journal import Fenced, SqliteJournal
-from storage.journal_rows import RunWrite
 from storage.journal_runs import RunState
 from storage.tables import from_us
 
 
 class Executor:
-    """What all runs share."""
+    """What all runs share. *due* is told of runs to be taken up, *answered* of outputs that answer a webhook."""
 
     def __init__(
         self,
         journal: SqliteJournal,
         platform: Platform,
+        types: Mapping[str, NodeType],
         *,
         environment: Mapping[str, str],
         installation: str,
         now_us: Callable[[], int],
-        emitted: Callable[[list[int]], None],
+        due: Callable[[list[int]], None],
+        answered: Callable[[int, dict[str, Any] | None], None],
     ) -> None:
         self.journal = journal
         self.platform = platform
+        self.types = types
         self.environment = environment
         self.installation = installation
         self.now_us = now_us
-        self.emitted = emitted
+        self.due = due
+        self.answered = answered
         self.outside = asyncio.Semaphore(limits.STEPS_AT_ONCE)
         self.is_stopping = False  # steps under way end, none is started
 
+    def clock(self) -> datetime:
+        """Return the time."""
+        return from_us(self.now_us())
+
+    def open(self, state: RunState, walkable: Walkable) -> Execution:
+        """Return a claimed run, ready to go on."""
+        plan, scope = walkable.plan, state.scope or {}
+        node = scope.get("until") or scope.get("only")
+        return Execution(self, state, plan if node is None else plan.until(state.trigger, node))
+
     async def run(self, state: RunState, walkable: Walkable) -> Ended | None:
         """Take a claimed run as far as it goes; None when it is no longer this engine's."""
-        execution = Execution(self, state, walkable.plan)
+        execution = self.open(state, walkable)
         try:
             is_first = not state.steps and not state.is_retry
             where = walkable.filters.get(state.trigger) if is_first else None
@@ -53,15 +65,19 @@ class Executor:
         except Fenced:
             return None
 
+    async def go_on(self, execution: Execution) -> Ended | None:
+        """Take a run that has begun as far as it goes; None when it is no longer this engine's."""
+        try:
+            return await execution.go()
+        except Fenced:
+            return None
+
     async def refuse(self, state: RunState, error: NodeError) -> Ended | None:
         """End a run that cannot be walked; None when it is no longer this engine's."""
         shape = {"message": error.message, "code": error.code, "node": None}
         now = from_us(self.now_us())
-        is_ended = await self.journal.call(lambda session: engine_rows.fail(session, state.id, state.epoch, shape, now))
-        return Ended("failed") if is_ended else None
-
-    async def end(self, state: RunState, status: str, error: dict[str, Any] | None) -> Ended:
-        """Record the end of a run."""
-        text = None if error is None else orjson.dumps(error).decode()
-        await self.journal.finish(state.epoch, RunWrite(state.id, status, text, None, self.now_us()))
-        return Ended(status)
+        due = await self.journal.call(lambda session: engine_rows.fail(session, state.id, state.epoch, shape, now))
+        if due is None:
+            return None
+        self.due(due)
+        return Ended("failed")

@@ -6,7 +6,7 @@ Nothing that a payload holds is ever read as an expression. See ``runtime.dialec
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol, TypeAlias
@@ -24,6 +24,7 @@ __all__ = [
     "Scope",
     "Value",
     "compile_condition",
+    "compile_params",
     "compile_value",
     "count_of",
     "has_expression",
@@ -74,6 +75,14 @@ class Found(NamedTuple):
 def compile_value(value: Json) -> Value:
     """Return *value*, any JSON, with the expressions in all its texts compiled. Raises ExpressionError."""
     return Value(_compile(value))
+
+
+def compile_params(params: dict[str, Json], late: Collection[str] = ()) -> Value:
+    """Return parameters compiled, but those named in *late* as they are written. Raises ExpressionError."""
+    if not any(name in params for name in late):
+        return compile_value(params)
+    entries = [(name, Constant(value) if name in late else _compile_at(name, value)) for name, value in params.items()]
+    return Value(ObjectValue(tuple(entries)))
 
 
 def compile_condition(text: str) -> Value:

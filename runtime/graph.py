@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nodes.spec import ERROR, OUT, NodeType, Port
+from runtime import parts
 from runtime.document import Document, Node
-from runtime.document_parts import OnError, Retry
+from runtime.document_parts import OnError, Pinned, Retry
 from runtime.errors import Invalid, Problem
-from runtime.expressions import Value, compile_value
+from runtime.expressions import Value, compile_params
+from runtime.parts import Part, PlanEdge
+from runtime.parts import reachable_from as reachable_from
 
 if TYPE_CHECKING:
     import networkx
@@ -20,17 +23,11 @@ Json: TypeAlias = Any
 
 
 @dataclass(frozen=True, slots=True)
-class PlanEdge:
-    """A connection from the port ``port`` of ``source`` to ``target``."""
-
-    source: str
-    target: str
-    port: str
-
-
-@dataclass(frozen=True, slots=True)
 class PlanNode:
-    """One node, ready to run. ``params`` evaluates to the object that the node type's model takes."""
+    """One node, ready to run. ``params`` evaluates to the object that the node type's model takes.
+
+    ``passes_on`` is the port that fires when the node is passed over.
+    """
 
     id: str
     name: str
@@ -39,27 +36,22 @@ class PlanNode:
     raw_params: Mapping[str, Json]
     retry: Retry | None
     on_error: OnError
+    timeout_s: float | None
+    is_repeatable: bool  # after a crash with unknown outcome it is called again with the same key
+    is_disabled: bool
+    pinned: Pinned | None
     ports: tuple[str, ...]
+    passes_on: str | None
     outgoing: Mapping[str, tuple[PlanEdge, ...]]  # every port of ``ports``, also those with no edge
     incoming: tuple[PlanEdge, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What takes part in a run that starts at ``trigger``; ``order`` is topological and begins with it.
-
-    ``incoming`` has only edges between nodes of the part: a node is decided when all of these are.
-    """
-
-    trigger: str
-    nodes: frozenset[str]
-    order: tuple[str, ...]
-    incoming: Mapping[str, tuple[PlanEdge, ...]]
-
-
-@dataclass(frozen=True, slots=True)
 class FlowPlan:
-    """A flow as the executor walks it. ``parts`` holds what is reachable from each trigger."""
+    """A flow as the executor walks it.
+
+    ``parts`` holds what is reachable from each trigger outside of loops, ``bodies`` what each loop repeats.
+    """
 
     flow_id: str
     name: str
@@ -67,10 +59,23 @@ class FlowPlan:
     order: tuple[str, ...]
     triggers: tuple[str, ...]
     parts: Mapping[str, Part]
+    bodies: Mapping[str, Part]
+    timeout_s: float | None = None
+    edges: tuple[PlanEdge, ...] = ()
 
     def reachable(self, trigger: str) -> frozenset[str]:
         """Return the ids of the nodes that take part in a run started at *trigger*, itself included."""
-        return self.parts[trigger].nodes
+        return reachable_from([trigger], ((edge.source, edge.target) for edge in self.edges))
+
+    def until(self, trigger: str, node: str) -> FlowPlan:
+        """Return the plan of what leads from *trigger* to *node*, and *node*."""
+        before = reachable_from([node], ((edge.target, edge.source) for edge in self.edges))
+        kept = before & self.reachable(trigger)
+        return replace(
+            self,
+            parts={trigger: _only(self.parts[trigger], kept, self.edges)},
+            bodies={loop: _only(part, kept, self.edges) for loop, part in self.bodies.items()},
+        )
 
 
 def build(document: Document) -> networkx.MultiDiGraph[str]:
@@ -127,21 +132,6 @@ def closing_edges(ids: Iterable[str], edges: Iterable[tuple[str, str]]) -> list[
     return closing
 
 
-def reachable_from(starts: Collection[str], edges: Iterable[tuple[str, str]]) -> frozenset[str]:
-    """Return the nodes that can be reached from *starts*, these included."""
-    following: dict[str, list[str]] = {}
-    for source, target in edges:
-        following.setdefault(source, []).append(target)
-    found = set(starts)
-    waiting = list(starts)
-    while waiting:
-        for target in following.get(waiting.pop(), ()):
-            if target not in found:
-                found.add(target)
-                waiting.append(target)
-    return frozenset(found)
-
-
 def plan(document: Document, types: Mapping[str, NodeType]) -> FlowPlan:
     """Return the plan of a flow that has passed the checks.
 
@@ -158,7 +148,7 @@ def plan(document: Document, types: Mapping[str, NodeType]) -> FlowPlan:
     if not networkx.is_directed_acyclic_graph(graph):
         raise Invalid(Problem("graph.cycle", "The flow runs in a circle. Remove one of its edges."))
     order = tuple(networkx.lexicographical_topological_sort(graph, key=_positions(document).__getitem__))
-    edges = [PlanEdge(edge.source, edge.target, edge.key) for edge in document.edges]
+    edges = tuple(PlanEdge(edge.source, edge.target, edge.key) for edge in document.edges)
     leaving: dict[str, list[PlanEdge]] = defaultdict(list)
     arriving: dict[str, list[PlanEdge]] = defaultdict(list)
     for edge in edges:
@@ -168,14 +158,34 @@ def plan(document: Document, types: Mapping[str, NodeType]) -> FlowPlan:
         node.id: _plan_node(node, types[node.type], leaving[node.id], arriving[node.id]) for node in document.nodes
     }
     triggers = tuple(node_id for node_id in order if nodes[node_id].type.kind == "trigger")
+    inside = parts.bodies(triggers, loops_in(document, types), [(e.source, e.target, e.port) for e in edges])
+    repeated = frozenset[str]().union(*inside.values())
+    pairs = [(edge.source, edge.target) for edge in edges]
+    settings = document.graph.settings
     return FlowPlan(
         flow_id=document.id,
         name=document.name,
         nodes=nodes,
         order=order,
         triggers=triggers,
-        parts={trigger: _part(trigger, nodes, order, edges) for trigger in triggers},
+        parts={
+            trigger: parts.make(trigger, order, reachable_from([trigger], pairs) - repeated, edges)
+            for trigger in triggers
+        },
+        bodies=parts.split(order, inside, edges),
+        timeout_s=None if settings is None else settings.timeout_s,
+        edges=edges,
     )
+
+
+def loops_in(document: Document, types: Mapping[str, NodeType]) -> dict[str, str]:
+    """Return the body port of every loop of the flow, by the loop's id."""
+    ports = {node.id: types[node.type].body_port for node in document.nodes if node.type in types}
+    return {node_id: port for node_id, port in ports.items() if port is not None}
+
+
+def _only(part: Part, kept: Collection[str], edges: Collection[PlanEdge]) -> Part:
+    return parts.make(part.start, part.order, part.nodes & frozenset(kept), edges)
 
 
 def _positions(document: Document) -> dict[str, int]:
@@ -188,23 +198,16 @@ def _plan_node(node: Node, node_type: NodeType, leaving: list[PlanEdge], arrivin
         id=node.id,
         name=node.name,
         type=node_type,
-        params=compile_value(node.params),
+        params=compile_params(node.params, node_type.late_params),
         raw_params=node.params,
         retry=node.retry,
         on_error=node.on_error,
+        timeout_s=node.timeout_s,
+        is_repeatable=node_type.is_repeatable if node.after_crash is None else node.after_crash == "repeat",
+        is_disabled=node.disabled,
+        pinned=node.pinned,
         ports=ports,
+        passes_on=next((port for port in ports if port != node_type.body_port), None),
         outgoing={port: tuple(edge for edge in leaving if edge.port == port) for port in ports},
         incoming=tuple(arriving),
-    )
-
-
-def _part(trigger: str, nodes: Mapping[str, PlanNode], order: tuple[str, ...], edges: list[PlanEdge]) -> Part:
-    members = reachable_from([trigger], ((edge.source, edge.target) for edge in edges))
-    return Part(
-        trigger=trigger,
-        nodes=members,
-        order=tuple(node_id for node_id in order if node_id in members),
-        incoming={
-            node_id: tuple(edge for edge in nodes[node_id].incoming if edge.source in members) for node_id in members
-        },
     )

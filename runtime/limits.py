@@ -49,3 +49,5 @@ CRASHES = 3  # engines that one run may stop before it is given up
 
 WEBHOOK_BYTES = 10_000_000
 RESPONSE_WAIT_S = 60  # how long a webhook's caller waits for the flow's answer
+LOOP_OUTPUT_BYTES = 10_000_000  # of all rounds together; larger ones are not kept in the loop's output
+LOOP_ERRORS = 1_000  # of the items that failed, told one by one

@@ -9,6 +9,7 @@ from typing import Any
 from sqlmodel import Session
 
 from nodes.spec import NodeType
+from runtime import inputs
 from runtime.errors import Conflict, Invalid, NotFound, Problem
 from storage.tables import Flow, FlowVersion, RunRow
 
@@ -38,11 +39,12 @@ def start_by_hand(
         todo = "Resume it" if flow.state == "paused" else "Publish it"
         raise Conflict(Problem("flow.not_live", f"“{flow.name}” is not live. {todo}, or test the draft."))
     document = session.get_one(FlowVersion, (flow.id, flow.published_version)).document
+    start = chosen(manual_triggers(document, types), trigger)
     run = RunRow(
         flow_id=flow.id,
         version=flow.published_version,
-        trigger=_chosen(manual_triggers(document, types), trigger),
-        payload=payload,
+        trigger=start,
+        payload=checked_input(document, start, payload),
         created_at=now,
     )
     session.add(run)
@@ -61,7 +63,14 @@ def _waits_for_a_person(node: Mapping[str, Any], node_type: NodeType | None) -> 
     return node_type.listen(params).waits_for_a_person
 
 
-def _chosen(triggers: list[str], wanted: str | None) -> str:
+def checked_input(document: Mapping[str, Any], trigger: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Return *given* when it fits the inputs that the trigger declares; raises Invalid."""
+    node = next(node for node in document["nodes"] if node["id"] == trigger)
+    return inputs.checked(node.get("params", {}).get("inputs", {}), given)
+
+
+def chosen(triggers: list[str], wanted: str | None) -> str:
+    """Return the trigger to start at; raises Invalid when there is none, or several and none is *wanted*."""
     if not triggers:
         message = "The live version has no manual start: only events start it. Add “Manual start” and publish."
         raise Invalid(Problem("run.no_manual_trigger", message))

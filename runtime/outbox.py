@@ -24,7 +24,8 @@ from runtime.intake import Intake, Subscriber
 from runtime.rules import read_rules
 from runtime.sealing import BLANK
 from storage.journal_rows import EventSeed, RunSeed
-from storage.tables import EventRow, RunRow, Subscription
+from storage.journal_waits import Execute, offer
+from storage.tables import EventRow, RunRow, Subscription, to_us
 
 PHASED = "auth.password_reset"  # two events share this name; the one that asks for a reset brings a token
 PHASE = "phase"
@@ -76,7 +77,9 @@ def record(
     now: datetime | None = None,
     chains: Chains | None = None,
 ) -> tuple[str, list[int]]:
-    """Write an event and the runs it starts in the session's transaction; return its id and theirs.
+    """Write an event and the runs it starts in the session's transaction; return its id and the runs that are due.
+
+    These are the started ones, and those that were suspended and may have waited for it.
 
     *causality* carries root, parent run, depth and path where a run caused the event; *chains* stops what goes round.
     *sealed* is the payload locked, where *payload* has its secrets masked; it is kept only if there is a run to open
@@ -94,23 +97,44 @@ def record(
     moment = now or datetime.now(UTC)
     runs = [_run_row(run, event.id, moment) for run in _runs_for(session, event, chains)]
     is_awaited = any(run.status == "queued" for run in runs)
-    session.add(
-        EventRow(
-            id=event.id,
-            name=event.name,
-            payload=event.payload,
-            digest=event.digest,
-            root_id=event.root_id,
-            parent_run=event.parent_run,
-            depth=event.depth,
-            path=list(event.path),
-            sealed=sealed if sealed is None or is_awaited else BLANK,
-            created_at=moment,
-        )
-    )
+    kept = sealed if sealed is None or is_awaited else BLANK
+    session.add(_event_row(event, moment, kept))
     session.add_all(runs)
     session.flush()
-    return event.id, [run.id for run in runs if run.id is not None and run.status == "queued"]
+    offered = offer(executing(session), [(event.id, event.name, event.payload)], to_us(moment))
+    started = [run.id for run in runs if run.id is not None and run.status == "queued"]
+    return event.id, started + [run_id for woken in offered.values() for run_id in woken]
+
+
+def call(
+    session: Session,
+    event: NewEvent,
+    subscriber: Subscriber,
+    now: datetime,
+    *,
+    called_by: int | None,
+    chains: Chains | None = None,
+) -> RunRow:
+    """Write an event that starts one flow alone, and its run; one that is refused is recorded as failed."""
+    stored = seed(event)
+    session.flush()
+    (run_seed,) = _intake_for(session, [subscriber], chains).runs_of([subscriber], stored)
+    run = _run_row(run_seed, stored.id, now)
+    run.called_by = called_by
+    session.add(_event_row(stored, now))
+    session.add(run)
+    session.flush()
+    return run
+
+
+def executing(session: Session) -> Execute:
+    """Return what runs SQL statements in the session's transaction."""
+
+    def execute(statement: str, values: Sequence[Any]) -> Sequence[Any]:
+        found = session.connection().exec_driver_sql(statement, tuple(values))
+        return found.fetchall() if found.returns_rows else ()
+
+    return execute
 
 
 def start(session: Session, starts: Sequence[tuple[NewEvent, RunSeed]], now: datetime) -> int:
@@ -142,9 +166,13 @@ def _runs_for(session: Session, event: EventSeed, chains: Chains | None) -> list
     if not heard:
         return []
     session.flush()
+    return _intake_for(session, heard, chains).runs_of(heard, event)
+
+
+def _intake_for(session: Session, subscribers: Sequence[Subscriber], chains: Chains | None) -> Intake:
     intake = _intake(session, chains)
-    intake.set_rules(read_rules(intake.cursor, {each.flow_id for each in heard}))
-    return intake.runs_of(heard, event)
+    intake.set_rules(read_rules(intake.cursor, {each.flow_id for each in subscribers}))
+    return intake
 
 
 def _intake(session: Session, chains: Chains | None) -> Intake:
@@ -162,7 +190,16 @@ def _intake(session: Session, chains: Chains | None) -> Intake:
 
 
 def _matching(subscribers: Iterable[Subscriber], event: EventSeed) -> list[Subscriber]:
-    return [each for each in subscribers if all(_has(event, key, value) for key, value in each.match.items())]
+    return [
+        each
+        for each in subscribers
+        if all(_has(event, key, value) for key, value in each.match.items()) and not _is_own_failure(each, event)
+    ]
+
+
+def _is_own_failure(subscriber: Subscriber, event: EventSeed) -> bool:
+    """A flow that hears of failed runs does not hear of its own."""
+    return event.name == "flow.run_failed" and event.payload.get("flow") == subscriber.flow_id
 
 
 def _has(event: EventSeed, key: str, value: Any) -> bool:
@@ -218,6 +255,21 @@ def _subscribers(session: Session, event_name: str) -> list[Subscriber]:
         .order_by(col(Subscription.flow_id), col(Subscription.node))
     ).all()
     return [Subscriber(row.flow_id, row.version, row.node, row.match) for row in rows]
+
+
+def _event_row(event: EventSeed, moment: datetime, sealed: str | None = None) -> EventRow:
+    return EventRow(
+        id=event.id,
+        name=event.name,
+        payload=event.payload,
+        digest=event.digest,
+        root_id=event.root_id,
+        parent_run=event.parent_run,
+        depth=event.depth,
+        path=list(event.path),
+        sealed=sealed,
+        created_at=moment,
+    )
 
 
 def _run_row(run: RunSeed, event_id: str, moment: datetime) -> RunRow:

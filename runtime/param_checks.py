@@ -20,7 +20,7 @@ from nodes.spec import NodeType
 from runtime import wording
 from runtime.document import Node
 from runtime.errors import Problem
-from runtime.expressions import has_expression, problems_of, problems_of_condition
+from runtime.expressions import Found, has_expression, problems_of, problems_of_condition
 
 Json: TypeAlias = Any
 Location: TypeAlias = tuple[str | int, ...]
@@ -34,6 +34,7 @@ class Field:
     title: str
     is_required: bool
     is_literal: bool
+    is_late: bool
     widget: str
 
 
@@ -71,6 +72,7 @@ def _field(key: str, info: FieldInfo) -> Field:
         title=info.title or key,
         is_required=info.is_required(),
         is_literal=bool(extra.get("literal")),
+        is_late=bool(extra.get("late")),
         widget=str(extra.get("widget", "")),
     )
 
@@ -145,12 +147,17 @@ def _expression_problems(node: Node, node_type: NodeType, fields: Mapping[str, F
             continue
         if node_type.kind == "trigger":
             continue
-        for found in problems_of(value):
+        for found in _late_problems(value) if field and field.is_late else problems_of(value):
             inner = wording.shown(wording.place(found.path))
             where = f"“{title}”" + (f" ({inner})" if inner else "")
             yield Problem(found.code, f"{_shown(node)}: {where}: {found.message}", node.id, name)
     if node_type.kind == "trigger":
         yield from _filter_problems(node, node_type, fields)
+
+
+def _late_problems(value: Json) -> list[Found]:
+    """One expression that stands with or without braces."""
+    return problems_of_condition(value) if isinstance(value, str) and value.strip() else []
 
 
 def _filter_problems(node: Node, node_type: NodeType, fields: Mapping[str, Field]) -> Iterator[Problem]:

@@ -36,6 +36,11 @@ class Plans:
         self._types = types
         self._kept: OrderedDict[tuple[str, int], Walkable] = OrderedDict()
 
+    def known(self, run: RunState) -> Walkable | None:
+        """Return what *run* walks if that is kept."""
+        found = None if run.document is not None else self._kept.get((run.flow_id, run.version or 0))
+        return found if found is not None and run.trigger in found.plan.parts else None
+
     async def of(self, run: RunState) -> Walkable:
         """Return what *run* walks; raises NodeError when it cannot be walked any more."""
         if run.document is not None or run.version is None:

@@ -64,6 +64,7 @@ class Platform:
     credentials: Credentials
     causes: Causes
     chains: Chains
+    public_url: str  # the base of the links that flows give out
 
     async def close(self) -> None:
         self.passwords.close()
@@ -108,7 +109,10 @@ def platform_of(
     tables = Datahub(database, reporter, listens=outbox.listens, clock=clock)
     credentials = Credentials(database, seals.box.for_purpose(CREDENTIALS), clock=clock)
     causes = Causes(seals.box, settings)
-    return Platform(database, tables, users, passwords, mailer, http, seals, reporter, credentials, causes, chains)
+    return Platform(
+        *(database, tables, users, passwords, mailer, http, seals, reporter, credentials, causes, chains),
+        settings.public_url,
+    )
 
 
 def _told_otherwise() -> None:

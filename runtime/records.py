@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -19,6 +19,13 @@ from storage.tables import from_us
 
 UNKNOWN = "It is not known whether this step took place: Pulsewire was stopped while it was under way."
 log = logging.getLogger("pulsewire.records")
+
+
+class Place(NamedTuple):
+    """Where a step stands: its node, and in which rounds of the loops around it ("3", "3.0" nested)."""
+
+    node: str
+    iteration: str = ""
 
 
 class Records:
@@ -60,39 +67,46 @@ class Records:
 
     def row(
         self,
-        node: str,
+        place: Place,
         attempt: int,
         status: str,
         *,
-        started: int | None,
+        started: int | None = None,
+        ended: int | None = None,
         input: str | None = None,
         port: str | None = None,
         output: str | None = None,
+        error: Mapping[str, Any] | None = None,
         effect: str | None = None,
-        ended: int | None = None,
+        input_hash: str | None = None,
     ) -> StepWrite:
-        """Return a row, in clear; JSON columns are texts, times are microseconds."""
+        """Return a row, in clear; *input*, *output* and *effect* are JSON texts, times are microseconds."""
+        told = None if error is None else orjson.dumps(error).decode()
         return StepWrite(
-            *(self._state.id, node, "", attempt, status, port, input, output, None, effect, started, ended)
+            *(self._state.id, place.node, place.iteration, attempt, status, port, input, output, told, effect),
+            *(started, ended, None, input_hash),
         )
 
-    def put_skipped(self, node: str) -> None:
-        """Record a step that no path led to."""
-        self.put(StepWrite(self._state.id, node, "", 1, "skipped"))
+    def put_skipped(self, place: Place, port: str | None = None) -> None:
+        """Record a step that no path led to, or one that was passed over at *port*."""
+        self.put(StepWrite(self._state.id, place.node, place.iteration, 1, "skipped", port))
 
-    def put_unknown(self, node: str, found: StepState) -> None:
+    def put_unknown(self, place: Place, found: StepState) -> None:
         """Record that nobody knows whether a step took place."""
-        error = {"message": UNKNOWN, "code": "step.outcome_unknown", "step": node}
-        self._put_ended(node, found, "unknown", error)
+        error = {"message": UNKNOWN, "code": "step.outcome_unknown", "step": place.node}
+        self._put_ended(place, found, "unknown", error)
 
-    def put_given_up(self, node: str, found: StepState) -> None:
-        """Record that a step waiting for its next attempt gets none."""
-        error = {key: value for key, value in (found.error or {}).items() if key != "retry_at"}
-        self._put_ended(node, found, "failed", error)
+    def put_given_up(self, place: Place, found: StepState) -> None:
+        """Record that a step that waited for its next attempt, or for something else, waits no longer."""
+        if not found.error:
+            self._put_ended(place, found, "skipped", None)
+            return
+        error = {key: value for key, value in found.error.items() if key != "retry_at"}
+        self._put_ended(place, found, "failed", error)
 
-    def _put_ended(self, node: str, found: StepState, status: str, error: Mapping[str, Any]) -> None:
-        row = self.row(node, found.attempt, status, started=found.started_us, ended=self._now_us())
-        self.put(row._replace(error=orjson.dumps(error).decode()))
+    def _put_ended(self, place: Place, found: StepState, status: str, error: Mapping[str, Any] | None) -> None:
+        now = self._now_us()
+        self.put(self.row(place, found.attempt, status, error=error, started=found.started_us, ended=now))
 
     def _put_masked(self, row: StepWrite) -> None:
         self._journal.put_soon(self._state.epoch, self.shown(row))

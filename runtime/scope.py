@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from runtime.access import ABSENT
@@ -25,3 +25,7 @@ class Scope:
     flow: Mapping[str, Json] = field(default_factory=dict)
     run: Mapping[str, Json] = field(default_factory=dict)
     now: Json = ABSENT
+
+    def with_item(self, item: Json) -> Scope:
+        """Return the same names with another ``$item``."""
+        return replace(self, item=item)

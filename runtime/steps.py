@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from nodes.spec import Json, NodeError, NodeType, Output, Params, Plan, Routed
+from nodes.spec import Json, NodeError, NodeType, Output, Params, Plan, Result, Routed, Suspended
 from runtime import limits, wording
 from runtime.expressions import ExpressionError, Scope
 from runtime.graph import PlanNode
@@ -39,6 +40,11 @@ class Outcome:
     output: dict[str, Json] | None
     text: str | None
     effect: str | None = None
+
+
+def input_hash(text: str) -> str:
+    """Return what tells one input from another; every attempt of an effect has the same."""
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
 class StepFailed(Exception):
@@ -72,8 +78,13 @@ def prepare(node: PlanNode, scope: Scope) -> Prepared:
         raise StepFailed(_invalid(error, model, values), shown, secrets) from error
 
 
-def outcome(result: Output | Routed) -> Outcome:
+def answer(result: Result) -> Outcome | Suspended:
     """Return what a node's answer means; raises NodeError for an output that JSON cannot hold or that is too large."""
+    return outcome(result) if isinstance(result, Output | Routed) else result
+
+
+def outcome(result: Output | Routed) -> Outcome:
+    """Return what a step comes to that has ended; raises NodeError as ``answer`` does."""
     port, output = (result.port, result.output) if isinstance(result, Routed) else ("out", result)
     return Outcome(port, *_encoded(output))
 

@@ -9,8 +9,9 @@ from runtime import limits, wording
 from runtime.document import Document, Node, reference_problems
 from runtime.errors import Problem
 from runtime.expressions import count_of
-from runtime.graph import closing_edges, ports_of, reachable_from
+from runtime.graph import closing_edges, loops_in, ports_of, reachable_from
 from runtime.param_checks import check_params
+from runtime.parts import bodies
 
 Types = Mapping[str, NodeType]
 STRUCTURE = frozenset(  # codes of what no draft may hold: such a document is refused on save
@@ -34,6 +35,7 @@ def check(
     problems += _cycles(document, types)
     problems += _triggers(document, types)
     problems += _edges(document, types)
+    problems += _loops(document, types)
     if sum(count_of(node.params) for node in document.nodes) > limits.EXPRESSIONS_IN_FLOW:
         message = f"The flow has more than {limits.EXPRESSIONS_IN_FLOW:,} expressions. Split it into several flows."
         return [*problems, Problem("expression.too_many", message)]
@@ -102,6 +104,36 @@ def _edges(document: Document, types: Types) -> Iterator[Problem]:
             ports = [port.name for port in ports_of(source, source_type)]
             if edge.key not in ports:
                 yield _unknown_port(source, edge.key, ports)
+
+
+def _loops(document: Document, types: Types) -> Iterator[Problem]:
+    """Nothing leads out of a loop's body: what follows the loop hangs on its other port."""
+    loops = loops_in(document, types)
+    if not loops:
+        return
+    nodes = {node.id: node for node in document.nodes}
+    triggers = [node.id for node in document.nodes if _kind(node, types) == "trigger"]
+    edges = [(e.source, e.target, e.key) for e in document.edges if e.source in nodes and e.target in nodes]
+    inside = bodies(triggers, loops, edges)
+    for loop, body in inside.items():
+        if not body and not any((source, key) == (loop, loops[loop]) for source, _target, key in edges):
+            message = f"{_name(nodes[loop])}: nothing hangs on the port that is repeated. Connect what it should do."
+            yield Problem("loop.empty", message, loop, severity="warning")
+    for source, target, key in edges:
+        for loop, body in inside.items():
+            leaves = source in body and target not in body
+            enters = (source, key) == (loop, loops[loop]) and target not in body
+            if leaves or enters:
+                message = (
+                    f"{_name(nodes[source])}: an edge leads out of the loop “{_name(nodes[loop])}” to “"
+                    f"{_name(nodes[target])}”, which can be reached in another way. Connect that to the port of the"
+                    " loop that fires at its end, or let nothing else lead to it."
+                )
+                yield Problem("loop.edge_out", message, source)
+
+
+def _name(node: Node) -> str:
+    return wording.shown(node.name)
 
 
 def _unknown_port(source: Node, port: str, ports: list[str]) -> Problem:

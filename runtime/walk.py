@@ -1,54 +1,58 @@
-"""Which steps of a run may start: dead-path elimination over the part of the graph that its trigger reaches.
+"""Which steps may start: dead-path elimination over one part of the graph.
 
-A node starts when all its incoming edges from nodes that take part are decided and at least one was taken;
-if none was, it is skipped, and so on downstream.
+A node starts when all its incoming edges within the part are decided and at least one was taken; if none was, it is
+skipped, and so on downstream.
 """
 
 from __future__ import annotations
 
-from collections import deque
-
-from runtime.graph import FlowPlan
+from runtime.parts import Part
 
 
 class Walk:
-    """The decisions of one run. ``ready`` holds the nodes that may start, in the order they became so."""
+    """The decisions of one way through a part. ``open`` counts the nodes that are not decided."""
 
-    def __init__(self, plan: FlowPlan, trigger: str) -> None:
-        self._nodes = plan.nodes
-        self._part = plan.parts[trigger]
+    __slots__ = ("_counts", "_decided", "_outgoing", "_part", "_taken", "_undecided", "open")
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+        self._outgoing = part.outgoing
+        self._counts = part.counts
         self._undecided: dict[str, int] = {}
-        self._taken: set[str] = {trigger}
+        self._taken: set[str] = set()
         self._decided: set[str] = set()
-        self.ready: deque[str] = deque([trigger])
+        self.open = len(part.order)
 
-    def fire(self, node: str, port: str | None) -> list[str]:
-        """Decide the outgoing edges of *node*: those of *port* are taken. Return the nodes skipped by it."""
+    def fire(self, node: str, port: str | None, ready: list[str]) -> list[str]:
+        """Decide *node*: the edges of *port* are taken. Add what may start to *ready*; return what is skipped by it."""
         skipped: list[str] = []
-        decided: list[tuple[str, str | None]] = [(node, port)]
-        while decided:
-            source, fired = decided.pop()
-            self._decided.add(source)
-            for key, edges in self._nodes[source].outgoing.items():
-                for edge in edges:
-                    target = edge.target
-                    if key == fired:
-                        self._taken.add(target)
-                    left = self._left(target) - 1
-                    self._undecided[target] = left
-                    if left:
-                        continue
-                    if target in self._taken:
-                        self.ready.append(target)
-                    else:
-                        skipped.append(target)
-                        decided.append((target, None))
-        return skipped
+        undecided, taken, counts = self._undecided, self._taken, self._counts
+        at, fired = node, port
+        done = 0  # of *skipped*, whose own edges are decided too
+        while True:
+            if at in counts:
+                self._decided.add(at)
+                self.open -= 1
+            for key, target in self._outgoing[at]:
+                left = undecided.get(target)
+                left = (counts[target] if left is None else left) - 1
+                if key == fired:
+                    taken.add(target)
+                if left:
+                    undecided[target] = left
+                elif target in taken:
+                    ready.append(target)
+                else:
+                    skipped.append(target)
+            if done == len(skipped):
+                return skipped
+            at, fired = skipped[done], None
+            done += 1
+
+    def leads_on(self, node: str, port: str) -> bool:
+        """Return whether an edge of the part leaves *node* at *port*."""
+        return any(key == port for key, _target in self._outgoing[node])
 
     def rest(self) -> list[str]:
-        """Return the nodes that take part and were never decided, in the order of the graph."""
+        """Return the nodes that were never decided, in the order of the graph."""
         return [node for node in self._part.order if node not in self._decided]
-
-    def _left(self, node: str) -> int:
-        left = self._undecided.get(node)
-        return len(self._part.incoming[node]) if left is None else left

@@ -91,9 +91,7 @@ async def _serve(engine: Engine, settings: Settings, turn: Turn) -> int:
         engine_lock.replace(engine.database_path)
     link = LinkServer(engine, settings.data_dir)
     await link.start()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_OBJECTS, 20, 50)
+    keep_what_is_loaded()
     log.info("the engine is ready")
     loop.run_in_executor(None, import_module, "networkx")  # the first run needs it
     ends = [asyncio.create_task(stop.wait()), asyncio.create_task(engine.broken.wait())]
@@ -106,6 +104,13 @@ async def _serve(engine: Engine, settings: Settings, turn: Turn) -> int:
     await engine.stop(GRACE_S)
     await link.stop()
     return 0
+
+
+def keep_what_is_loaded() -> None:
+    """Let the collector look at what runs leave behind alone, and seldom: what is loaded now stays."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_OBJECTS, 20, 50)
 
 
 def _run(main: Coroutine[Any, Any, int]) -> int:

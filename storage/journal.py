@@ -20,7 +20,7 @@ from storage.errors import StorageError
 from storage.journal_events import EventIdReused
 from storage.journal_rows import EventSeed, Router, RunWrite, StepWrite, StoredEvent
 from storage.journal_runs import RunState
-from storage.journal_writer import Entry, Fenced, Kind, Writer
+from storage.journal_writer import Entry, Fenced, Kind, RunChange, Writer
 from storage.lease import Keeper, Lease, LeaseLost
 
 __all__ = ["Fenced", "QueueFull", "SqliteJournal"]
@@ -41,6 +41,7 @@ class SqliteJournal:
         self._now_us = now_us
         self._queue_limit = queue_limit
         self._fresh: list[Entry] = []  # of this tick of the loop
+        self._open: dict[int, Entry] = {}  # of these, the one that takes a run's further steps
         self._pending = 0
         self._is_closed = False
         self.broken = asyncio.Event()  # the database can no longer be written
@@ -92,20 +93,32 @@ class SqliteJournal:
 
     def put(self, epoch: int, step: StepWrite) -> asyncio.Future[None]:
         """Queue a step row; await the future to know that it is durable. Raises Fenced."""
-        return self._add(Kind.STEP, step, step.run_id, epoch)
+        return self._add(Kind.RUN, RunChange([step]), step.run_id, epoch)
 
     def put_soon(self, epoch: int, step: StepWrite) -> None:
         """Queue a step row that nobody waits for; one of an older epoch is dropped."""
-        self._enqueue(Entry(Kind.STEP, step, None, step.run_id, epoch))
+        entry = self._open.get(step.run_id)
+        if entry is not None and entry.epoch == epoch:
+            entry.body.steps.append(step)
+            return
+        entry = self._open[step.run_id] = Entry(Kind.RUN, RunChange([step]), None, step.run_id, epoch)
+        self._enqueue(entry)
 
     def finish(self, epoch: int, state: RunWrite) -> asyncio.Future[None]:
         """Queue the end of a run, or that it waits. Raises Fenced."""
-        return self._add(Kind.STATE, state, state.id, epoch)
+        entry = self._open.pop(state.id, None)
+        if entry is None:
+            return self._add(Kind.RUN, RunChange([], state), state.id, epoch)
+        entry.body.state = state
+        entry.future = self._loop.create_future()
+        if self.broken.is_set() or self._is_closed:
+            entry.future.set_exception(_broken())
+        return entry.future
 
     def transact(
-        self, run_id: int, epoch: int, work: Callable[[Session], tuple[Result, StepWrite]]
+        self, run_id: int, epoch: int, work: Callable[[Session], tuple[Result, StepWrite | None]]
     ) -> asyncio.Future[Result]:
-        """Run *work* and write the step it returns in one transaction.
+        """Run *work* and write the step it returns, if any, in one transaction.
 
         *work* may be called again when its transaction could not be committed. What it raises undoes it
         and is raised here. Raises Fenced.
@@ -144,6 +157,7 @@ class SqliteJournal:
         if self._fresh:
             self._writer.queue.put(self._fresh)
             self._fresh = []
+            self._open.clear()
 
     def _write_forever(self) -> None:
         try:

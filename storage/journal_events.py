@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from storage.journal_rows import EVENT, RUN, EventSeed, Router, RunSeed, StoredEvent, StoredRun, read_many, write_many
+from storage.journal_waits import offer
 
 
 class EventIdReused(Exception):
@@ -54,7 +55,16 @@ def store_events(
     write_many(cursor, EVENT, events)
     write_many(cursor, RUN, runs)
     _fill_duplicates(cursor, answers)
+    _offer_to_waits(cursor, answers, now)
     return answers
+
+
+def _offer_to_waits(cursor: sqlite3.Cursor, answers: list[Answer], now: int) -> None:
+    stored = [event for answer in answers for group in answer if isinstance(group, list) for event in group]
+    fresh = {event.seed.id: event for event in stored if not event.is_duplicate}
+    offered = ((event.seed.id, event.seed.name, event.seed.payload) for event in fresh.values())
+    for event_id, run_ids in offer(lambda sql, values: cursor.execute(sql, values).fetchall(), offered, now).items():
+        fresh[event_id].woken = run_ids
 
 
 def _known_digests(cursor: sqlite3.Cursor, requests: Sequence[tuple[Sequence[Group], bool]]) -> dict[str, str | None]:

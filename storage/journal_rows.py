@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 
@@ -57,6 +58,7 @@ class StoredEvent:
     seed: EventSeed
     is_duplicate: bool
     runs: list[StoredRun]
+    woken: list[int] = field(default_factory=list)  # suspended runs that may have waited for it
 
 
 class Router(Protocol):
@@ -87,16 +89,18 @@ class StepWrite(NamedTuple):
     started_at: int | None = None
     ended_at: int | None = None
     sealed: str | None = None
+    input_hash: str | None = None
 
 
 class RunWrite(NamedTuple):
-    """The state a run reaches."""
+    """The state a run reaches. A *wake_at* that someone has set meanwhile stays if it is earlier."""
 
     id: int
     status: str
     error: str | None
     wake_at: int | None
     ended_at: int | None
+    output: str | None = None
 
 
 EVENT = (
@@ -110,15 +114,17 @@ RUN = (
 )
 STEP = (
     "INSERT INTO step (run_id, node, iteration, attempt, status, port, input, output, error, effect, "
-    "started_at, ended_at, sealed) VALUES ",
+    "started_at, ended_at, sealed, input_hash) VALUES ",
     " ON CONFLICT (run_id, node, iteration) DO UPDATE SET attempt = excluded.attempt, status = excluded.status, "
     "port = excluded.port, input = coalesce(excluded.input, input), output = excluded.output, error = excluded.error, "
     "effect = coalesce(excluded.effect, effect), started_at = excluded.started_at, ended_at = excluded.ended_at, "
-    "sealed = excluded.sealed",
+    "sealed = excluded.sealed, input_hash = coalesce(excluded.input_hash, input_hash)",
 )
 STATE = (
-    "WITH given (id, status, error, wake_at, ended_at) AS (VALUES ",
-    ") UPDATE run SET status = given.status, error = given.error, wake_at = given.wake_at, ended_at = given.ended_at "
+    "WITH given (id, status, error, wake_at, ended_at, output) AS (VALUES ",
+    ") UPDATE run SET status = given.status, error = given.error, ended_at = given.ended_at, output = given.output, "
+    "wake_at = CASE WHEN given.status <> 'waiting' THEN NULL WHEN run.wake_at IS NULL THEN given.wake_at "
+    "ELSE min(run.wake_at, coalesce(given.wake_at, run.wake_at)) END "
     "FROM given WHERE run.id = given.id",
 )
 CLAIM = (
@@ -135,7 +141,7 @@ def write_many(cursor: sqlite3.Cursor, statement: tuple[str, str], rows: Sequenc
     before, after = statement
     for chunk in _chunks(rows):
         marks = "(" + ",".join("?" * len(chunk[0])) + ")"
-        cursor.execute(before + ",".join([marks] * len(chunk)) + after, [value for row in chunk for value in row])
+        cursor.execute(before + ",".join([marks] * len(chunk)) + after, list(chain.from_iterable(chunk)))
 
 
 def read_many(cursor: sqlite3.Cursor, before: str, keys: Iterable[int | str]) -> Iterator[Any]:

@@ -26,6 +26,19 @@ class StepState:
     effect: dict[str, Any] | None
     started_us: int | None
     sealed: str | None = None
+    input_hash: str | None = None
+
+
+@dataclass(slots=True)
+class WaitState:
+    """What a suspended step waits for; *events* came meanwhile (id, name, payload, sealed), the first one first."""
+
+    id: int
+    node: str
+    iteration: str
+    kind: str
+    resolution: dict[str, Any] | None
+    events: list[tuple[str, str, dict[str, Any], str | None]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -52,16 +65,25 @@ class RunState:
     started_us: int
     steps: list[StepState] = field(default_factory=list)
     sealed: str | None = None
+    scope: dict[str, Any] | None = None
+    called_by: int | None = None
+    waits: list[WaitState] = field(default_factory=list)
 
 
 RUNS = (
     "SELECT run.id, epoch, flow_id, version, document, trigger, coalesce(run.payload, event.payload, '{}'), event_id, "
     "root_id, coalesce(depth, 0), coalesce(path, '[]'), is_test, is_simulated, run.parent_run, started_at, "
-    "event.sealed FROM run LEFT JOIN event ON event.id = run.event_id WHERE run.status = 'running' AND run.id"
+    "event.sealed, scope, called_by FROM run LEFT JOIN event ON event.id = run.event_id "
+    "WHERE run.status = 'running' AND run.id"
 )
 STEPS = (
-    "SELECT run_id, node, iteration, attempt, status, port, output, error, effect, started_at, sealed "
+    "SELECT run_id, node, iteration, attempt, status, port, output, error, effect, started_at, sealed, input_hash "
     "FROM step WHERE run_id"
+)
+WAITS = "SELECT id, run_id, node, iteration, kind, resolution FROM wait WHERE run_id"
+WAIT_EVENTS = (
+    "SELECT wait_event.wait_id, event.id, event.name, event.payload, event.sealed "
+    "FROM wait_event JOIN event ON event.id = wait_event.event_id WHERE wait_event.wait_id"
 )
 
 
@@ -74,16 +96,27 @@ def load_runs(cursor: sqlite3.Cursor, run_ids: Collection[int]) -> list[RunState
             *(run_id, epoch, flow_id, version, _json(document), trigger, orjson.loads(payload), event_id, root_id),
             *(depth, tuple(orjson.loads(path)), bool(row[11]), bool(row[12]), row[13] is not None, row[14]),
             sealed=row[15],
+            scope=_json(row[16]),
+            called_by=row[17],
         )
-    for run_id, node, iteration, attempt, status, port, output, error, effect, started, sealed in read_many(
+    for run_id, node, iteration, attempt, status, port, output, error, effect, *rest in read_many(
         cursor, STEPS, list(states)
     ):
         states[run_id].steps.append(
-            StepState(
-                *(node, iteration, attempt, status, port, _json(output), _json(error), _json(effect), started, sealed)
-            )
+            StepState(*(node, iteration, attempt, status, port, _json(output), _json(error), _json(effect), *rest))
         )
+    _load_waits(cursor, {state.id: state for state in states.values() if state.steps})
     return list(states.values())
+
+
+def _load_waits(cursor: sqlite3.Cursor, states: dict[int, RunState]) -> None:
+    waits = {}
+    for wait_id, run_id, node, iteration, kind, resolution in read_many(cursor, WAITS, list(states)):
+        wait = waits[wait_id] = WaitState(wait_id, node, iteration, kind, _json(resolution))
+        states[run_id].waits.append(wait)
+    found = read_many(cursor, WAIT_EVENTS, list(waits))
+    for wait_id, event_id, name, payload, sealed in sorted(found, key=lambda row: (row[0], row[1])):
+        waits[wait_id].events.append((event_id, name, orjson.loads(payload), sealed))
 
 
 def started(event: StoredEvent, run: StoredRun) -> RunState:

@@ -22,7 +22,7 @@ from sqlmodel import Session
 from storage.database import Database
 from storage.errors import StorageBusy, StorageError, StorageFull, storage_error
 from storage.journal_events import store_events
-from storage.journal_rows import CLAIM, STATE, STEP, Router, read_many, write_many
+from storage.journal_rows import CLAIM, STATE, STEP, Router, RunWrite, StepWrite, read_many, write_many
 from storage.journal_runs import load_runs
 from storage.lease import Keeper
 
@@ -42,9 +42,16 @@ class Kind(IntEnum):
 
     ACCEPT = 0
     CLAIM = 1
-    STEP = 2
-    STATE = 3
-    WORK = 4
+    RUN = 2
+    WORK = 3
+
+
+@dataclass(slots=True)
+class RunChange:
+    """What is written of one run: step rows, and the state that it reaches with them."""
+
+    steps: list[StepWrite]
+    state: RunWrite | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -164,7 +171,7 @@ class Writer:
         for entry in batch:
             entry.result = entry.error = None
             sorted_by_kind[entry.kind].append(entry)
-        accepts, claims, steps, states, works = sorted_by_kind
+        accepts, claims, changes, works = sorted_by_kind
         if accepts:
             self._refresh(cursor)
             self._router.begin(cursor)
@@ -176,9 +183,9 @@ class Writer:
             self._claim(cursor, claims)
         runs = {entry.run for entry in batch if entry.run}
         epochs = dict(read_many(cursor, EPOCHS, runs)) if runs else {}
-        for entries, statement in ((steps, STEP), (states, STATE)):
-            current = [entry for entry in entries if _is_current(entry, epochs)]
-            write_many(cursor, statement, [entry.body for entry in current])
+        current = [entry.body for entry in changes if _is_current(entry, epochs)]
+        write_many(cursor, STEP, [step for change in current for step in change.steps])
+        write_many(cursor, STATE, [change.state for change in current if change.state is not None])
         is_stale = False
         for entry in works:
             if entry.run and is_stale:

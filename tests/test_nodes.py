@@ -20,7 +20,9 @@ import nodes
 from backend import events
 from nodes.spec import (
     OUT,
+    AnotherRound,
     Context,
+    EachItem,
     Email,
     Example,
     HttpResponse,
@@ -33,6 +35,7 @@ from nodes.spec import (
 )
 from nodes.users import ADA
 from runtime import limits
+from runtime.suspending import simulated
 
 TYPES = load()
 TRIGGERS = [node for node in TYPES.values() if node.kind == "trigger"]
@@ -62,7 +65,8 @@ class FakeContext:
     """A platform of one table with two rows and two users, where nothing leaves."""
 
     idempotency_key = "1:step"
-    now = datetime(2026, 1, 5, 9, tzinfo=UTC)
+    now = time = datetime(2026, 1, 5, 9, tzinfo=UTC)
+    approval_link = "https://flows.example.com/approve/token"
 
     def __init__(self) -> None:
         self.http = self
@@ -163,10 +167,18 @@ class FakeUsers:
 async def outcome(node: NodeType, params: Mapping[str, Any], ctx: Context) -> Output | Routed:
     checked = node.params.model_validate(params)
     if node.plan is not None:
-        return node.plan(checked, ctx).output
+        return Routed(node.ports(params)[0].name, node.plan(checked, ctx).output)
     assert node.run is not None
     result = node.run(checked, ctx)
     return await result if inspect.isawaitable(result) else result
+
+
+def rounds(loop: EachItem | AnotherRound) -> dict[str, Any]:
+    """Return what a loop without a body comes to."""
+    if isinstance(loop, AnotherRound):
+        assert not loop.is_wanted
+        return {"outputs": [], "rounds": 0}
+    return {"outputs": [None for _ in loop.items], "count": len(loop.items), "failed": 0, "errors": []}
 
 
 @pytest.mark.parametrize(
@@ -182,14 +194,19 @@ async def test_example_gives_what_it_says(node: NodeType, example: Example):
     except NodeError as failure:
         error = failure.code
     else:
+        if isinstance(result, EachItem | AnotherRound):
+            port, output = "done", rounds(result)
+        elif not isinstance(result, Output | Routed):
+            output = simulated(result).output
         if isinstance(result, Routed):
             port, result = result.port, result.output
-        output = result.model_dump(mode="json", by_alias=True)
+        if isinstance(result, Output):
+            output = result.model_dump(mode="json", by_alias=True)
 
     assert error == example.error
     if example.error is None:
         assert (port, output) == (example.port, example.output)
-        assert port in [place.name for place in node.ports(example.params)]
+        assert port in [place.name for place in node.ports(example.params)] or node.is_returning
 
 
 @pytest.mark.parametrize("node", ACTIONS, ids=lambda node: node.type)
@@ -343,6 +360,7 @@ def test_effects_bring_a_plan():
         "unblock_user",
         "send_verification",
         "send_password_reset",
+        "wait_for_approval",
     }
     assert all((node.plan is not None) == (node.effect in ("write", "send")) for node in ACTIONS)
 
@@ -365,7 +383,28 @@ def test_ports_other_than_out():
         "condition": ["true", "false"],
         "switch": ["default"],
         "stop_with_error": [],
+        "for_each": ["each", "done"],
+        "while_loop": ["each", "done"],
+        "wait_for_event": ["out", "timeout"],
+        "wait_for_approval": ["approved", "rejected", "timeout"],
+        "return_output": [],
     }
+
+
+def test_limits_of_loops_and_waits_are_those_of_the_platform():
+    def most(node: str, name: str, limit: str = "maximum") -> Any:
+        return (
+            json.dumps(TYPES[node].params.model_json_schema()["properties"][name])
+            .split(f'"{limit}": ')[1]
+            .split(",")[0]
+        )
+
+    assert int(most("for_each", "items", "maxItems")) == limits.LOOP_ITEMS
+    assert int(most("for_each", "parallel")) == limits.LOOP_PARALLEL
+    assert int(most("while_loop", "max_rounds")) == limits.LOOP_ROUNDS
+    for node in ("wait_for_event", "wait_for_approval"):
+        assert float(most(node, "timeout_s")) == limits.DELAY_S
+    assert float(most("delay", "seconds")) == limits.DELAY_S
 
 
 def test_timeout_is_the_limit_of_the_client():

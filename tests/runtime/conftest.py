@@ -27,7 +27,7 @@ from runtime.platform import platform_of
 from runtime.sealing import Seals
 from runtime.settings import Settings
 from storage.database import Database
-from storage.tables import Flow, FlowVersion, RunRow, StepRow, Subscription
+from storage.tables import EventRow, Flow, FlowVersion, RunRow, StepRow, Subscription
 
 
 class CallParams(Params):
@@ -181,12 +181,19 @@ class Rig:
         match: dict[str, Any] | None = None,
     ) -> None:
         """Publish nodes and edges (``a.port>b``); a trigger ``start`` on *event* is there already."""
-        document = self.document(nodes, edges, flow_id=flow_id, event=event)
-        start = document["nodes"][0]["params"]
+        self.publish(self.document(nodes, edges, flow_id=flow_id, event=event), match)
+
+    def publish(self, document: dict[str, Any], match: dict[str, Any] | None = None) -> None:
+        """Make *document* live; what starts it is its first node."""
+        flow_id, start = document["graph"]["id"], document["nodes"][0]["params"]
         with self.database.write() as session:
             session.add(Flow(id=flow_id, name=flow_id, state="published", draft=document, published_version=1))
             session.add(FlowVersion(flow_id=flow_id, version=1, document=document))
-            session.add(Subscription(flow_id=flow_id, node="start", version=1, event=start["event"], match=match or {}))
+            if "event" in start:
+                listens = Subscription(
+                    flow_id=flow_id, node="start", version=1, event=start["event"], match=match or {}
+                )
+                session.add(listens)
 
     def document(
         self, nodes: list[dict[str, Any]], edges: list[str], *, flow_id: str = "f", event: str = "go"
@@ -231,6 +238,11 @@ class Rig:
     def steps(self, run_id: int) -> dict[str, StepRow]:
         with self.database.read() as session:
             return {step.node: step for step in session.exec(select(StepRow).where(StepRow.run_id == run_id))}
+
+    def event(self, run: RunRow) -> dict[str, Any]:
+        """Return the payload of what started a run."""
+        with self.database.read() as session:
+            return session.get_one(EventRow, run.event_id).payload
 
     def runs(self) -> list[RunRow]:
         with self.database.read() as session:

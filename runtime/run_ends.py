@@ -1,0 +1,128 @@
+"""Ending a run, and what follows from it in the same transaction.
+
+Its waits are closed, the step that called it as a sub-flow goes on, what it called itself is stopped when it was,
+and a run that failed is reported as the event ``flow.run_failed``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import update
+from sqlmodel import Session, col, delete, select
+
+from runtime import outbox
+from runtime.outbox import NewEvent
+from storage.journal_waits import make_due
+from storage.tables import EventRow, Flow, RunRow, StepRow, WaitEvent, WaitRow, to_us
+
+OPEN = ("queued", "running", "waiting")
+RUN_FAILED = "flow.run_failed"
+UNKNOWN_STEP = "It is not known whether this step took place: the run was {} while it was under way."
+
+
+def end(
+    session: Session,
+    run: RunRow,
+    status: str,
+    now: datetime,
+    *,
+    error: dict[str, Any] | None = None,
+    output: dict[str, Any] | None = None,
+    epoch: int | None = None,
+) -> list[int]:
+    """End *run*, which is open, and return the runs that are due because of it.
+
+    *epoch* is given where nobody who works on it may write any more.
+    """
+    assert run.id is not None
+    run.status, run.error, run.output, run.ended_at, run.wake_at = status, error, output, now, None
+    if epoch is not None:
+        run.epoch = epoch
+    session.add(run)
+    session.flush()
+    due = _close_waits(session, run.id, now)
+    if run.called_by is not None:
+        due += _answer(session, run, now)
+    if status == "failed" and not run.is_test:
+        due += report_failure(session, run, now)
+    return due
+
+
+def end_steps(session: Session, run_id: int, now: datetime, how: str) -> None:
+    """Leave no step of an ended run as under way, as planned or as waiting."""
+    steps = update(StepRow).where(col(StepRow.run_id) == run_id)
+    for node in session.exec(select(StepRow.node).where(StepRow.run_id == run_id, StepRow.status == "running")):
+        error = {"message": UNKNOWN_STEP.format(how), "code": "step.outcome_unknown", "step": node}
+        unknown = steps.where(col(StepRow.node) == node, col(StepRow.status) == "running")
+        session.connection().execute(unknown.values(status="unknown", error=error, ended_at=now))
+    retried = steps.where(col(StepRow.status) == "waiting", col(StepRow.error).is_not(None))
+    session.connection().execute(retried.values(status="failed", ended_at=now))
+    idle = steps.where(col(StepRow.status).in_(("waiting", "planned")))
+    session.connection().execute(idle.values(status="skipped", ended_at=now))
+
+
+def report_failure(session: Session, run: RunRow, now: datetime) -> list[int]:
+    """Report the event ``flow.run_failed`` of a run, and return the runs that it makes due."""
+    cause = session.get(EventRow, run.event_id) if run.event_id else None
+    flow = session.get(Flow, run.flow_id)
+    error = run.error or {}
+    payload = {
+        "flow": run.flow_id,
+        "flow_name": run.flow_id if flow is None else flow.name,
+        "run": run.id,
+        "version": run.version,
+        "trigger": run.trigger,
+        "event": None if cause is None else cause.name,
+        "error": {"message": error.get("message"), "code": error.get("code"), "node": error.get("node")},
+    }
+    path = (*(cause.path if cause else ()), run.flow_id)
+    root, depth = (cause.root_id, cause.depth) if cause else (None, 0)
+    causality = NewEvent(RUN_FAILED, {}, root_id=root, parent_run=run.id, depth=depth + 1, path=path)
+    _id, due = outbox.record(session, RUN_FAILED, payload, causality=causality, now=now)
+    return due
+
+
+def _close_waits(session: Session, run_id: int, now: datetime) -> list[int]:
+    """Forget what the run waits for; sub-flow runs that it waits for are cancelled."""
+    due: list[int] = []
+    for wait in session.exec(select(WaitRow).where(WaitRow.run_id == run_id)).all():
+        forget(session, wait)
+        if wait.kind != "run":
+            continue
+        run = session.get(RunRow, (wait.match or {}).get("run"))
+        if run is not None and run.id is not None and run.status in OPEN:
+            error = {"message": "The run that called it has ended.", "code": "run.caller_ended", "node": None}
+            run.called_by = None
+            end_steps(session, run.id, now, "cancelled")
+            due += end(session, run, "cancelled", now, error=error, epoch=run.epoch + 1)
+    return due
+
+
+def _answer(session: Session, run: RunRow, now: datetime) -> list[int]:
+    wait = session.get(WaitRow, run.called_by)
+    if wait is None:
+        return []
+    if run.status == "succeeded":
+        resolution: dict[str, Any] = {"port": "out", "output": {"run": run.id, "output": run.output}}
+    else:
+        reason = str((run.error or {}).get("message") or "It was cancelled.")
+        message = f"Run {run.id} of the flow “{run.flow_id}” did not succeed. {reason}"
+        resolution = {"error": {"message": message, "code": f"run_flow.{run.status}"}}
+    return resolve(session, wait, resolution, now)
+
+
+def resolve(session: Session, wait: WaitRow, resolution: dict[str, Any], now: datetime) -> list[int]:
+    """Let a suspended step go on as *resolution* says: ``port`` and ``output``, or ``error``; return its run."""
+    wait.resolution, wait.resolved_at = resolution, now
+    session.add(wait)
+    session.flush()
+    make_due(outbox.executing(session), wait.run_id, to_us(now))
+    return [wait.run_id]
+
+
+def forget(session: Session, wait: WaitRow) -> None:
+    """Remove a wait and what was offered to it."""
+    session.exec(delete(WaitEvent).where(col(WaitEvent.wait_id) == wait.id))
+    session.delete(wait)

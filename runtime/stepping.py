@@ -1,0 +1,232 @@
+"""One step of a run: whether it is new or goes on where it was, how its node is called, and what it answers."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlmodel import Session
+
+from nodes.spec import NodeError, Result, Suspended
+from runtime.graph import PlanNode
+from runtime.loops import Attempt, Frame
+from runtime.records import Place
+from runtime.steps import Outcome, Prepared, StepFailed, answer, input_hash, prepare, unexpected
+from runtime.suspending import Suspending
+from storage.journal import Fenced
+from storage.journal_rows import StepWrite
+from storage.journal_runs import StepState
+from storage.tables import to_us
+
+if TYPE_CHECKING:
+    from runtime.execution import Execution
+
+PINNED = orjson.dumps({"kind": "pinned"}).decode()
+REPEATED = {"repeated_after_crash": True}
+
+
+class Stepping:
+    """The steps of one *run*."""
+
+    def __init__(self, run: Execution) -> None:
+        self._run = run
+        self._shared = run.shared
+        self._state = run.state
+        self._records = run.records
+        self._calls = run.calls
+        self._of_suspended: Suspending | None = None
+
+    @property
+    def _suspending(self) -> Suspending:
+        if self._of_suspended is None:  # most runs have none
+            self._of_suspended = Suspending(self._run)
+        return self._of_suspended
+
+    def close(self) -> None:
+        """Let go of the run, so that nothing refers to it in a circle when it has ended."""
+        self._of_suspended = None
+        del self._run
+
+    def take_up(self, frame: Frame, node: PlanNode) -> None:
+        """Do a step that needs no waiting, or begin what has to be awaited to do it."""
+        run = self._run
+        found = run.recorded.pop(Place(node.id, frame.iteration), None) if run.recorded else None
+        number = 1 if found is None else self._attempt_after(frame, node, found)
+        if number is None:
+            return
+        attempt = Attempt(frame, node, number, self._shared.now_us())
+        if node.type.kind == "trigger":
+            text = orjson.dumps(self._state.payload).decode()  # masked as it is; it is opened again with the event
+            run.succeed(attempt, Outcome("out", run.payload, text))
+        elif node.is_disabled:
+            self._records.put_skipped(attempt.place, node.passes_on)
+            run.fire(frame, node, node.passes_on)
+        elif node.pinned is not None and self._state.is_test:
+            output = node.pinned.output
+            pinned = None if output is None else orjson.dumps(output).decode()
+            run.succeed(attempt, Outcome(node.pinned.port, output, pinned, PINNED))
+        elif self._state.scope is not None and self._state.scope.get("only") not in (None, node.id):
+            message = "This step has no output yet. Run up to here first."
+            run.fail(attempt, NodeError(message, code="test.output_missing"))
+        else:
+            self._start(attempt, found)
+
+    def _start(self, attempt: Attempt, found: StepState | None) -> None:
+        node, scope = attempt.node, attempt.frame.scope
+        if node.type.is_asked_each_round:
+            scope = replace(scope, item=None, index=0)
+        try:
+            prepared = prepare(node, scope)
+        except StepFailed as failure:
+            if failure.secrets:
+                self._records.keep_secret(failure.secrets)
+            self._run.fail(attempt._replace(text=failure.text), failure.error)
+            return
+        except Exception as error:
+            self._run.fail(attempt, unexpected(error, self._state.id, node.type))
+            return
+        if prepared.secrets:
+            self._records.keep_secret(prepared.secrets)
+        attempt = attempt._replace(text=prepared.text)
+        if node.type.effect != "none" or node.type.is_async:
+            if self._is_another(node, prepared, found):
+                self._leave_to_a_person(attempt.place, found)
+            else:
+                self._run.begin(attempt.frame, self._waited(attempt, prepared, found))
+            return
+        try:
+            done = answer(self._calls.inline(node, prepared, attempt.frame.iteration))
+        except Exception as error:
+            self._run.fail(attempt, self._calls.as_node_error(error, node))
+            return
+        if not isinstance(done, Outcome):
+            self._suspending.suspend(attempt, done)
+            return
+        if node.type.is_returning:
+            self._run.returned = done.text
+        self._run.succeed(attempt, done)
+
+    def _attempt_after(self, frame: Frame, node: PlanNode, found: StepState) -> int | None:
+        """Return which attempt of a recorded step is next, or None when it is settled, or waits, as it was recorded."""
+        status, place = found.status, Place(node.id, frame.iteration)
+        if status == "waiting" and not found.error:
+            self._suspending.look_again(frame, node, found)
+        elif status == "waiting":
+            retry_at = to_us(datetime.fromisoformat((found.error or {})["retry_at"]))
+            if retry_at <= self._shared.now_us():
+                return found.attempt + 1
+            self._run.wait_until(frame, node.id, retry_at, found)
+        elif status == "planned" or (status == "running" and self._may_repeat(node)):
+            return found.attempt
+        elif status in ("running", "unknown"):
+            self._leave_to_a_person(place, found)
+        elif status == "skipped" and found.port is not None:  # it was passed over
+            self._run.fire(frame, node, found.port)
+        elif found.port is not None:
+            if node.type.is_returning:
+                self._run.returned = orjson.dumps(found.output).decode()
+            self._run.decide(frame, node, found.port, self._output_of(node, found))
+        elif status == "failed":
+            self._run.told.add(place)
+            self._run.stop(frame, run_error(found.error or {}, node))
+        else:
+            return 1  # skipped in the run that this one retries
+        return None
+
+    def _leave_to_a_person(self, place: Place, found: StepState | None) -> None:
+        """Do not repeat a step of which nobody knows whether it took place."""
+        self._run.is_blocked = True
+        if found is not None and found.status == "running":
+            self._run.told.add(place)
+            self._records.put_unknown(place, found)
+
+    def _is_another(self, node: PlanNode, prepared: Prepared, found: StepState | None) -> bool:
+        """Whether an effect that was under way would now be called with another input under the same key."""
+        if node.type.effect != "send" or found is None or found.status != "running" or self._state.is_simulated:
+            return False
+        return found.input_hash is not None and found.input_hash != input_hash(prepared.text)
+
+    def _may_repeat(self, node: PlanNode) -> bool:
+        return node.is_repeatable or node.type.effect != "send" or self._state.is_simulated
+
+    def _output_of(self, node: PlanNode, found: StepState) -> Any:
+        if node.type.kind == "trigger" and self._run.payload is not self._state.payload:
+            return self._run.payload
+        return found.output if found.sealed is None else self._records.opened(found.sealed, found.output)
+
+    async def _waited(self, attempt: Attempt, prepared: Prepared, found: StepState | None) -> None:
+        node, iteration = attempt.node, attempt.frame.iteration
+        try:
+            if self._state.is_simulated and node.type.effect in ("write", "send"):
+                done: Outcome | Suspended = await asyncio.to_thread(self._calls.simulated, node, prepared, iteration)
+            elif node.type.effect == "write":
+                await self._transact(attempt, prepared)
+                return
+            elif node.type.effect == "send":
+                done = answer(await self._send(attempt, prepared, found))
+            elif node.type.is_async:
+                async with self._shared.outside:
+                    done = answer(await self._calls.awaited(node, prepared, iteration))
+            else:
+                done = answer(await self._calls.reading(node, prepared, iteration))
+        except Fenced:
+            raise
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # nobody cancelled the step: something that its node waited for was, inside the node
+            self._run.fail(attempt, unexpected(error, self._state.id, node.type))
+        except Exception as error:
+            self._run.fail(attempt, self._calls.as_node_error(error, node))
+        else:
+            if not isinstance(done, Outcome):
+                self._suspending.suspend(attempt, done)
+                return
+            self._run.succeed(attempt, done)
+            if node.type.is_answer:
+                await self._shared.journal.barrier()
+                self._shared.answered(self._state.id, done.output)
+
+    async def _send(self, attempt: Attempt, prepared: Prepared, found: StepState | None) -> Result:
+        was_under_way = found is not None and found.status == "running"
+        row = self._records.row(
+            *(attempt.place, attempt.number, "planned"),
+            started=attempt.started,
+            input=prepared.text,
+            effect=orjson.dumps(REPEATED).decode() if was_under_way else None,
+            input_hash=input_hash(prepared.text),
+        )
+        if self._shared.outside.locked() and not was_under_way:
+            self._records.put(row)
+        async with self._shared.outside:
+            # the queue is in order: this row is durable only after everything the run did before
+            await self._shared.journal.put(self._state.epoch, self._records.shown(row._replace(status="running")))
+            return await self._calls.awaited(attempt.node, prepared, attempt.frame.iteration)
+
+    async def _transact(self, attempt: Attempt, prepared: Prepared) -> None:
+        node, iteration = attempt.node, attempt.frame.iteration
+        given = await self._calls.before(node, prepared, iteration)
+
+        def work(session: Session) -> tuple[tuple[Outcome, list[int]], StepWrite]:
+            found, due = self._calls.writing(node, prepared, iteration, session, given)
+            row = self._records.row(
+                *(attempt.place, attempt.number, "succeeded"),
+                started=attempt.started,
+                input=prepared.text,
+                port=found.port,
+                output=found.text,
+            )
+            return (found, due), self._records.shown(row._replace(ended_at=self._shared.now_us()))
+
+        found, due = await self._shared.journal.transact(self._state.id, self._state.epoch, work)
+        self._shared.due(due)
+        self._run.decide(attempt.frame, node, found.port, found.output)
+
+
+def run_error(shape: dict[str, Any], node: PlanNode) -> dict[str, Any]:
+    """Return a step's error as that of its run, or of its round."""
+    return {"message": f"{node.name}: {shape.get('message', '')}", "code": shape.get("code"), "node": node.id}

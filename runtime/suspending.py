@@ -1,0 +1,209 @@
+"""Steps that do not end with the call of their node: they wait, call another flow, or repeat a body."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlmodel import Session
+
+from nodes.spec import AnotherRound, AwaitApproval, AwaitEvent, CallFlow, EachItem, NodeError, Sleep, Suspended
+from runtime import waits
+from runtime.expressions import ExpressionError, Scope, compile_condition
+from runtime.graph import PlanNode
+from runtime.loops import Attempt, Frame
+from runtime.records import Place
+from runtime.run_ends import forget
+from runtime.steps import Outcome, outcome
+from storage.journal_rows import StepWrite
+from storage.journal_runs import StepState, WaitState
+from storage.tables import WaitRow, to_us
+
+if TYPE_CHECKING:
+    from runtime.execution import Execution
+
+TIMED_OUT = "timeout"  # the port of what has waited long enough
+log = logging.getLogger("pulsewire.suspending")
+
+
+class Suspending:
+    """The suspended steps of one *run*."""
+
+    def __init__(self, run: Execution) -> None:
+        self._run = run
+        self._shared = run.shared
+        self._waits = {Place(wait.node, wait.iteration): wait for wait in run.state.waits}
+
+    def suspend(self, attempt: Attempt, wanted: Suspended) -> None:
+        """Do what the node has asked for."""
+        if isinstance(wanted, EachItem | AnotherRound):
+            self._run.loop(attempt, wanted)
+        elif self._run.state.is_simulated:
+            self._run.succeed(attempt, simulated(wanted))
+        elif isinstance(wanted, Sleep):
+            self._sleep(attempt, wanted)
+        else:
+            self._run.begin(attempt.frame, self._open(attempt, wanted))
+
+    def look_again(self, frame: Frame, node: PlanNode, found: StepState) -> None:
+        """Go on with a suspended step for which the time has come, or what it waited for."""
+        effect = found.effect or {}
+        until = _until(effect)
+        is_late = until is not None and until <= self._shared.now_us()
+        wait = self._waits.get(Place(node.id, frame.iteration))
+        if effect.get("kind") == "delay" and is_late:
+            text = orjson.dumps(found.output).decode()
+            self._run.succeed(_attempt(frame, node, found), Outcome("out", found.output, text))
+        elif wait is not None and (is_late or wait.resolution is not None or wait.events):
+            self._run.begin(frame, self._resume(_attempt(frame, node, found), found, wait))
+        else:
+            self._run.wait_until(frame, node.id, until, found)
+
+    def _sleep(self, attempt: Attempt, wanted: Sleep) -> None:
+        done = outcome(wanted.output)
+        effect = {"kind": "delay", "until": wanted.until.isoformat()}
+        self._record(attempt, effect, done)
+        self._wait(attempt, effect, done.output)
+
+    def _record(self, attempt: Attempt, effect: dict[str, Any], done: Outcome | None = None) -> None:
+        self._run.records.put(self._row(attempt, effect, done))
+
+    def _row(self, attempt: Attempt, effect: dict[str, Any], done: Outcome | None = None) -> StepWrite:
+        return self._run.records.row(
+            *(attempt.place, attempt.number, "waiting"),
+            started=attempt.started,
+            input=attempt.text,
+            output=None if done is None else done.text,
+            effect=orjson.dumps(effect).decode(),
+        )
+
+    def _wait(self, attempt: Attempt, effect: dict[str, Any], output: Any = None) -> None:
+        again = StepState(*attempt.place, attempt.number, "waiting", None, output, None, effect, attempt.started)
+        self._run.wait_until(attempt.frame, attempt.node.id, _until(effect), again)
+
+    async def _open(self, attempt: Attempt, wanted: AwaitEvent | AwaitApproval | CallFlow) -> None:
+        """Record what the step waits for, in one transaction with the step."""
+        place, state, now = attempt.place, self._run.state, self._shared.clock()
+        until = None if isinstance(wanted, CallFlow) or wanted.until is None else wanted.until.isoformat()
+        effect: dict[str, Any] = {"kind": _kind(wanted), "until": until}
+
+        def work(session: Session) -> tuple[tuple[int, list[int]], StepWrite]:
+            due: list[int] = []
+            if isinstance(wanted, AwaitEvent):
+                effect["event"] = wanted.event
+                wait = waits.open_event(session, state.id, place, wanted, now)
+            elif isinstance(wanted, AwaitApproval):
+                effect["title"] = wanted.title
+                token = self._run.calls.approval_token(*place)
+                wait = waits.open_approval(session, state.id, place, wanted, token, now)
+            else:
+                cause = self._run.calls.cause(waits.CALLED)
+                wait, called = waits.open_call(
+                    *(session, place, wanted, cause, self._shared.types, now, self._shared.platform.chains)
+                )
+                effect.update(flow=wanted.flow, run=called)
+                due = [called]
+            return (wait, due), self._run.records.shown(self._row(attempt, effect))
+
+        try:
+            wait_id, due = await self._shared.journal.transact(state.id, state.epoch, work)
+        except NodeError as error:
+            self._run.fail(attempt, error)
+            return
+        self._run.has_waits = True
+        self._waits[place] = WaitState(wait_id, *place, _kind(wanted), None)
+        self._wait(attempt, effect)
+        self._shared.due(due)
+
+    async def _resume(self, attempt: Attempt, found: StepState, wait: WaitState) -> None:
+        """Let the step go on, if what came is what it waits for."""
+        state, now = self._run.state, self._shared.clock()
+        came = self._event_for(attempt, wait)
+        seen = [event_id for event_id, *_ in wait.events]
+        wait.events.clear()
+        until = _until(found.effect or {})
+        is_late = until is not None and until <= to_us(now)
+
+        def work(session: Session) -> tuple[dict[str, Any] | None, StepWrite | None]:
+            row = session.get(WaitRow, wait.id)
+            resolution = came if row is None else row.resolution or came
+            if resolution is None and is_late:
+                resolution = {"port": TIMED_OUT, "output": None}
+            if resolution is None:
+                waits.drop_events(session, wait.id, seen)
+                return None, None
+            if row is not None:
+                forget(session, row)
+            if "error" in resolution:
+                return resolution, None
+            output = resolution["output"]
+            write = self._run.records.row(
+                *(attempt.place, attempt.number, "succeeded"),
+                started=attempt.started,
+                ended=to_us(now),
+                port=resolution["port"],
+                output=None if output is None else orjson.dumps(output).decode(),
+            )
+            return resolution, self._run.records.shown(write)
+
+        resolution = await self._shared.journal.transact(state.id, state.epoch, work)
+        if resolution is None:
+            self._run.wait_until(attempt.frame, attempt.node.id, until, found)
+        elif (error := resolution.get("error")) is not None:
+            self._run.fail(attempt, NodeError(str(error.get("message")), code=str(error.get("code"))))
+        else:
+            self._run.decide(attempt.frame, attempt.node, resolution["port"], resolution["output"])
+
+    def _event_for(self, attempt: Attempt, wait: WaitState) -> dict[str, Any] | None:
+        """Return how the step goes on with the first event that meets its condition, or None."""
+        node = attempt.node
+        name = next(iter(node.type.late_params), None)
+        where = node.raw_params.get(name) if name is not None else None
+        for event_id, event, masked, sealed in wait.events:
+            payload = masked if sealed is None else self._run.records.opened(sealed, masked)
+            try:
+                if not where or _holds(where, attempt.frame.scope.with_item(payload)):
+                    output = {"event_id": event_id, "name": event, "payload": payload}
+                    return {"port": "out", "output": output}
+            except ExpressionError as error:
+                log.info("run %d: an event did not fit the condition: %s", self._run.state.id, error.code)
+        return None
+
+
+def _attempt(frame: Frame, node: PlanNode, found: StepState) -> Attempt:
+    return Attempt(frame, node, found.attempt, found.started_us or 0)
+
+
+def _until(effect: dict[str, Any]) -> int | None:
+    until = effect.get("until")
+    return None if until is None else to_us(datetime.fromisoformat(until))
+
+
+def _holds(condition: str, scope: Scope) -> bool:
+    return compile_condition(condition).evaluate(scope) is True
+
+
+def _kind(wanted: Suspended) -> str:
+    return {AwaitEvent: "event", AwaitApproval: "approval", CallFlow: "run"}[type(wanted)]
+
+
+def simulated(wanted: Suspended) -> Outcome:
+    """Return what a suspended step comes to in a simulated run, where nothing waits and no other flow is called."""
+    port, output, effect = "out", dict[str, Any](), dict[str, Any]()
+    match wanted:
+        case Sleep():
+            output = wanted.output.model_dump(mode="json")
+            effect = {"kind": "delay", "until": wanted.until.isoformat()}
+        case AwaitEvent():
+            output = {"event_id": "simulated", "name": wanted.event, "payload": dict(wanted.match)}
+            effect = {"kind": "event", "event": wanted.event, "match": dict(wanted.match)}
+        case AwaitApproval():
+            port = "approved"
+            output = {"approved": True, "by": "simulated", "comment": "", "decided_at": None}
+            effect = {"kind": "approval", "title": wanted.title, "message": wanted.message}
+        case CallFlow():
+            output = {"run": None, "output": None}
+            effect = {"kind": "run", "flow": wanted.flow, "input": dict(wanted.input)}
+    return Outcome(port, output, orjson.dumps(output).decode(), orjson.dumps(effect).decode())
