@@ -109,7 +109,7 @@ class Execution:
         if self._top.walk.open:
             self.record_skipped(self._top, self._top.walk.rest())
         self._stepping.close()
-        write = RunWrite(self.state.id, "succeeded", None, None, self.shared.now_us(), self.returned)
+        write = RunWrite(self.state.id, "succeeded", None, None, self.shared.now_us(), self._output)
         return self.shared.journal.finish(self.state.epoch, write)
 
     async def go(self) -> Ended | None:
@@ -135,6 +135,10 @@ class Execution:
     def _must_tell(self) -> bool:
         """Whether somebody is told in the transaction that ends the run."""
         return self.has_waits or self.state.called_by is not None
+
+    @property
+    def _output(self) -> str | None:
+        return self.records.shown_text(self.returned)
 
     def _advance(self) -> None:
         done = 0
@@ -192,7 +196,7 @@ class Execution:
         if self._error is None and (self._due or self.is_blocked):
             wake = min([*self._due.values(), *([] if self._deadline is None else [self._deadline])], default=None)
             await self.shared.journal.finish(
-                self.state.epoch, RunWrite(self.state.id, "waiting", None, wake, None, self.returned)
+                self.state.epoch, RunWrite(self.state.id, "waiting", None, wake, None, self._output)
             )
             return Ended("waiting", wake)
         for loop in self._loops:
@@ -203,14 +207,14 @@ class Execution:
         status = "succeeded" if self._error is None else "failed"
         if self._must_tell or self._error is not None:
             return await self._end_and_tell(status)
-        write = RunWrite(self.state.id, status, None, None, self.shared.now_us(), self.returned)
+        write = RunWrite(self.state.id, status, None, None, self.shared.now_us(), self._output)
         await self.shared.journal.finish(self.state.epoch, write)
         return Ended(status)
 
     async def _end_and_tell(self, status: str) -> Ended:
         state, now = self.state, self.shared.clock()
         error = self.records.shown_error(self._error)
-        output = None if self.returned is None else orjson.loads(self.returned)
+        output = None if self._output is None else orjson.loads(self._output)
 
         def work(session: Session) -> tuple[list[int], None]:
             run = session.get_one(RunRow, state.id)

@@ -114,14 +114,18 @@ def call(
     *,
     called_by: int | None,
     chains: Chains | None = None,
+    sealed: str | None = None,
 ) -> RunRow:
-    """Write an event that starts one flow alone, and its run; one that is refused is recorded as failed."""
+    """Write an event that starts one flow alone, and its run; one that is refused is recorded as failed.
+
+    *sealed* is the payload locked, where that of *event* has its secrets masked.
+    """
     stored = seed(event)
     session.flush()
     (run_seed,) = _intake_for(session, [subscriber], chains).runs_of([subscriber], stored)
     run = _run_row(run_seed, stored.id, now)
     run.called_by = called_by
-    session.add(_event_row(stored, now))
+    session.add(_event_row(stored, now, sealed))
     session.add(run)
     session.flush()
     return run

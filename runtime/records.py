@@ -60,6 +60,12 @@ class Records:
         """Return *row* as it may be written."""
         return row if self.secrets is None else self.secrets.recorded(row)
 
+    def shown_text(self, text: str | None) -> str | None:
+        """Return the JSON text of an output as it may be written."""
+        if self.secrets is None or text is None:
+            return text
+        return orjson.dumps(self.secrets.shown(orjson.loads(text))).decode()
+
     def shown_error(self, error: dict[str, Any] | None) -> dict[str, Any] | None:
         """Return a run's error as it may be written."""
         shown: dict[str, Any] | None = error if self.secrets is None else self.secrets.shown(error)

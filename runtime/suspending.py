@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -89,9 +90,15 @@ class Suspending:
         until = None if isinstance(wanted, CallFlow) or wanted.until is None else wanted.until.isoformat()
         effect: dict[str, Any] = {"kind": _kind(wanted), "until": until}
 
+        secrets = self._run.records.secrets
+        if secrets is not None and isinstance(wanted, AwaitApproval):
+            wanted = replace(wanted, title=secrets.shown(wanted.title), message=secrets.shown(wanted.message))
+
         def work(session: Session) -> tuple[tuple[int, list[int]], StepWrite]:
             due: list[int] = []
             if isinstance(wanted, AwaitEvent):
+                if secrets is not None:
+                    secrets.refuse(dict(wanted.match), "What a run waits for")
                 effect["event"] = wanted.event
                 wait = waits.open_event(session, state.id, place, wanted, now)
             elif isinstance(wanted, AwaitApproval):
@@ -100,8 +107,9 @@ class Suspending:
                 wait = waits.open_approval(session, state.id, place, wanted, token, now)
             else:
                 cause = self._run.calls.cause(waits.CALLED)
+                sealing = None if secrets is None else secrets.event
                 wait, called = waits.open_call(
-                    *(session, place, wanted, cause, self._shared.types, now, self._shared.platform.chains)
+                    *(session, place, wanted, cause, self._shared.types, now, self._shared.platform.chains, sealing)
                 )
                 effect.update(flow=wanted.flow, run=called)
                 due = [called]

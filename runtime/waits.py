@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlmodel import Session, col, delete, select
 
@@ -22,6 +22,8 @@ from runtime.sealing import Seals
 from storage.tables import Flow, FlowVersion, RunRow, WaitEvent, WaitRow
 
 CALLED = "flow.called"
+Sealing: TypeAlias = Callable[[dict[str, Any]], tuple[dict[str, Any], str | None]]
+"""Returns a payload as it may be stored, and locked where it has a secret."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def open_call(
     types: Mapping[str, NodeType],
     now: datetime,
     chains: Chains,
+    sealing: Sealing | None,
 ) -> tuple[int, int]:
     """Start the sub-flow's run, which *cause* says the origin of, and note that the step waits; return wait and run.
 
@@ -84,9 +87,12 @@ def open_call(
     except Invalid as error:
         problem = error.problems[0]
         raise NodeError(f"“{flow.name}”: {problem.message}", code=problem.code, param="input") from error
+    payload, sealed = (payload, None) if sealing is None else sealing(payload)
     wait = _add(session, cause.parent_run, place, now, kind="run")
     subscriber = Subscriber(flow.id, flow.published_version or 0, trigger, {})
-    run = outbox.call(session, replace(cause, payload=payload), subscriber, now, called_by=wait.id, chains=chains)
+    run = outbox.call(
+        session, replace(cause, payload=payload), subscriber, now, called_by=wait.id, chains=chains, sealed=sealed
+    )
     wait.match = {"run": run.id}
     session.add(wait)
     session.flush()

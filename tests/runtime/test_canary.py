@@ -71,6 +71,16 @@ STEPS: list[tuple[str, str, dict[str, Any]]] = [
     ("who", "get_user", {"value": "{{ $param.token }}@example.com"}),
     ("by_id", "delete_user", {"by": "id", "value": "{{ $param.token }}"}),
     ("people", "find_users", {"search": "{{ $param.token }}"}),
+    ("loop", "for_each", {"items": ["{{ $param.token }}", "{{ $param.link }}"]}),
+    ("again_and", "while_loop", {"while": "{{ $param.token == 'x' }}"}),
+    ("pause", "delay", {"seconds": 0}),
+    ("other", "wait_for_event", {"event": "none.such", "match": {"token": "{{ $param.token }}"}}),
+    (
+        "approve",
+        "wait_for_approval",
+        {"title": "{{ $param.token }}", "message": "{{ $param.link }}", "timeout_s": 0.01},
+    ),
+    ("call_flow", "run_flow", {"flow": "called", "input": {"link": "{{ $param.link }}"}}),
     ("bad_mail", "send_email", {"to": "{{ $param.link }}", "subject": "x"}),
     ("to_token", "send_email", {"to": "{{ $param.token }}@example.com", "subject": "{{ $param.token }}"}),
     ("mail", "send_email", {"to": "{{ $param.email }}", "subject": "Verify", "html": "{{ $action.encoded.html }}"}),
@@ -126,6 +136,19 @@ async def app(settings: Settings, echo: Echo) -> AsyncIterator[App]:
     await app.stop()
 
 
+def called() -> dict[str, Any]:
+    """Return the sub-flow: it gives back what it was given."""
+    given = {"output": {"back": "{{ $param.link }}"}}
+    nodes = [("start", "manual", {}), ("note", "set_fields", {"fields": {"all": "{{ $param }}"}})]
+    nodes.append(("give", "return_output", given))
+    return {
+        "format": "pulsewire.flow/1",
+        "graph": {"id": "called", "name": "Called"},
+        "nodes": [{"id": name, "type": kind, "params": params} for name, kind, params in nodes],
+        "edges": [{"source": "start", "target": "note"}, {"source": "note", "target": "give"}],
+    }
+
+
 def document(port: int) -> dict[str, Any]:
     """Return the flow: every step after the one before, whatever became of it, and an error at the end."""
     call = {"headers": {"X-Token": "{{ $param.token }}", "Authorization": "Bearer {{ $param.token }}"}}
@@ -141,9 +164,11 @@ def document(port: int) -> dict[str, Any]:
         for name, kind, params in steps
     ]
     message = "no good: {{ $param.link }} and {{ $action.encoded.joined }}"
+    given = {"output": {"token": "{{ $param.token }}", "loop": "{{ $action.loop }}"}}
+    nodes.append({"id": "give", "type": "return_output", "name": "Give", "params": given})
     nodes.append({"id": "stop", "type": "stop_with_error", "name": "Stop", "params": {"message": message}})
     names = ["start", *(name for name, _kind, _params in steps), "stop"]
-    ports = {"ask": "true", "choose": "default"}
+    ports = {"ask": "true", "choose": "default", "loop": "done", "again_and": "done", "approve": "timeout"}
     return {
         "format": "pulsewire.flow/1",
         "directed": True,
@@ -151,7 +176,11 @@ def document(port: int) -> dict[str, Any]:
         "graph": {"id": "canary", "name": "Canary", "description": ""},
         "nodes": nodes,
         "edges": [
-            {"source": before, "target": after, "key": ports.get(before, "out")} for before, after in pairwise(names)
+            {"source": "mail", "target": "give", "key": "out"},
+            *(
+                {"source": before, "target": after, "key": ports.get(before, "out")}
+                for before, after in pairwise(names)
+            ),
         ],
         "samples": [],
         "layout": {},
@@ -160,7 +189,7 @@ def document(port: int) -> dict[str, Any]:
 
 def test_every_node_that_can_carry_a_secret_is_tried() -> None:
     cannot = {"block_user", "unblock_user", "send_verification", "send_password_reset"}  # take nothing but a user
-    kinds = {kind for _name, kind, _params in STEPS} | {"stop_with_error"}
+    kinds = {kind for _name, kind, _params in STEPS} | {"stop_with_error", "return_output"}
 
     assert {node.type for node in spec.load().values() if node.kind == "action"} - cannot == kinds
 
@@ -172,6 +201,8 @@ async def test_token_is_in_the_mail_and_nowhere_else(
     service = app.service
     service.tables.create("notes", [Column("text", "text")])
     service.tables.insert("notes", [{"text": "x"}])
+    service.flows.create(called())
+    service.flows.publish("called")
     service.flows.create(document(echo.port))
     service.flows.publish("canary")
     ada = service.users.create("ada@example.com")
@@ -188,7 +219,8 @@ async def test_token_is_in_the_mail_and_nowhere_else(
     assert run.error["code"] == "flow.stopped", run.error
     assert [name for name in ENCODED if MASK not in str(steps["encoded"].output[name])] == ["not secret"]
     assert steps["echo"].status == "succeeded", steps["echo"].error
-    refused = ["insert", "update", "create", "rename", "move"]
+    assert steps["call_flow"].status == "succeeded", steps["call_flow"].error
+    refused = ["insert", "update", "create", "rename", "move", "other"]
     assert {name: (steps[name].error or {}).get("code") for name in refused} == dict.fromkeys(
         refused, "secret.not_storable"
     )
