@@ -24,27 +24,33 @@ class PlanEdge(NamedTuple):
 class Part:
     """What is walked from ``start``: the trigger of a run, or the loop whose body it is.
 
-    ``order`` is topological; of a run's part it begins with the trigger, a body's does not have its loop. ``incoming``
-    has only edges within the part and from its start: a node is decided when all of these are.
+    ``order`` is topological; of a run's part it begins with the trigger, a body's does not have its loop. ``edges`` are
+    those within the part and from its start: a node is decided when all that lead to it are.
     """
 
     start: str
     order: tuple[str, ...]
-    incoming: Mapping[str, tuple[PlanEdge, ...]]
+    edges: tuple[PlanEdge, ...]
 
     @cached_property
     def nodes(self) -> frozenset[str]:
         return frozenset(self.order)
 
     @cached_property
+    def incoming(self) -> Mapping[str, tuple[PlanEdge, ...]]:
+        """Of every node, the edges that lead to it."""
+        found: dict[str, list[PlanEdge]] = {node: [] for node in self.order}
+        for edge in self.edges:
+            found[edge.target].append(edge)
+        return {node: tuple(edges) for node, edges in found.items()}
+
+    @cached_property
     def outgoing(self) -> Mapping[str, tuple[tuple[str, str], ...]]:
         """Of every node, ports and the nodes of the part that they lead to."""
         found: dict[str, list[tuple[str, str]]] = {node: [] for node in (self.start, *self.order)}
-        for target, edges in self.incoming.items():
-            for edge in edges:
-                found[edge.source].append((edge.port, target))
-        place = {node: number for number, node in enumerate(self.order)}
-        return {node: tuple(sorted(edges, key=lambda edge: place[edge[1]])) for node, edges in found.items()}
+        for edge in self.edges:
+            found[edge.source].append((edge.port, edge.target))
+        return {node: tuple(edges) for node, edges in found.items()}
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
@@ -94,12 +100,9 @@ def split(order: tuple[str, ...], inside: Mapping[str, frozenset[str]], edges: C
 
 def make(start: str, order: tuple[str, ...], members: Collection[str], edges: Collection[PlanEdge]) -> Part:
     """Return the part of *members* that is walked from *start*."""
-    incoming: dict[str, list[PlanEdge]] = {node: [] for node in members}
-    for edge in edges:
-        if edge.target in incoming and (edge.source in incoming or edge.source == start):
-            incoming[edge.target].append(edge)
+    known = frozenset(members)
     return Part(
         start=start,
-        order=tuple(node for node in order if node in incoming),
-        incoming={node: tuple(found) for node, found in incoming.items()},
+        order=tuple(node for node in order if node in known),
+        edges=tuple(edge for edge in edges if edge.target in known and (edge.source in known or edge.source == start)),
     )
