@@ -15,6 +15,7 @@ import json
 import resource
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def publish(database: Database, document: dict[str, Any]) -> None:
         session.add(live)
         session.add(FlowVersion(flow_id="alone", version=1, document=document))
         session.flush()
-        subscribe(session, live, spec.load())
+        subscribe(session, live, spec.load(), datetime.now(UTC))
 
 
 async def load(engine: Engine, first: int, runs: int, at_once: int) -> tuple[float, list[float]]:

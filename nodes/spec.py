@@ -232,7 +232,7 @@ class NodeType:
         preset = self.preset_of(params)
         return dict((preset and preset.sample) or self.sample or {})
 
-    @property
+    @cached_property
     def is_async(self) -> bool:
         return inspect.iscoroutinefunction(self.run)
 

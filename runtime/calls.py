@@ -3,59 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import datetime
-from functools import partial
+from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from sqlmodel import Session
 
 from nodes.spec import NodeError, Output, Result, Routed, TemporaryError
-from runtime import waits
-from runtime.context import StepContext, cause
+from runtime.context import RunContext, StepContext, cause
 from runtime.graph import PlanNode
 from runtime.outbox import NewEvent
-from runtime.platform import Platform
-from runtime.records import Records
 from runtime.steps import Outcome, Prepared, outcome, planned, unexpected
 from storage.errors import StorageBusy, StorageError, StorageFull
-from storage.journal_runs import RunState
 
 Found = TypeVar("Found")
 
 
 class Calls:
-    """The calls of one run; *now* is its start, *installation* the beginning of its idempotency keys.
+    """The calls of one run."""
 
-    *records* know what must not stand in clear.
-    """
-
-    def __init__(
-        self,
-        platform: Platform,
-        run: RunState,
-        now: datetime,
-        installation: str,
-        records: Records,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._platform = platform
-        self._run = run
-        self._now = now
-        self._installation = installation
-        self._records = records
-        self._clock = clock
+    def __init__(self, common: RunContext) -> None:
+        self._common = common
+        self._platform = common.platform
+        self._run = common.run
 
     def inline(self, node: PlanNode, prepared: Prepared, iteration: str) -> Result:
         """Call a node that neither waits nor touches the platform."""
-        return _called(node, prepared, self._context(node, iteration))
+        return _called(node, prepared, StepContext(self._common, node.id, iteration))
 
     async def awaited(self, node: PlanNode, prepared: Prepared, iteration: str) -> Result:
         """Call a node that waits for the outside. Raises TemporaryError when it takes longer than it may."""
         assert node.type.run is not None
         if not node.type.is_async:
             return await self._limited(node, asyncio.to_thread(self.inline, node, prepared, iteration))
-        answer = node.type.run(prepared.params, self._context(node, iteration))
+        answer = node.type.run(prepared.params, StepContext(self._common, node.id, iteration))
         return await self._limited(node, answer)  # type: ignore[arg-type]
 
     async def reading(self, node: PlanNode, prepared: Prepared, iteration: str) -> Result:
@@ -63,7 +43,9 @@ class Calls:
 
         def read() -> Result:
             with self._platform.database.read() as session:
-                return _called(node, prepared, self._context(node, iteration, session, is_read_only=True))
+                return _called(
+                    node, prepared, StepContext(self._common, node.id, iteration, session, is_read_only=True)
+                )
 
         return await self._limited(node, asyncio.to_thread(read))
 
@@ -71,20 +53,24 @@ class Calls:
         """Return what the node says it would do; for a thread."""
         assert node.type.plan is not None
         with self._platform.database.read() as session:
-            plan = node.type.plan(prepared.params, self._context(node, iteration, session, is_read_only=True))
+            plan = node.type.plan(
+                prepared.params, StepContext(self._common, node.id, iteration, session, is_read_only=True)
+            )
         return planned(plan, node.passes_on or "out")
 
     async def before(self, node: PlanNode, prepared: Prepared, iteration: str) -> Any:
         """Return what a node that writes has to wait for outside of its transaction."""
         if node.type.before is None:
             return None
-        return await self._limited(node, node.type.before(prepared.params, self._context(node, iteration)))
+        return await self._limited(
+            node, node.type.before(prepared.params, StepContext(self._common, node.id, iteration))
+        )
 
     def writing(
         self, node: PlanNode, prepared: Prepared, iteration: str, session: Session, given: Any
     ) -> tuple[Outcome, list[int]]:
         """Call a node in the transaction of *session*; also return the runs that its events make due."""
-        context = self._context(node, iteration, session, given=given)
+        context = StepContext(self._common, node.id, iteration, session, prepared=given)
         result = _called(node, prepared, context)
         assert isinstance(result, Output | Routed)  # what writes ends with its transaction
         return outcome(result), context.emitted
@@ -92,6 +78,10 @@ class Calls:
     def cause(self, event_name: str) -> NewEvent:
         """Return what led to an event that this run reports."""
         return cause(self._run, event_name)
+
+    def approval_token(self, node: str, iteration: str) -> str:
+        """Return the token with which a person decides on a step that waits for it."""
+        return self._common.approval_token(node, iteration)
 
     def as_node_error(self, error: Exception, node: PlanNode) -> NodeError:
         """Return what the person is told of *error*."""
@@ -101,6 +91,9 @@ class Calls:
             code = {StorageFull: "storage.full", StorageBusy: "storage.busy"}.get(type(error), "storage.unavailable")
             return TemporaryError(str(error), code=code)
         return unexpected(error, self._run.id, node.type)
+
+    def _reader(self, node: PlanNode, iteration: str, session: Session) -> StepContext:
+        return StepContext(self._common, node.id, iteration, session, is_read_only=True)
 
     async def _limited(self, node: PlanNode, work: Awaitable[Found]) -> Found:
         if node.timeout_s is None:
@@ -113,36 +106,6 @@ class Calls:
                 raise
             message = f"The step did not end within {node.timeout_s:g} seconds."
             raise TemporaryError(message, code="step.timeout") from error
-
-    def _context(
-        self,
-        node: PlanNode,
-        iteration: str,
-        session: Session | None = None,
-        *,
-        is_read_only: bool = False,
-        given: Any = None,
-    ) -> StepContext:
-        return StepContext(
-            self._platform,
-            self._run,
-            f"{self._installation}-{self._run.id}:{node.id}:{iteration}",
-            self._now,
-            session,
-            is_read_only=is_read_only,
-            secrets=self._records.secrets,
-            keep_secret=self._records.keep_secret,
-            prepared=given,
-            approval_link=partial(self._approval_link, node.id, iteration),
-            clock=self._clock,
-        )
-
-    def approval_token(self, node: str, iteration: str) -> str:
-        """Return the token with which a person decides on a step that waits for it."""
-        return waits.approval_token(self._platform.seals, self._installation, self._run.id, node, iteration)
-
-    def _approval_link(self, node: str, iteration: str) -> str:
-        return f"{self._platform.public_url}/approve/{self.approval_token(node, iteration)}"
 
 
 def _called(node: PlanNode, prepared: Prepared, context: StepContext) -> Result:

@@ -2,74 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session
 
 from backend.events import Event
 from nodes.spec import Email, Json, SentEmail
-from runtime import outbox
+from runtime import outbox, waits
 from runtime.node_errors import as_node_errors, undeclared
 from runtime.outbox import NewEvent
 from runtime.platform import Platform
+from runtime.records import Records
 from runtime.run_secrets import RunSecrets
-from runtime.step_http import KeepSecret, StepHttp
+from runtime.step_http import StepHttp
 from runtime.step_tables import StepTables
 from runtime.step_users import StepPasswords, StepUsers
 from storage.journal_runs import RunState
 
 
-def _forgotten(_secrets: Iterable[str]) -> None:
-    """Take secrets of which no record is kept."""
+@dataclass(slots=True)
+class RunContext:
+    """What the steps of one run have in common; *installation* begins its idempotency keys, *now* is its start.
+
+    *records* know what must not stand in clear, and are told what a step is given of that kind.
+    """
+
+    platform: Platform
+    run: RunState
+    installation: str
+    now: datetime
+    clock: Callable[[], datetime]
+    records: Records
+
+    def approval_token(self, node: str, iteration: str) -> str:
+        """Return the token with which a person decides on a step that waits for it."""
+        return waits.approval_token(self.platform.seals, self.installation, self.run.id, node, iteration)
 
 
 class StepContext:
-    """The ``Context`` of one step. *session* is its transaction; without one it has no tables, users or events.
+    """The ``Context`` of one step. *session* is its transaction; without one it has no tables, users or events."""
 
-    *secrets* are those that the run knows; *keep_secret* takes those that it is given meanwhile.
-    """
+    __slots__ = ("_common", "_is_read_only", "_iteration", "_node", "_session", "emitted", "prepared")
 
     def __init__(
         self,
-        platform: Platform,
-        run: RunState,
-        idempotency_key: str,
-        now: datetime,
-        session: Session | None,
+        common: RunContext,
+        node: str,
+        iteration: str,
+        session: Session | None = None,
         *,
-        is_read_only: bool,
-        secrets: RunSecrets | None = None,
-        keep_secret: KeepSecret = _forgotten,
+        is_read_only: bool = False,
         prepared: Any = None,
-        approval_link: Callable[[], str] = str,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._platform = platform
-        self._run = run
+        self._common = common
+        self._node = node
+        self._iteration = iteration
         self._session = session
         self._is_read_only = is_read_only
-        self._secrets = secrets
-        self._keep_secret = keep_secret
-        self.idempotency_key = idempotency_key
-        self.now = now
         self.prepared = prepared
-        self._approval_link = approval_link
-        self._clock = clock
         self.emitted: list[int] = []  # runs that are due because of the events of this step
 
     @property
+    def idempotency_key(self) -> str:
+        return f"{self._common.installation}-{self._common.run.id}:{self._node}:{self._iteration}"
+
+    @property
+    def now(self) -> datetime:
+        return self._common.now
+
+    @property
     def time(self) -> datetime:
-        return self._clock()
+        return self._common.clock()
 
     @property
     def approval_link(self) -> str:
-        return self._approval_link()
+        token = self._common.approval_token(self._node, self._iteration)
+        return f"{self._platform.public_url}/approve/{token}"
+
+    @property
+    def _platform(self) -> Platform:
+        return self._common.platform
+
+    @property
+    def _run(self) -> RunState:
+        return self._common.run
+
+    @property
+    def _secrets(self) -> RunSecrets | None:
+        return self._common.records.secrets
 
     @property
     def http(self) -> StepHttp:
-        return StepHttp(self._platform, self._run, self.idempotency_key, self._keep_secret)
+        return StepHttp(self._platform, self._run, self.idempotency_key, self._common.records.keep_secret)
 
     @property
     def mail(self) -> StepMail:

@@ -164,9 +164,18 @@ class Engine:
             except Invalid as error:
                 seeds.append(error)
         sound = [group for group in seeds if isinstance(group, list)]
-        # whoever called may be gone before the commit; the runs that it claims begin nevertheless
-        answers = iter(await asyncio.shield(asyncio.ensure_future(self._store(sound))))
-        return [group if isinstance(group, Invalid) else next(answers) for group in seeds]
+        answers: list[list[Accepted] | Invalid] = []
+        try:
+            stored = self._journal.accept(sound, claims=self._dispatcher.room > 0)
+            # whoever called may be gone before the commit; the runs that it claims begin nevertheless
+            stored.add_done_callback(partial(self._begin_all, answers))
+            await asyncio.shield(stored)
+        except QueueFull as error:
+            raise _unavailable("engine.busy", f"{error} Nothing was accepted. Send the event later.") from error
+        except StorageError as error:
+            raise _storage_unavailable(error) from error
+        found = iter(answers)
+        return [group if isinstance(group, Invalid) else next(found) for group in seeds]
 
     async def start_test(self, request: TestRequest) -> int:
         """Start a test run and return its id; raises Unavailable."""
@@ -245,14 +254,13 @@ class Engine:
         await self._seal_sweep.sweep(now)
         await self._journal.call(lambda session: one_time_tokens.sweep(session, now))
 
-    async def _store(self, groups: list[list[EventSeed]]) -> list[list[Accepted] | Invalid]:
-        try:
-            stored = await self._journal.accept(groups, claims=self._dispatcher.room > 0)
-        except QueueFull as error:
-            raise _unavailable("engine.busy", f"{error} Nothing was accepted. Send the event later.") from error
-        except StorageError as error:
-            raise _storage_unavailable(error) from error
-        return [self._begin(answer) for answer in stored]
+    def _begin_all(
+        self,
+        answers: list[list[Accepted] | Invalid],
+        stored: asyncio.Future[list[list[StoredEvent] | EventIdReused]],
+    ) -> None:
+        if not stored.cancelled() and stored.exception() is None:
+            answers += [self._begin(answer) for answer in stored.result()]
 
     def _begin(self, stored: list[StoredEvent] | EventIdReused) -> list[Accepted] | Invalid:
         if isinstance(stored, EventIdReused):

@@ -19,6 +19,7 @@ from sqlmodel import Session, col, delete
 from nodes.spec import AnotherRound, EachItem, NodeError
 from runtime import limits, run_ends
 from runtime.calls import Calls
+from runtime.context import RunContext
 from runtime.expressions import ExpressionError, Scope, Value
 from runtime.graph import FlowPlan, PlanNode
 from runtime.loops import Attempt, Frame, Loop
@@ -26,7 +27,7 @@ from runtime.records import Place, Records
 from runtime.retries import delay_s
 from runtime.stepping import Stepping, run_error
 from runtime.steps import Outcome, StepFailed, prepare
-from storage.journal_rows import RunWrite
+from storage.journal_rows import RunWrite, StepWrite
 from storage.journal_runs import RunState, StepState
 from storage.tables import RunRow, from_us
 
@@ -54,7 +55,8 @@ class Execution:
         self.plan = plan
         self.now = from_us(state.started_us)
         self.records = Records(shared.journal, state, shared.platform.seals, shared.now_us)
-        self.calls = Calls(shared.platform, state, self.now, shared.installation, self.records, shared.clock)
+        context = RunContext(shared.platform, state, shared.installation, self.now, shared.clock, self.records)
+        self.calls = Calls(context)
         self.recorded = {Place(step.node, step.iteration): step for step in state.steps}
         self.payload = state.payload
         if state.sealed is not None or state.is_retry or state.event_id is None:
@@ -242,18 +244,14 @@ class Execution:
 
     def succeed(self, attempt: Attempt, found: Outcome) -> None:
         """Record a step that has succeeded, and go on at its port."""
+        frame, node, number, started, text = attempt
         self.records.put(
-            self.records.row(
-                *(attempt.place, attempt.number, "succeeded"),
-                started=attempt.started,
-                ended=self.shared.now_us(),
-                input=attempt.text,
-                port=found.port,
-                output=found.text,
-                effect=found.effect,
+            StepWrite(
+                *(self.state.id, node.id, frame.iteration, number, "succeeded", found.port, text, found.text, None),
+                *(found.effect, started, self.shared.now_us()),
             )
         )
-        self.decide(attempt.frame, attempt.node, found.port, found.output)
+        self.decide(frame, node, found.port, found.output)
 
     def fail(self, attempt: Attempt, error: NodeError) -> None:
         """Record a step that has failed; it is tried again, passed over, or stops the run or its round."""

@@ -57,25 +57,35 @@ class Stepping:
         number = 1 if found is None else self._attempt_after(frame, node, found)
         if number is None:
             return
-        attempt = Attempt(frame, node, number, self._shared.now_us())
+        started = self._shared.now_us()
+        if self._is_called(node):
+            self._start(frame, node, number, started, found)
+            return
+        attempt = Attempt(frame, node, number, started)
         if node.type.kind == "trigger":
             text = orjson.dumps(self._state.payload).decode()  # masked as it is; it is opened again with the event
             run.succeed(attempt, Outcome("out", run.payload, text))
         elif node.is_disabled:
             self._records.put_skipped(attempt.place, node.passes_on)
             run.fire(frame, node, node.passes_on)
-        elif node.pinned is not None and self._state.is_test:
+        elif node.pinned is not None:
             output = node.pinned.output
             pinned = None if output is None else orjson.dumps(output).decode()
             run.succeed(attempt, Outcome(node.pinned.port, output, pinned, PINNED))
-        elif self._state.scope is not None and self._state.scope.get("only") not in (None, node.id):
+        else:
             message = "This step has no output yet. Run up to here first."
             run.fail(attempt, NodeError(message, code="test.output_missing"))
-        else:
-            self._start(attempt, found)
 
-    def _start(self, attempt: Attempt, found: StepState | None) -> None:
-        node, scope = attempt.node, attempt.frame.scope
+    def _is_called(self, node: PlanNode) -> bool:
+        if node.type.kind == "trigger" or node.is_disabled:
+            return False
+        if not self._state.is_test:
+            return True
+        only = None if self._state.scope is None else self._state.scope.get("only")
+        return node.pinned is None and only in (None, node.id)
+
+    def _start(self, frame: Frame, node: PlanNode, number: int, started: int, found: StepState | None) -> None:
+        scope = frame.scope
         if node.type.is_asked_each_round:
             scope = replace(scope, item=None, index=0)
         try:
@@ -83,22 +93,22 @@ class Stepping:
         except StepFailed as failure:
             if failure.secrets:
                 self._records.keep_secret(failure.secrets)
-            self._run.fail(attempt._replace(text=failure.text), failure.error)
+            self._run.fail(Attempt(frame, node, number, started, failure.text), failure.error)
             return
         except Exception as error:
-            self._run.fail(attempt, unexpected(error, self._state.id, node.type))
+            self._run.fail(Attempt(frame, node, number, started), unexpected(error, self._state.id, node.type))
             return
         if prepared.secrets:
             self._records.keep_secret(prepared.secrets)
-        attempt = attempt._replace(text=prepared.text)
+        attempt = Attempt(frame, node, number, started, prepared.text)
         if node.type.effect != "none" or node.type.is_async:
             if self._is_another(node, prepared, found):
                 self._leave_to_a_person(attempt.place, found)
             else:
-                self._run.begin(attempt.frame, self._waited(attempt, prepared, found))
+                self._run.begin(frame, self._waited(attempt, prepared, found))
             return
         try:
-            done = answer(self._calls.inline(node, prepared, attempt.frame.iteration))
+            done = answer(self._calls.inline(node, prepared, frame.iteration))
         except Exception as error:
             self._run.fail(attempt, self._calls.as_node_error(error, node))
             return

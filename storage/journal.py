@@ -72,10 +72,10 @@ class SqliteJournal:
         await asyncio.to_thread(self._thread.join)
         self._give_up()
 
-    async def accept(
+    def accept(
         self, groups: Sequence[Sequence[EventSeed]], *, claims: bool
-    ) -> list[list[StoredEvent] | EventIdReused]:
-        """Store events and the runs they start; return after the commit.
+    ) -> asyncio.Future[list[list[StoredEvent] | EventIdReused]]:
+        """Store events and the runs they start; the future is done after the commit.
 
         A group is stored whole or not at all; its place in the answer holds what was stored, or EventIdReused.
         *claims*: the runs are this engine's at once (status ``running``, epoch 1).
@@ -83,8 +83,7 @@ class SqliteJournal:
         """
         if self._pending > self._queue_limit:
             raise QueueFull("More work is waiting to be written than fits in memory.")
-        stored: list[list[StoredEvent] | EventIdReused] = await self._add(Kind.ACCEPT, (groups, claims))
-        return stored
+        return self._add(Kind.ACCEPT, (groups, claims))
 
     async def claim(self, run_ids: Collection[int]) -> list[RunState]:
         """Make open runs this engine's: epoch + 1, with their steps so far. Ended runs are left out."""
