@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from nicegui import ui
@@ -174,7 +174,7 @@ class SelectControl(Control):
         current = self._current(value)
         options = [*self._options, *([current] if current not in self._options and current is not None else [])]
         is_table = self.field.widget == "table"
-        self._select = choice(_worded(options), value=current, on_change=self._chosen)
+        self._select = choice(self._labels(options), value=current, on_change=self._chosen)
         if is_table or (not self.field.is_required and self.field.default in (None, "")):
             self._select.props("clearable clear-icon=sym_r_close")
         placeholder = self.field.placeholder if not is_table or not self.field.is_required else "Choose a table"
@@ -189,11 +189,14 @@ class SelectControl(Control):
     def show(self, value: Json) -> None:
         current = self._current(value)
         if current is not None and current not in self._select.options:
-            self._select.set_options(_worded([*self._select.options, current]))
+            self._select.set_options(self._labels([*self._select.options, current]))
         self._select.set_value(current)
 
     def _chosen(self, event: Any) -> None:
         self.changed(UNSET if event.value is None else event.value)
+
+    def _labels(self, options: Sequence[Json]) -> dict[Json, str]:
+        return _worded(options)
 
     def _current(self, value: Json) -> Json:
         if value is UNSET or value == "":
@@ -213,6 +216,22 @@ class CredentialControl(SelectControl):
         if not self._has_names:
             with ui.link(target="/settings#credentials").classes("fe-hint-link"):
                 ui.label("No login is stored yet. Owners do so in the settings.")
+
+
+class FlowControl(SelectControl):
+    """One of the flows, by its name; flows store the id."""
+
+    def __init__(self, field: ParamField, changed: Changed, names: Mapping[str, str]) -> None:
+        super().__init__(field, changed, list(names))
+        self._names = names
+
+    def build(self, value: Json) -> None:
+        super().build(value)
+        if not self._names:
+            ui.label("No other flow can be chosen yet.").classes("fe-hint")
+
+    def _labels(self, options: Sequence[Json]) -> dict[Json, str]:
+        return {option: self._names.get(option, str(option)) for option in options}
 
 
 def _worded(options: Sequence[Json]) -> dict[Json, str]:

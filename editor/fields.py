@@ -14,6 +14,7 @@ from editor.controls import (
     Control,
     CredentialControl,
     ExpressionControl,
+    FlowControl,
     NumberControl,
     SelectControl,
     SwitchControl,
@@ -40,6 +41,7 @@ class FormContext:
         tables: Callable[[], Mapping[str, Mapping[str, str]]],
         dress_code: Callable[[ui.codemirror], None],
         credentials: Callable[[], Sequence[str]] = tuple,
+        flows: Callable[[bool], Mapping[str, str]] = lambda _all: {},
     ) -> None:
         self.save = save
         self.insert = insert
@@ -47,6 +49,7 @@ class FormContext:
         self.tables = tables  # table name -> column name -> type
         self.dress_code = dress_code
         self.credentials = credentials  # the names of the stored logins
+        self.flows = flows  # id -> name of other flows: of all, or of those that can be called
 
 
 class FieldView:
@@ -135,6 +138,8 @@ class FieldView:
                 return SelectControl(field, changed, list(self._context.tables()))
             case "credential":
                 return CredentialControl(field, changed, self._context.credentials())
+            case "flow":
+                return FlowControl(field, changed, self._context.flows(self.field.is_literal))
             case "list":
                 return ListControl(field, changed)
             case "pairs":

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 Json: TypeAlias = Any
 LOOK_EVERY_S = 1.5
 
+MANUAL = "manual"  # the trigger at which a flow can be called
+
 
 def register(app: App) -> None:
     """Add the page to the application."""
@@ -73,6 +75,8 @@ class FlowEditor:
         self._run: RunView | None = None
         self._is_result_wanted = False
         self._tables: dict[str, dict[str, str]] = {}
+        self._flows: dict[str, str] = {}  # the other flows: id -> name
+        self._callable_flows: dict[str, str] = {}
         self._credentials: list[str] = []
         self._code = CodeTheme()
         self._client = ui.context.client
@@ -269,6 +273,7 @@ class FlowEditor:
             tables=lambda: self._tables,
             dress_code=self._code.dress,
             credentials=lambda: self._credentials,
+            flows=lambda is_any: self._flows if is_any else self._callable_flows,
         )
 
     def _outputs(self) -> dict[str, Json]:
@@ -288,6 +293,11 @@ class FlowEditor:
     async def _read_surroundings(self) -> None:
         if self._may_edit:
             self._credentials = [each.name for each in await to_thread(self._service.credentials.list)]
+        flows = [flow for flow in await to_thread(self._service.flows.list) if flow.id != self._draft.flow_id]
+        self._flows = {flow.id: flow.name for flow in sorted(flows, key=lambda flow: flow.name)}
+        self._callable_flows = {
+            flow.id: self._flows[flow.id] for flow in flows if MANUAL in flow.trigger_types and flow.published_version
+        }
         tables = await to_thread(self._service.tables.list)
         self._tables = {table.name: {column.name: column.type for column in table.columns} for table in tables}
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel
 
 from nodes.spec import NodeType
+from runtime.parts import bodies
 
 Json: TypeAlias = Any
 SAMPLE_CHARS = 40
@@ -35,12 +36,13 @@ def references(
 ) -> list[Reference]:
     """Return what *node_id* can use, the payload first, then the nearest nodes; *outputs* are of the last run."""
     nodes = {node["id"]: node for node in document["nodes"]}
+    around = _loops_around(document, node_id, types)
     found: list[Reference] = []
     seen: set[str] = set()
     for earlier in _ancestors(document, node_id):
         node = nodes[earlier]
         node_type = types.get(node["type"])
-        if node_type is None:
+        if node_type is None or earlier in around:
             continue
         if node_type.kind == "trigger":
             payload = _payload(document, node, node_type)
@@ -56,7 +58,40 @@ def references(
                 found.append(reference)
     found.sort(key=lambda reference: not reference.path.startswith("$param"))
     common = [Reference("$now", "Always there", "start of the run"), Reference("$run.id", "Always there")]
-    return [*found[:MOST], *common]
+    return [*_rounds(nodes[node_id], [nodes[loop] for loop in around], types), *found[:MOST], *common]
+
+
+def _rounds(
+    node: Mapping[str, Json], around: list[Mapping[str, Json]], types: Mapping[str, NodeType]
+) -> Iterator[Reference]:
+    """Yield what the loops around a node bring, and what a node that waits reads itself."""
+    node_type = types.get(node["type"])
+    if node_type is not None and node_type.late_params:
+        yield Reference("$item", f"Payload of what {node['name']} waits for")
+    elif node_type is not None and node_type.is_asked_each_round:
+        yield from (Reference("$item", "Result of the round before"), Reference("$index", "Rounds done"))
+    elif around:
+        loop = around[0]
+        is_asked = types[loop["type"]].is_asked_each_round
+        yield Reference(
+            "$item", f"Result of the round before in {loop['name']}" if is_asked else f"Item of {loop['name']}"
+        )
+        yield Reference("$index", f"Its number in {loop['name']}, from 0")
+
+
+def _loops_around(document: Mapping[str, Json], node_id: str, types: Mapping[str, NodeType]) -> list[str]:
+    """Return the loops whose body holds the node, the innermost first."""
+    loops = {}
+    for node in document["nodes"]:
+        port = types[node["type"]].body_port if node["type"] in types else None
+        if port is not None:
+            loops[node["id"]] = port
+    if not loops:
+        return []
+    triggers = [node["id"] for node in document["nodes"] if getattr(types.get(node["type"]), "kind", "") == "trigger"]
+    edges = [(edge["source"], edge["target"], edge["key"]) for edge in document["edges"]]
+    inside = bodies(triggers, loops, edges)
+    return sorted((loop for loop in inside if node_id in inside[loop]), key=lambda loop: len(inside[loop]))
 
 
 def _ancestors(document: Mapping[str, Json], node_id: str) -> list[str]:

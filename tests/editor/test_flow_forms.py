@@ -291,3 +291,50 @@ def run_of(*steps: StepView) -> RunView:
 def test_an_effect_is_told_in_one_line(effect: dict[str, Any], simulated: str | None, real: str | None) -> None:
     for wanted, is_simulated in ((simulated, True), (real, False)):
         assert wanted is None or effect_in_words(effect, is_simulated=is_simulated) == wanted
+
+
+LOOPS: dict[str, Any] = {
+    "nodes": [
+        {"id": "go", "type": "manual", "name": "Go", "params": {}},
+        {"id": "loop", "type": "for_each", "name": "Orders", "params": {}},
+        {"id": "inner", "type": "for_each", "name": "Lines", "params": {}},
+        {"id": "body", "type": "set_fields", "name": "Body", "params": {}},
+        {"id": "after", "type": "set_fields", "name": "After", "params": {}},
+        {"id": "wait", "type": "wait_for_event", "name": "Paid", "params": {}},
+        {"id": "again", "type": "while_loop", "name": "Pages", "params": {}},
+    ],
+    "edges": [
+        {"source": "go", "target": "loop", "key": "out"},
+        {"source": "loop", "target": "inner", "key": "each"},
+        {"source": "inner", "target": "body", "key": "each"},
+        {"source": "loop", "target": "after", "key": "done"},
+        {"source": "after", "target": "wait", "key": "out"},
+        {"source": "wait", "target": "again", "key": "out"},
+    ],
+    "samples": [],
+}
+
+
+@pytest.mark.parametrize(
+    ("node", "item"),
+    [
+        ("body", "Item of Lines"),
+        ("inner", "Item of Orders"),
+        ("loop", None),
+        ("after", None),
+        ("wait", "Payload of what Paid waits for"),
+        ("again", "Result of the round before"),
+    ],
+)
+def test_the_item_of_a_loop_is_offered_inside_of_it(node: str, item: str | None) -> None:
+    found = {reference.path: reference.group for reference in references(LOOPS, node, TYPES, {})}
+
+    assert found.get("$item") == item
+
+
+def test_a_loops_output_is_offered_after_it_and_not_inside() -> None:
+    inside = [reference.path for reference in references(LOOPS, "body", TYPES, {})]
+    after = [reference.path for reference in references(LOOPS, "after", TYPES, {})]
+
+    assert not any(path.startswith("$action") for path in inside)
+    assert "$action.loop.outputs" in after
