@@ -63,7 +63,8 @@ class Stepping:
             return
         attempt = Attempt(frame, node, number, started)
         if node.type.kind == "trigger":
-            text = orjson.dumps(self._state.payload).decode()  # masked as it is; it is opened again with the event
+            # masked as it is; it is opened again with the event
+            text = self._state.payload_text or orjson.dumps(self._state.payload).decode()
             run.succeed(attempt, Outcome("out", run.payload, text))
         elif node.is_disabled:
             self._records.put_skipped(attempt.place, node.passes_on)

@@ -12,7 +12,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from nodes.spec import Json, NodeError, NodeType, Output, Params, Plan, Result, Routed, Suspended
+from nodes.spec import FreeOutput, Json, NodeError, NodeType, Output, Params, Plan, Result, Routed, Suspended
 from runtime import limits, wording
 from runtime.expressions import ExpressionError, Scope
 from runtime.graph import PlanNode
@@ -64,7 +64,10 @@ def prepare(node: PlanNode, scope: Scope) -> Prepared:
         values = node.params.evaluate(scope)
     except ExpressionError as error:
         raise StepFailed(NodeError(error.message, code=error.code)) from error
-    text = _input(values)
+    try:
+        text = orjson.dumps(values)
+    except TypeError as error:
+        raise StepFailed(_not_json("input")) from error
     if len(text) > limits.OUTPUT_BYTES:
         message = f"The step's parameters come to more than {limits.OUTPUT_BYTES:,} bytes as JSON."
         raise StepFailed(NodeError(message, code="param.too_large"))
@@ -107,10 +110,10 @@ def unexpected(error: BaseException, run_id: int, node: NodeType) -> NodeError:
 
 def _encoded(output: Output) -> tuple[dict[str, Json], str]:
     try:
-        values = output.model_dump(mode="json")
-    except ValueError as error:  # PydanticSerializationError is one
-        raise NodeError("The step's output holds a value that JSON cannot carry.", code="output.not_json") from error
-    text = _text(values, "output")
+        values = (output.model_extra or {}) if type(output) is FreeOutput else output.model_dump(mode="json")
+        text = orjson.dumps(values)
+    except (ValueError, TypeError) as error:  # PydanticSerializationError is a ValueError
+        raise _not_json("output") from error
     if len(text) > limits.OUTPUT_BYTES:
         message = f"The step's output comes to more than {limits.OUTPUT_BYTES:,} bytes as JSON. Ask for less at once."
         raise NodeError(message, code="output.too_large")
@@ -123,21 +126,18 @@ def _without_secrets(values: Mapping[str, Json], names: Iterable[str]) -> tuple[
     """Return the JSON text of *values* with those in *names* masked, and the texts that were masked."""
     given = {name: values[name] for name in names if values.get(name) not in (None, "")}
     texts = tuple(value for value in given.values() if isinstance(value, str))
-    return _input({**values, **dict.fromkeys(given, MASK)}).decode(), texts
-
-
-def _input(values: Mapping[str, Json]) -> bytes:
-    try:
-        return _text(values, "input")
-    except NodeError as error:
-        raise StepFailed(error) from error
+    return _text({**values, **dict.fromkeys(given, MASK)}, "input").decode(), texts
 
 
 def _text(values: Mapping[str, Json], what: str) -> bytes:
     try:
         return orjson.dumps(values)
     except TypeError as error:
-        raise NodeError(f"The step's {what} holds a value that JSON cannot carry.", code=f"{what}.not_json") from error
+        raise _not_json(what) from error
+
+
+def _not_json(what: str) -> NodeError:
+    return NodeError(f"The step's {what} holds a value that JSON cannot carry.", code=f"{what}.not_json")
 
 
 def _invalid(error: ValidationError, model: type[BaseModel], values: Json) -> NodeError:

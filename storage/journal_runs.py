@@ -68,6 +68,7 @@ class RunState:
     scope: dict[str, Any] | None = None
     called_by: int | None = None
     waits: list[WaitState] = field(default_factory=list)
+    payload_text: str | None = None  # *payload* as JSON, where it is at hand
 
 
 RUNS = (
@@ -127,6 +128,7 @@ def started(event: StoredEvent, run: StoredRun) -> RunState:
         *(run.id, run.epoch, seed.flow_id, seed.version, None, seed.trigger, cause.payload, cause.id, cause.root_id),
         *(cause.depth, cause.path, False, False, False, run.started_us),
         sealed=cause.sealed,
+        payload_text=cause.payload_text,
     )
 
 
