@@ -28,6 +28,7 @@ class Metrics:
         self._count_at = float("-inf")
         self._runs: dict[str, int] = {}
         self._events = 0
+        self._dead = 0
 
     def text(self, engine: EngineStatus | None) -> str:
         """Return every metric; *engine* is None while it does not answer."""
@@ -36,6 +37,7 @@ class Metrics:
             *_metric("pulsewire_build_info", "gauge", "The version that runs.", self._build()),
             *_metric("pulsewire_engine_up", "gauge", "1 while the engine answers.", [("", int(engine is not None))]),
             *_metric("pulsewire_runs", "gauge", "Runs by status.", self._by_status()),
+            *_metric("pulsewire_dead_letters", "gauge", "Runs given up: they stopped engines.", [("", self._dead)]),
             *_metric(
                 "pulsewire_events_accepted_total", "counter", "Events that were ever accepted.", [("", self._events)]
             ),
@@ -61,7 +63,8 @@ class Metrics:
             newest = (
                 session.connection().execute(text("SELECT max(rowid) FROM event")).scalar()
             )  # counts those deleted too
-        self._runs, self._events = dict(counted), newest or 0
+            dead = session.exec(select(func.count()).select_from(RunRow).where(col(RunRow.is_dead))).one()
+        self._runs, self._events, self._dead = dict(counted), newest or 0, dead
         ended = self._now()
         self._count_at = ended + max(COUNTED_EVERY_S, (ended - begun) / SHARE)
 

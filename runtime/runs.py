@@ -57,8 +57,12 @@ class Runs:
         after: int | None = None,
         limit: int = 50,
         is_test: bool | None = False,
+        is_dead: bool | None = None,
     ) -> Page:
-        """Return runs, the newest first, that are older than the run *after*; *is_test* None gives both kinds."""
+        """Return runs, the newest first, that are older than the run *after*; *is_test* None gives both kinds.
+
+        *is_dead*: only those that were given up because they stopped one engine after the other, or only the others.
+        """
         if status is not None and status not in STATUSES:
             raise Invalid(Problem("filter.invalid", f"“status” is one of {', '.join(STATUSES)}.", param="status"))
         query = select(RunRow, Flow.name, EventRow.name)
@@ -69,6 +73,8 @@ class Runs:
                 query = query.where(col(column) == value)
         if is_test is not None:
             query = query.where(col(RunRow.is_test) if is_test else ~col(RunRow.is_test))
+        if is_dead is not None:
+            query = query.where(col(RunRow.is_dead) if is_dead else ~col(RunRow.is_dead))
         # of tests few are kept: by “+ 0” they are sorted, and not looked for among all runs from the newest one on
         newest = (col(RunRow.id) + 0).desc() if is_test else col(RunRow.id).desc()
         if after is not None:

@@ -22,12 +22,13 @@ RunId = Annotated[int, typer.Argument(metavar="ID", help="The run's number.")]
 def list_runs(
     flow: Annotated[str | None, typer.Option(help="Only of this flow.")] = None,
     status: Annotated[str | None, typer.Option(help="Only with this status.")] = None,
+    dead: Annotated[bool, typer.Option("--dead", help="Only those that stopped one engine after another.")] = False,
     limit: int = 50,
     as_json: JsonOption = False,
 ) -> None:
     """List runs, the newest first."""
     with opened() as service:
-        page = service.runs.list(flow, status, limit=limit)
+        page = service.runs.list(flow, status, limit=limit, is_dead=True if dead else None)
     if as_json:
         print_json([run.as_json() for run in page.items])
         return

@@ -72,8 +72,12 @@ def run_routes(_service: Service) -> APIRouter:
         ] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
         test: Annotated[bool, Query(description="Tests of drafts instead of runs of live versions.")] = False,
+        dead: Annotated[
+            bool | None,
+            Query(description="Only runs given up because they stopped one engine after another."),
+        ] = None,
     ) -> Response:
-        page = caller.runs.list(flow, status, after, limit, test)
+        page = caller.runs.list(flow, status, after, limit, test, dead)
         return Json({"items": [run.as_json() for run in page.items], "next": page.next})
 
     @router.get(
