@@ -11,6 +11,8 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_serializer, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+LEAST_MEMORY_MB = 256  # an engine that does nothing has 110
+
 
 class Settings(BaseSettings):
     """What an installation can set; everything has a default that works on a laptop."""
@@ -25,6 +27,7 @@ class Settings(BaseSettings):
     smtp_url: SecretStr | None = Field(None, description="smtp://user:password@host:587?tls=starttls&from=a@b.c")
     secret_key: SecretStr | None = Field(None, description="Made on first start and kept in the data directory.")
     workers: int = Field(1, ge=1, description="Engine processes; SQLite takes one.")
+    worker_memory_mb: int = Field(2_048, ge=0, description="Memory the engine process may use, in MB; 0: no limit.")
     allow_hosts: Annotated[frozenset[str], NoDecode] = Field(
         frozenset(), description="Comma-separated host or host:port exceptions to the outbound guard."
     )
@@ -45,6 +48,13 @@ class Settings(BaseSettings):
     def _is_one(cls, value: int) -> int:
         if value != 1:
             raise ValueError("this version keeps its data in SQLite, which takes one engine process; set it to 1")
+        return value
+
+    @field_validator("worker_memory_mb")
+    @classmethod
+    def _is_enough(cls, value: int) -> int:
+        if 0 < value < LEAST_MEMORY_MB:
+            raise ValueError(f"the engine needs {LEAST_MEMORY_MB} MB; 0 means no limit")
         return value
 
     @field_validator("base_url")

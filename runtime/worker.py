@@ -9,6 +9,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Coroutine
@@ -55,6 +56,7 @@ def main() -> int:
     except OSError as error:
         log.error("the engine cannot start: %s: %s", error.filename, error.strerror)
         return REFUSED
+    _limit_memory(settings.worker_memory_mb)
     try:
         return _run(_serve(engine, settings, turn))
     except StorageError as error:  # of the start; later ones break the journal
@@ -71,6 +73,15 @@ def _refusal(error: Exception) -> int:
         return 1  # this passes: the supervisor tries again
     log.error("the engine cannot start: %s", error)
     return REFUSED
+
+
+def _limit_memory(size_mb: int) -> None:
+    """Let an allocation fail that would go beyond: the step that asks for it fails, and the machine stays whole."""
+    if not size_mb:
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    size = size_mb * 1024 * 1024
+    resource.setrlimit(resource.RLIMIT_DATA, (size if most == resource.RLIM_INFINITY else min(size, most), most))
 
 
 async def _serve(engine: Engine, settings: Settings, turn: Turn) -> int:
