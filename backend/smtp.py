@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from backend.errors import Fault
 from backend.message import MailDelayed, MailRefused
+from storage.crash_points import crash_here
 
 if TYPE_CHECKING:
     from aiosmtplib import SMTP
@@ -102,7 +103,9 @@ class _Delivery:
         if len(refused) == len(recipients):
             raise next((error for error in refused if error.code < 500), refused[0])
         self.is_handed_over = True
+        crash_here("smtp.before_data")
         await self.client.data(source)
+        crash_here("smtp.after_data")
         self.is_handed_over = False
         with suppress(Exception):  # it has the mail; how the goodbye goes does not matter
             async with asyncio.timeout(QUIT_S):

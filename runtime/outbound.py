@@ -23,6 +23,7 @@ from nodes.spec import HttpResponse, NodeError, TemporaryError
 from runtime import limits
 from runtime.addresses import OpenHosts, Target, is_local_name, is_public, read_url
 from runtime.unpacking import bad_answer, joined, too_large, unpacked
+from storage.crash_points import crash_here
 
 Lookup: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns every address of a host name; raises OSError when it has none."""
@@ -99,9 +100,11 @@ class Outbound:
         timeout_s = min(timeout_s, limits.HTTP_TIMEOUT_S)
         try:
             async with asyncio.timeout(timeout_s):
+                crash_here("http.before_call")
                 response = await self._session().request(
                     method, address, headers=headers, data=body, allow_redirects=False
                 )
+                crash_here("http.after_call")
                 try:
                     return await self._whole(response, target.host)
                 finally:

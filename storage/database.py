@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlmodel import Session
 
+from storage.crash_points import crash_here
 from storage.errors import NewerSchema, StorageError, storage_error
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ class Database:
         with _plain_errors(), Session(self.writer, expire_on_commit=False) as session:
             session.connection()  # take the lock before anything is read
             yield session
+            crash_here("database.before_commit")
             session.commit()
+            crash_here("database.after_commit")
 
     def migrate(self) -> None:
         """Bring the schema to this version's; of several processes starting at once one does it.
@@ -107,6 +110,8 @@ class Database:
         with self.writer.begin() as connection:  # one transaction: a killed migration leaves nothing
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            crash_here("migration.before_commit")
+        crash_here("migration.after_commit")
 
     def _lock(self) -> FileLock:
         from filelock import FileLock

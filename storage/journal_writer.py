@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
+from storage.crash_points import crash_here
 from storage.database import Database
 from storage.errors import StorageBusy, StorageError, StorageFull, storage_error
 from storage.journal_events import store_events
@@ -160,6 +161,8 @@ class Writer:
             with connection.begin():
                 self.lease.hold(cursor)
                 self._apply(connection, cursor, batch)
+                crash_here("journal.before_commit")
+            crash_here("journal.after_commit")
         except Exception as error:
             self._data_version = -1  # what the router learned in this transaction did not happen
             if (plain := storage_error(error)) is not None:

@@ -14,19 +14,22 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backend.datahub import Column
+from runtime import link
 from runtime.app import build_service, open_database
 from runtime.link import EngineLink
 from runtime.settings import Settings
+from tests.faults.bare import Bare, Zygote, outside, prepare
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 EVENT = "shop.order_paid"
+OUTSIDE = "outside.invalid"  # stands for the servers of a test in what is prepared for all
 
 
 def _processes() -> Any:
@@ -221,3 +224,44 @@ def pulsewire(data_dir: Path, prepared: tuple[Path, str], sink: Sink) -> Iterato
     installation = Installation(data_dir, key, sink.url)
     yield installation
     installation.server.stop()
+
+
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    zygote = Zygote()
+    yield zygote
+    zygote.close()
+
+
+@pytest.fixture(scope="session")
+def prepared_bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a data directory to copy; its flows call where ``{outside}`` stands."""
+    directory = tmp_path_factory.mktemp("bare")
+    prepare(directory, OUTSIDE)
+    return directory
+
+
+@pytest.fixture
+def bare(tmp_path: Path, prepared_bare: Path, zygote: Zygote, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bare]:
+    """Give an installation of its own, with servers outside; its engine is not started."""
+    monkeypatch.setattr(link, "RECONNECT_S", 0.002)  # clients are there again as soon as the engine is
+    directory = tmp_path / "data"
+    shutil.copytree(prepared_bare, directory)
+    with outside() as reached:
+        with closing(sqlite3.connect(directory / "pulsewire.db")) as database, database:
+            for column, table in (("document", "flow_version"), ("draft", "flow")):
+                database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", [OUTSIDE, reached.url])
+        bare = Bare(zygote, directory, reached)
+        yield bare
+        bare.close()
+
+
+@pytest.fixture
+def faults_told(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Print what a fault test found out, past pytest's capture."""
+
+    def tell(text: str) -> None:
+        with capsys.disabled():
+            print(f"\n  {text}", flush=True)
+
+    return tell

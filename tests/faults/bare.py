@@ -1,0 +1,337 @@
+"""An engine without pages: forked from a process that has everything imported, so that it can be killed often."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from aiosmtpd.smtp import SMTP
+
+from backend.datahub import Column
+from runtime.app import build_service, open_database
+from runtime.errors import Unavailable
+from runtime.link import EngineLink
+from runtime.outbox import NewEvent
+from runtime.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+PAID, DONE = "shop.order_paid", "shop.order_done"
+OPEN = {"queued", "running", "waiting"}
+STUCK_S = 10  # after a restart every run has ended by then
+
+
+class Zygote:
+    """The process that is forked from."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "tests.faults.zygote"]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def order(self, **order: Any) -> int:
+        """Return the id of the process that was started, or for ``wait`` how it ended."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+@dataclass
+class Outside:
+    """What reached the outside: the idempotency keys by the number they came with."""
+
+    http: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    mail: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    url: str = ""
+    smtp_url: str = ""
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
+        lines = envelope.content.decode().splitlines()
+        head = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        self.mail[int(head["subject"])].append(head["message-id"])
+        return "250 OK"
+
+    async def handle_http(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
+                headers = dict(line.split(": ", 1) for line in head[1:] if line)
+                body = json.loads(await reader.readexactly(int(headers["content-length"])))
+                self.http[body["n"]].append(headers["idempotency-key"])
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    def repeated_with_another_key(self) -> list[int]:
+        """Return the numbers that came with two keys; each must come with one, however often."""
+        both = [*self.http.items(), *self.mail.items()]
+        return [number for number, keys in both if len(set(keys)) > 1]
+
+
+@contextmanager
+def outside() -> Iterator[Outside]:
+    """Give servers for HTTP and mail, in a thread."""
+    outside, loop = Outside(), asyncio.new_event_loop()
+
+    async def listen() -> list[asyncio.Server]:
+        return [
+            await asyncio.start_server(outside.handle_http, "127.0.0.1", 0, backlog=256),
+            await loop.create_server(lambda: SMTP(outside, loop=loop), "127.0.0.1", 0),
+        ]
+
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    servers = asyncio.run_coroutine_threadsafe(listen(), loop).result(10)
+    web, mail = (server.sockets[0].getsockname()[1] for server in servers)
+    outside.url, outside.smtp_url = f"127.0.0.1:{web}", f"smtp://127.0.0.1:{mail}?tls=none&from=shop@example.com"
+    yield outside
+    asyncio.run_coroutine_threadsafe(_close(servers), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+async def _close(servers: list[asyncio.Server]) -> None:
+    for server in servers:
+        server.close()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+def orders_flow(url: str) -> dict[str, Any]:
+    """Return: event → insert into ``orders`` → POST → mail → event."""
+    n = "{{ $param.n }}"
+    mail = {"to": "a@example.com", "subject": "{{ $param.n | string }}", "text": "Paid"}
+    return flow(
+        "orders",
+        PAID,
+        [
+            ("add", "insert_row", {"table": "orders", "values": {"n": n}}),
+            ("post", "http_request", {"method": "POST", "url": f"http://{url}/", "json": {"n": n}}),
+            ("mail", "send_email", mail),
+            ("tell", "emit_event", {"name": DONE, "payload": {"n": n}}),
+        ],
+    )
+
+
+def flow(flow_id: str, event: str, steps: list[tuple[str, str, dict[str, Any]]]) -> dict[str, Any]:
+    """Return a document whose steps follow one another."""
+    names = ["start", *(name for name, _type, _params in steps)]
+    nodes = [("start", "event", {"event": event}), *steps]
+    return {
+        "format": "pulsewire.flow/1",
+        "directed": True,
+        "multigraph": True,
+        "graph": {"id": flow_id, "name": flow_id.title(), "description": ""},
+        "nodes": [
+            {"id": name, "type": kind, "name": name.title(), "params": params, "retry": {"attempts": 10, "delay_s": 1}}
+            if kind in ("http_request", "send_email")
+            else {"id": name, "type": kind, "name": name.title(), "params": params}
+            for name, kind, params in nodes
+        ],
+        "edges": [{"source": a, "target": b, "key": "out"} for a, b in pairwise(names)],
+        "samples": [],
+        "layout": {},
+    }
+
+
+def prepare(directory: Path, url: str) -> None:
+    """Make a data directory with the tables ``orders``, ``done`` and ``direct``, and three flows that are live."""
+    settings = Settings(data_dir=directory)
+    database = open_database(settings)
+    service = build_service(settings, database, EngineLink(directory))
+    for table in ("orders", "done", "direct"):
+        service.tables.create(table, [Column("n", "integer")])
+    n = "{{ $param.n }}"
+    row_n = "{{ $param.row.n }}"
+    documents = [
+        orders_flow(url),
+        flow("done", DONE, [("add", "insert_row", {"table": "done", "values": {"n": n}})]),
+        flow("direct", "api.dataTable_rowCreated", [("add", "set_fields", {"fields": {"n": row_n}})]),
+    ]
+    documents[2]["nodes"][0] |= {"type": "api.dataTable_rowCreated", "params": {"table": "direct"}}
+    for document in documents:
+        service.flows.create(document)
+        service.flows.publish(document["graph"]["id"])
+    service.passwords.close()
+    database.dispose()
+
+
+class Bare:
+    """An installation whose engine is started and killed; *lease_s* shortens the lease."""
+
+    def __init__(self, zygote: Zygote, directory: Path, outside: Outside) -> None:
+        self._zygote = zygote
+        self.directory = directory
+        self.outside = outside
+        self.pids: set[int] = set()
+
+    def start(self, do: str = "engine", **order: Any) -> int:
+        environment = {"PULSEWIRE_ALLOW_HOSTS": self.outside.url, "PULSEWIRE_SMTP_URL": self.outside.smtp_url}
+        order["environment"] = environment | order.get("environment", {})
+        pid = self._zygote.order(do=do, directory=str(self.directory), **order)
+        self.pids.add(pid)
+        return pid
+
+    def wait(self, pid: int, timeout_s: float = 30) -> int:
+        """Return how a process ended; a signal is negative."""
+        until(lambda: _has_ended(pid), timeout_s)
+        self.pids.discard(pid)
+        return self._zygote.order(wait=pid)
+
+    def kill(self, pid: int) -> None:
+        os.kill(pid, signal.SIGKILL)
+        self.wait(pid)
+
+    def stop(self, pid: int) -> int:
+        os.kill(pid, signal.SIGTERM)
+        return self.wait(pid)
+
+    def close(self) -> None:
+        for pid in list(self.pids):
+            self.kill(pid)
+
+    def blame_nobody(self) -> None:
+        """Let the next engine know that the kill was ours."""
+        with closing(self.connect()) as database, database:
+            database.execute("UPDATE engine_lease SET owner = ''")
+
+    def connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.directory / "pulsewire.db", timeout=10)
+
+    def select(self, sql: str) -> list[tuple[Any, ...]]:
+        with closing(self.connect()) as database:
+            return database.execute(sql).fetchall()
+
+    def rows(self, table: str) -> list[int]:
+        """Return the numbers in one of the tables, in order."""
+        ((physical,),) = self.select(f"SELECT physical FROM data_table WHERE name = '{table}'")
+        return sorted(row[0] for row in self.select(f'SELECT n FROM "{physical}"'))
+
+    def runs(self, flow_id: str) -> dict[int, str]:
+        """Return the statuses by the number in the payload; two runs of one number are an error."""
+        sql = (
+            "SELECT json_extract(event.payload, '$.n'), status FROM run JOIN event ON event.id = run.event_id "
+            f"WHERE flow_id = '{flow_id}'"
+        )
+        found = self.select(sql)
+        assert len(found) == len(dict(found)), f"an event has started {flow_id} twice"
+        return dict(found)
+
+    def has_open_runs(self) -> bool:
+        return self.select("SELECT count(*) FROM run WHERE status IN ('queued', 'running', 'waiting')") != [(0,)]
+
+    def failures(self) -> list[tuple[Any, ...]]:
+        return self.select("SELECT id, flow_id, status, error FROM run WHERE status <> 'succeeded' LIMIT 5")
+
+    def log(self) -> str:
+        return (self.directory / "engine.log").read_text()
+
+    def has_ended_all(self) -> None:
+        """Return when no run is open; one that still is after STUCK_S is stuck."""
+        until(lambda: not self.has_open_runs(), STUCK_S)
+
+    def check(self, accepted: set[int]) -> None:
+        """Check what a kill may and may not do to the numbers that were accepted."""
+        orders, done = self.runs("orders"), self.runs("done")
+        assert accepted <= set(orders), "an accepted event is lost"
+        assert set(Counter([*orders.values(), *done.values()])) <= {"succeeded"}, self.failures()
+        assert self.rows("orders") == sorted(orders), "a row is doubled or missing"
+        assert self.rows("done") == sorted(orders), "an event of a flow is doubled or missing"
+        assert set(self.outside.http) == set(self.outside.mail) == set(orders), "something was not sent"
+        assert self.outside.repeated_with_another_key() == []
+        assert self.select("PRAGMA integrity_check") == [("ok",)]
+
+
+class Senders:
+    """Clients that send numbered events, each again with the same id until it is acknowledged."""
+
+    def __init__(self, directory: Path, count: int = 8) -> None:
+        self._link = EngineLink(directory)
+        self._count = count
+        self._is_over = False
+        self._next = 0
+        self.accepted: set[int] = set()
+
+    async def __aenter__(self) -> Senders:
+        self._tasks = [asyncio.create_task(self._send_forever()) for _ in range(self._count)]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._link.close()
+
+    async def finish(self) -> None:
+        """Begin no further event, and wait until those that were begun are acknowledged."""
+        self._is_over = True
+        await asyncio.wait_for(asyncio.gather(*self._tasks), 30)
+
+    async def ready(self) -> None:
+        """Return when the engine answers."""
+        async with asyncio.timeout(20):
+            while not await self._answers():  # noqa: ASYNC110 - it comes from another process
+                await asyncio.sleep(0.002)
+
+    async def accept_more(self, count: int) -> None:
+        """Return when so many more events are acknowledged."""
+        enough = len(self.accepted) + count
+        async with asyncio.timeout(20):
+            while len(self.accepted) < enough:  # noqa: ASYNC110 - it is to be killed at once
+                await asyncio.sleep(0.001)
+
+    async def _answers(self) -> bool:
+        try:
+            return (await self._link.status()).ready
+        except Unavailable:
+            return False
+
+    async def _send_forever(self) -> None:
+        while not self._is_over:
+            number, self._next = self._next, self._next + 1
+            await self.send(number)
+
+    async def send(self, number: int) -> None:
+        event = NewEvent(PAID, {"n": number}, f"order-{number}")
+        while True:
+            try:
+                await self._link.accept([event])
+            except Unavailable:
+                await asyncio.sleep(0.005)
+            else:
+                self.accepted.add(number)
+                return
+
+
+def _has_ended(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def until(condition: Callable[[], bool], timeout_s: float = 30) -> None:
+    """Return when *condition* holds."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.005)
