@@ -5,21 +5,24 @@ from __future__ import annotations
 import builtins
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 from sqlmodel import Session, select
 
 from backend.credential_values import hosts_in, kind_faults, name_faults, secret_faults, settings_in
 from backend.errors import BackendError, Conflict, Fault, NotFound
-from backend.logins import Login
+from backend.logins import Kind, Login
 from backend.secrets import SecretBox
 from backend.transaction import writing
 from backend.user_values import is_printable
 from storage.database import Database
 from storage.tables import Credential as CredentialRow
+
+OPENED = 1_000  # secrets that are not unlocked anew for every use
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class Credentials:
         self._box = box
         self._changed = changed
         self._clock = clock
+        self._opened: dict[str, str] = {}  # what was unlocked, by what was locked
 
     def list(self, *, names_only: bool = False) -> builtins.list[Credential]:
         """Return every credential by name; with *names_only* nothing but what flows need to name them."""
@@ -165,9 +169,23 @@ class Credentials:
         """Do ``login`` in the caller's transaction."""
         query = select(CredentialRow).where(CredentialRow.folded_name == folded_credential(name))
         row = session.exec(query).first()
-        if row is None:
-            return None
-        return Login(row.name, row.kind, row.settings, self._box.decrypt(row.secret), tuple(row.hosts))  # type: ignore[arg-type]
+        return None if row is None else self._login(row)
+
+    def logins_in(self, session: Session) -> dict[str, Login]:
+        """Return every login by its folded name, without those that this installation's key does not open."""
+        found: dict[str, Login] = {}
+        for row in session.exec(select(CredentialRow)):
+            with suppress(BackendError):
+                found[row.folded_name] = self._login(row)
+        return found
+
+    def _login(self, row: CredentialRow) -> Login:
+        secret = self._opened.get(row.secret)
+        if secret is None:
+            if len(self._opened) >= OPENED:
+                self._opened.clear()
+            secret = self._opened[row.secret] = self._box.decrypt(row.secret)
+        return Login(row.name, cast(Kind, row.kind), row.settings, secret, tuple(row.hosts))
 
 
 def find_credential(session: Session, credential: str) -> CredentialRow:

@@ -3,7 +3,7 @@
 Out     ``{"event_id": str}``
 Units   none
 Effect  write: one event, in the transaction that records the step, so exactly once
-Errors  ``param.invalid`` for a name beginning with ``api.``, ``auth.`` or ``flow.``, which only the platform reports
+Errors  ``param.invalid`` for a name beginning with ``api.``, ``auth.``, ``flow.`` or ``webhook.``: the platform's own
 Source  none
 """
 
@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from nodes.spec import Context, Example, Json, Output, Params, Plan, action, ui
 
-RESERVED = ("api.", "auth.", "flow.")
+RESERVED = ("api.", "auth.", "flow.", "webhook.")
 
 
 class EmitEventParams(Params):
@@ -33,7 +33,7 @@ class EmitEventParams(Params):
     @classmethod
     def _is_not_reserved(cls, name: str) -> str:
         if name.startswith(RESERVED):
-            raise ValueError("names beginning with api., auth. and flow. are reported by the platform only")
+            raise ValueError("names beginning with api., auth., flow. and webhook. are reported by the platform only")
         return name
 
 

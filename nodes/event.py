@@ -7,7 +7,7 @@ Errors  none of its own
 Source  any event: the backend's, those of ``POST /api/events``, those of *Emit event*
 """
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from nodes.spec import FreeOutput, Listen, Params, trigger, ui
 
@@ -27,6 +27,13 @@ class EventParams(Params):
         max_length=4096,
         json_schema_extra=ui("expression", placeholder="{{ $param.total > 100 }}"),
     )
+
+    @field_validator("event")
+    @classmethod
+    def _has_no_trigger_of_its_own(cls, event: str) -> str:
+        if event.startswith("webhook."):
+            raise ValueError("requests to a webhook start its own trigger; use the trigger “Webhook”")
+        return event
 
 
 @trigger(

@@ -308,6 +308,8 @@ def action(
             raise TypeError(f"{function.__name__} has an effect and needs a plan")
         if effect == "write" and inspect.iscoroutinefunction(function):
             raise TypeError(f"{function.__name__} writes in the step's transaction and cannot be async")
+        if is_answer and not inspect.iscoroutinefunction(function):
+            raise TypeError(f"{function.__name__} answers once its step is durable, so it waits and has to be async")
         if before is not None and effect != "write":
             raise TypeError(f"{function.__name__} does not write: it can do by itself what `before` does")
         hints = get_type_hints(function)

@@ -30,6 +30,7 @@ from backend.users import Users
 from nodes import spec
 from runtime import outbox
 from runtime.actors import Standing
+from runtime.causes import Causes
 from runtime.engine_api import EngineApi
 from runtime.errors import Unavailable
 from runtime.flows import Flows
@@ -39,6 +40,7 @@ from runtime.runs import Runs
 from runtime.sealing import Seals
 from runtime.service import Service
 from runtime.settings import Settings
+from runtime.webhook_view import WebhookView
 from storage.database import Database
 
 if TYPE_CHECKING:
@@ -135,9 +137,12 @@ def build_service(
     *heard* is told of every event that the backend reports through it, before the commit.
     """
     types = spec.load()
-    flows = Flows(database, types)
     waker = waker or Waker(engine)
     box = secret_box(settings)
+    locked = box.for_purpose(CREDENTIALS)
+    webhooks = WebhookView(database, Credentials(database, locked))
+    flows = Flows(database, types)
+    flows.on_live(webhooks.forget)
     record = Reporter(Seals(box), heard=heard)
     passwords = passwords or Passwords()
     hosted = HostedPages(database)
@@ -167,7 +172,7 @@ def build_service(
         mailbox=mailbox,
         preferences=preferences,
         keys=keys,
-        credentials=Credentials(database, box.for_purpose(CREDENTIALS)),
+        credentials=Credentials(database, locked, webhooks.forget),
         users=users,
         roles=Roles(database, record, waker),
         hosted=hosted,
@@ -178,6 +183,8 @@ def build_service(
         operator_sign_in=OperatorSignIn(database, passwords),
         operator_sessions=operator_sessions,
         audit=Audit(database),
+        webhooks=webhooks,
+        causes=Causes(box, settings),
         standing=Standing(operator_sessions.visit, keys.role_of),
     )
 

@@ -13,6 +13,7 @@ from backend.errors import BackendError
 from backend.operator_values import outranks
 from nodes.emit_event import RESERVED
 from runtime.errors import Forbidden, Problem, RuntimeFault
+from runtime.webhooks import PREFIX
 
 if TYPE_CHECKING:
     from runtime.actors import Actor
@@ -64,12 +65,15 @@ def may_resolve(service: Service, actor: Actor, arguments: dict[str, Any]) -> No
 
 
 def may_report(_service: Service, actor: Actor, arguments: dict[str, Any]) -> None:
-    """Events that the platform reports start flows that trust them; nobody below an owner may make them up."""
-    if not actor.may("owner"):
-        made_up = [event.name for event in arguments["events"] if str(event.name).startswith(RESERVED)]
-        if made_up:
-            message = f"“{made_up[0][:80]}” is an event that Pulsewire itself reports. Choose a name of your own."
-            raise Forbidden(Problem("event.reserved", message))
+    """Events that the platform reports start flows that trust them; nobody below an owner may make them up.
+
+    Requests to a webhook are made up by nobody: their address has a login of its own.
+    """
+    reserved = (PREFIX,) if actor.may("owner") else RESERVED
+    made_up = [event.name for event in arguments["events"] if str(event.name).startswith(reserved)]
+    if made_up:
+        message = f"“{made_up[0][:80]}” is an event that Pulsewire itself reports. Choose a name of your own."
+        raise Forbidden(Problem("event.reserved", message))
 
 
 def without_secrets(_service: Service, actor: Actor, arguments: dict[str, Any]) -> None:

@@ -54,6 +54,7 @@ class Drafts:
         self._clock = clock
         self._order = threading.RLock()  # listeners hear of changes in the order of revisions
         self._listeners: list[Listener] = []
+        self._live_listeners: list[Callable[[], None]] = []
         self._checked: dict[str, Checked] = {}
 
     def edit(
@@ -115,6 +116,10 @@ class Drafts:
                 self._listeners.remove(listener)
 
         return stop
+
+    def on_live(self, listener: Callable[[], None]) -> None:
+        """Call *listener* after each change made in this process of what is live, in the thread of the change."""
+        self._live_listeners.append(listener)
 
     def check(self, document: dict[str, Any]) -> list[Problem]:
         """Return every problem of a document, of its structure or, when that is sound, of its meaning."""
@@ -190,6 +195,10 @@ class Drafts:
     def _tell(self, change: FlowChange) -> None:
         for listener in tuple(self._listeners):
             listener(change)
+
+    def _tell_live(self) -> None:
+        for listener in self._live_listeners:
+            listener()
 
     def _around(self) -> Surroundings:
         with self._database.read() as session:

@@ -18,7 +18,7 @@ from nodes import spec
 from nodes.spec import NodeError, NodeType
 from runtime import engine_rows, limits, outbox, recovery, trial_rows
 from runtime.dispatcher import InProcess
-from runtime.engine_api import Accepted, EngineApi, EngineStatus, TestRequest
+from runtime.engine_api import Accepted, EngineApi, EngineStatus, RunResponse, TestRequest
 from runtime.engine_rows import OPEN
 from runtime.errors import Invalid, Problem, Unavailable
 from runtime.execution import Ended
@@ -26,6 +26,7 @@ from runtime.executor import Executor
 from runtime.outbox import NewEvent
 from runtime.plans import Plans
 from runtime.platform import Platform, build_platform
+from runtime.responses import Responses
 from runtime.scheduler import Scheduler
 from runtime.seal_sweep import SealSweep
 from runtime.settings import Settings
@@ -76,6 +77,7 @@ class Engine:
         self._types = spec.load() if types is None else types
         self._plans = Plans(database, self._types)
         self._platform = platform or build_platform(database, settings)
+        self._responses = Responses(database, self._platform.seals, self._types)
         router = outbox.Subscriptions(self._platform.chains)
         self._journal = SqliteJournal(database, router, self._now_us, queue_limit=limits.QUEUE_RUNS)
         self._seal_sweep = SealSweep(database, self._journal.call, self._platform.seals)
@@ -113,7 +115,7 @@ class Engine:
             installation=self.installation,
             now_us=self._now_us,
             due=self._dispatcher.submit,
-            answered=lambda _run_id, _output: None,
+            answered=self._responses.answered,
         )
         await self._recover()
         self._background = [
@@ -140,6 +142,7 @@ class Engine:
         await self._platform.close()
         for waiter in [waiter for waiters in self._waiters.values() for waiter in waiters]:
             waiter.cancel()
+        self._responses.close()
 
     async def accept(self, events: Sequence[NewEvent]) -> list[Accepted]:
         """Store events and the runs they start, all or none of them; return after the commit.
@@ -212,6 +215,13 @@ class Engine:
             self._waiters[run_id].remove(waiter)
             if not self._waiters[run_id]:
                 del self._waiters[run_id]
+
+    async def wait_response(self, run_id: int, timeout_s: float) -> RunResponse:
+        """Return what a run answers, as soon as it is durable, or that it ended without; or how it is after the time.
+
+        Raises Unavailable.
+        """
+        return await self._responses.wait(run_id, timeout_s)
 
     async def wake(self) -> None:
         """Look for runs that someone else has committed, and for schedules."""
@@ -340,6 +350,7 @@ class Engine:
             self._waiters.pop(run_id, None)
 
     def _tell_waiters(self, run_id: int) -> None:
+        self._responses.ended(run_id)
         for waiter in self._waiters.get(run_id, ()):
             if not waiter.done():
                 waiter.set_result(None)

@@ -19,6 +19,19 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class RunResponse:
+    """What a run answered to whoever called it, as the output of its Respond step; else how far it has come."""
+
+    run: int
+    status: str | None = None
+    answer: dict[str, Any] | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in ("succeeded", "failed", "cancelled", "removed")
+
+
+@dataclass(frozen=True, slots=True)
 class TestRequest:
     """A draft to run once, starting at *trigger* with *payload*.
 
@@ -62,6 +75,12 @@ class EngineApi(Protocol):
 
     async def wait(self, run_id: int, timeout_s: float) -> bool:
         """Return whether the run has ended, or has come to a point where a person must act, within *timeout_s*."""
+
+    async def wait_response(self, run_id: int, timeout_s: float) -> RunResponse:
+        """Return what a run answers, as soon as it is durable, or that it ended without; or how it is after the time.
+
+        Raises Unavailable.
+        """
 
     async def wake(self) -> None:
         """Look for runs that someone else has committed."""

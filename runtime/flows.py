@@ -22,7 +22,7 @@ from runtime.limits import DOCUMENT_BYTES
 from runtime.publishing import freeze, subscribe, unsubscribe
 from runtime.surroundings import Surroundings
 from runtime.validation import check
-from storage.tables import Flow, FlowEdit, FlowVersion, RunRow, Schedule, Subscription
+from storage.tables import Flow, FlowEdit, FlowVersion, RunRow, Schedule, Subscription, Webhook
 
 UNDRAWABLE = frozenset({"graph.cycle", "node.id_duplicate", "edge.dangling", "edge.duplicate"})
 UNKNOWN_HERE = UNDRAWABLE | {"node.type_unknown"}
@@ -129,9 +129,10 @@ class Flows(Drafts):
                 flow = flow_row(session, flow_id)
                 revision = flow.revision + 1
                 session.delete(flow)
-                for table in (FlowEdit, Subscription, Schedule):
+                for table in (FlowEdit, Subscription, Schedule, Webhook):
                     session.exec(delete(table).where(col(table.flow_id) == flow_id))
             self._checked.pop(flow_id, None)
+            self._tell_live()
             self._tell(FlowChange(flow_id, revision, None, None))
 
     def publish(self, flow_id: str, *, if_match: int | None = None) -> FlowView:
@@ -153,6 +154,7 @@ class Flows(Drafts):
             flow.state = "published"
             session.add(flow)
             subscribe(session, flow, self._types, self._clock())
+        self._tell_live()
         return self.get(flow_id)
 
     def unpublish(self, flow_id: str) -> FlowView:
@@ -163,6 +165,7 @@ class Flows(Drafts):
             session.add(flow)
             unsubscribe(session, flow)
             schedule_rows.drop(session, flow_id)
+        self._tell_live()
         return self.get(flow_id)
 
     def pause(self, flow_id: str) -> FlowView:
@@ -172,6 +175,7 @@ class Flows(Drafts):
             flow.state = "paused"
             session.add(flow)
             unsubscribe(session, flow)
+        self._tell_live()
         return self.get(flow_id)
 
     def resume(self, flow_id: str) -> FlowView:
@@ -181,6 +185,7 @@ class Flows(Drafts):
             flow.state = "published"
             session.add(flow)
             subscribe(session, flow, self._types, self._clock())
+        self._tell_live()
         return self.get(flow_id)
 
     def export(self, flow_id: str) -> str:

@@ -47,7 +47,12 @@ HELD_RUNS = 100_000  # queued for one flow that is paused or limited
 RETRIES = 1_000  # runs that are retried with one request
 CRASHES = 3  # engines that one run may stop before it is given up
 
-WEBHOOK_BYTES = 10_000_000
+WEBHOOK_BYTES = 10_000_000  # the body of one request
+WEBHOOK_PAYLOAD_BYTES = 15_000_000  # its payload as JSON: room for such a body in Base64
+WEBHOOK_HEADER_BYTES = 32_000
+WEBHOOK_FIELDS = 1_000  # of a form or a query
+WEBHOOKS_HELD_BYTES = 200_000_000  # bodies that are being read, all requests together
+WEBHOOK_CALLERS = 2_000  # who wait for a flow's answer at once
 RESPONSE_WAIT_S = 60  # how long a webhook's caller waits for the flow's answer
 LOOP_OUTPUT_BYTES = 10_000_000  # of all rounds together; larger ones are not kept in the loop's output
 LOOP_ERRORS = 1_000  # of the items that failed, told one by one

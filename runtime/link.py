@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from runtime.engine_api import Accepted, EngineStatus, TestRequest
+from runtime.engine_api import Accepted, EngineStatus, RunResponse, TestRequest
 from runtime.errors import Invalid, Problem, RuntimeFault, Unavailable
 from runtime.frames import Frames, socket_path
 from runtime.outbox import NewEvent
@@ -56,6 +56,9 @@ class EngineLink:
 
     async def wait(self, run_id: int, timeout_s: float) -> bool:
         return bool(await self._call("wait", [run_id, timeout_s], timeout_s + CALL_S))
+
+    async def wait_response(self, run_id: int, timeout_s: float) -> RunResponse:
+        return RunResponse(**await self._call("wait_response", [run_id, timeout_s], timeout_s + CALL_S))
 
     async def wake(self) -> None:
         await self._call("wake", None)

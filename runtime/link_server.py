@@ -103,6 +103,8 @@ class LinkServer:
                 return await engine.start_test(TestRequest(**body))
             case "wait":
                 return await engine.wait(*body)
+            case "wait_response":
+                return asdict(await engine.wait_response(*body))
             case "wake":
                 return await engine.wake()
             case "cancel":

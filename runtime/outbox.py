@@ -33,7 +33,10 @@ PHASE = "phase"
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event that is handed in. The last four say what led to it."""
+    """An event that is handed in. Four fields say what led to it.
+
+    *digest* is what an event of the same *id* must have in common with this one; None: name and payload.
+    """
 
     name: str
     payload: dict[str, Any]
@@ -42,6 +45,7 @@ class NewEvent:
     parent_run: int | None = None
     depth: int = 0
     path: tuple[str, ...] = ()
+    digest: str | None = None
 
 
 def seed(event: NewEvent) -> EventSeed:
@@ -59,7 +63,7 @@ def seed(event: NewEvent) -> EventSeed:
         message = "The event's name or id holds characters that cannot be stored."
         raise Invalid(Problem("event.name_invalid", message)) from error
     event_id = event.id or new_id()
-    digest = _digest(event) if event.id else None
+    digest = event.digest or _digest(event) if event.id else None
     root = event.root_id or event_id
     return EventSeed(
         *(event_id, event.name, event.payload, text, digest, root, event.parent_run, event.depth, tuple(event.path))

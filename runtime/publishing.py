@@ -10,7 +10,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, delete, select
 
 from nodes.spec import NodeType
-from runtime import schedule_rows
+from runtime import schedule_rows, webhooks
 from storage.tables import Flow, FlowVersion, Subscription
 
 
@@ -23,31 +23,41 @@ def freeze(session: Session, flow: Flow, now: datetime) -> int:
 
 
 def subscribe(session: Session, flow: Flow, types: Mapping[str, NodeType], now: datetime) -> None:
-    """Let the triggers of the live version hear events and be due, and no other version's."""
+    """Let the triggers of the live version hear events, be due and stand at their addresses, and no other version's.
+
+    Raises Invalid where the webhook of another flow stands at an address.
+    """
     unsubscribe(session, flow)
     session.flush()
     schedules: dict[str, Mapping[str, Any]] = {}
+    hooks: dict[str, Mapping[str, Any]] = {}
     document = session.get_one(FlowVersion, (flow.id, flow.published_version)).document
     for node in document["nodes"]:
         declared = types[node["type"]]
         if declared.listen is None or node.get("disabled"):
             continue
         listen = declared.listen(declared.params.model_validate(node.get("params", {})))
-        if listen.event is not None:
+        event, match = listen.event, dict(listen.match)
+        if listen.webhook is not None:
+            event, match = webhooks.event_of(listen.webhook["path"]), webhooks.match_of(listen.webhook)
+            hooks[node["id"]] = listen.webhook
+        if event is not None:
             session.add(
                 Subscription(
                     flow_id=flow.id,
                     node=node["id"],
                     version=flow.published_version or 0,
-                    event=listen.event,
-                    match=dict(listen.match),
+                    event=event,
+                    match=match,
                 )
             )
         if listen.schedule is not None:
             schedules[node["id"]] = listen.schedule
     schedule_rows.keep(session, flow, schedules, now)
+    webhooks.put_up(session, flow, hooks)
 
 
 def unsubscribe(session: Session, flow: Flow) -> None:
     """Let no event start the flow."""
+    webhooks.take_down(session, flow.id)
     session.exec(delete(Subscription).where(col(Subscription.flow_id) == flow.id))

@@ -110,6 +110,7 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
         "status": VIEW,
         "start_test": NOBODY,
         "wait": NOBODY,
+        "wait_response": NOBODY,
         "wake": NOBODY,
         "cancel": NOBODY,
     },
@@ -121,6 +122,7 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
         "schedules": VIEW,
         "live_triggers": VIEW,
         "on_change": VIEW,
+        "on_live": NOBODY,
         "check": VIEW,
         "export": VIEW,
         "versions": VIEW,
@@ -245,6 +247,8 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
     },
     "operator_sign_in": {"change_password": _own("password"), "link": NOBODY, "accept": NOBODY},
     "operator_sessions": {"visit": NOBODY, "visit_by": NOBODY, "touch": NOBODY, "end": NOBODY},
+    "webhooks": {},  # the door that callers come through uses these two
+    "causes": {},
     "standing": {"now": NOBODY, "is_known": NOBODY, "forget": NOBODY},
     "audit": {"list": OWN, "actors": OWN, "actions": OWN, "add": NOBODY},
 }

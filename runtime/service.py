@@ -23,12 +23,14 @@ from backend.sign_in import SignIn
 from backend.users import Users
 from nodes.spec import NodeType
 from runtime.actors import Actor, Standing
+from runtime.causes import Causes
 from runtime.engine_api import Accepted, EngineApi
 from runtime.flows import Flows
 from runtime.guarded import Checkpoint, guarded
 from runtime.outbox import NewEvent
 from runtime.runs import Runs
 from runtime.settings import Settings
+from runtime.webhook_view import WebhookView
 from storage.database import Database
 from storage.errors import StorageError as StorageError  # for the doors, which tell people what it says
 
@@ -60,6 +62,8 @@ class Service:
     operator_sign_in: OperatorSignIn
     operator_sessions: OperatorSessions
     audit: Audit
+    webhooks: WebhookView
+    causes: Causes
     standing: Standing
 
     def of(self, actor: Actor) -> Service:

@@ -34,6 +34,8 @@ class AcceptEvents:
             actor.require(ROLE)
             raw = await bodies.read(receive, headers, DOCUMENT_BYTES)
             events, is_batch = events_in(headers, raw)
+            cause = self._service.causes.read(headers)
+            events = events if cause is None else [cause.of(event) for event in events]
             accepted = [
                 {"id": each.id, "duplicate": each.duplicate, "runs": each.runs}
                 for each in await self._service.of(actor).emit(events)

@@ -2,7 +2,7 @@
 
 A page of another site must not act here with a person's browser: neither by posting to us, nor through the socket of
 the editor, nor by pointing its own name at our address (DNS rebinding). Front-ends that the settings name may call
-``/auth``; see runtime/http/cors.py.
+``/auth``; see runtime/http/cors.py. Requests of pages to ``/hooks`` are marked: each webhook says which may call it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ HEADERS = [
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
 ]
+HOOKS = "/hooks/"  # servers call them; whether pages of other sites may is said by each
+FOREIGN = "pulsewire.foreign"  # where the scope of such a request says that a page of another site makes it
 FOREIGN_HOST = Problem(
     "host.refused",
     "This server does not answer for that host name. Set PULSEWIRE_BASE_URL to the address that people use.",
@@ -64,9 +66,13 @@ class Guard:
             elif name in DROPPED:
                 scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] not in DROPPED]}
         problem = None
+        is_hook = scope["type"] == "http" and scope["path"].startswith(HOOKS)
         guest = cors.guest(scope, origin, self._invited)  # a page that may call, though it is of another site
         if not self._has_any_host and _without_port(host) not in self._hosts:
             problem = FOREIGN_HOST
+        elif is_hook:
+            if self._is_of_a_page(origin, host, site):
+                scope = {**scope, FOREIGN: True}
         elif guest is None and self._is_foreign(scope, origin, host, site):
             problem = FOREIGN_ORIGIN
         if problem is not None:
@@ -86,6 +92,12 @@ class Guard:
         if origin == "null":  # what browsers send with the forms of pages that ask for no-referrer, as ours do
             return site != b"same-origin"
         return not self._is_own(origin, host)
+
+    def _is_of_a_page(self, origin: str | None, host: str, site: bytes) -> bool:
+        """Return whether a browser says that a page of another origin is behind a request, whatever its method."""
+        if origin is not None and (origin != "null" or site != b"same-origin"):
+            return not self._is_own(origin, host)
+        return site in (b"cross-site", b"same-site")
 
     def _acts(self, scope: Scope) -> bool:
         is_socket = scope["type"] == "websocket" or scope["path"].startswith(SOCKET_PATH)

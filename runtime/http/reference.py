@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.responses import HTMLResponse, Response
 
-from runtime.http import events
+from runtime.http import events, hook_examples
 from runtime.http.answers import Json
 from runtime.http.bodies import ApiRoute
 from runtime.http.examples import answers
@@ -72,7 +72,7 @@ def reference_routes(app: FastAPI) -> APIRouter:
 
 
 def openapi(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI description, with the route of events that FastAPI does not know."""
+    """Return the OpenAPI description, with the routes of events and webhooks that FastAPI does not know."""
     found = get_openapi(
         title=app.title,
         version=app.version,
@@ -82,6 +82,7 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     )
     handed_in: dict[str, Any] = {"security": [{"apiKey": []}], "x-role": events.ROLE}
     found["paths"][events.PATH] = {"post": EVENTS_OPERATION | handed_in}
+    found["paths"][hook_examples.PATH] = {"post": hook_examples.hook_operation()}
     found.setdefault("components", {})["securitySchemes"] = SECURITY
     for route in _api_routes(app):
         if isinstance(route, ApiRoute):

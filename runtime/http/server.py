@@ -15,7 +15,7 @@ from starlette.routing import Match, Route
 
 from backend.errors import BackendError
 from runtime.errors import RuntimeFault
-from runtime.http import events
+from runtime.http import events, hooks
 from runtime.http.access import Access
 from runtime.http.answers import on_error, refusal_of
 from runtime.http.auth import auth_routes
@@ -53,6 +53,7 @@ def build_http(service: Service, lifespan: Lifespan) -> FastAPI:
     )
     app.state.service = service
     app.state.access = access = Access(service.keys)
+    app.router.routes.append(Route(hooks.PATH, hooks.Hooks(service)))
     app.router.routes.append(Route(events.PATH, events.AcceptEvents(service, access), methods=["POST"]))
     for routes in (
         *(flow_routes, run_routes, table_routes, user_routes, settings_routes, credential_routes, system_routes),

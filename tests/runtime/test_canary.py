@@ -58,6 +58,7 @@ STEPS: list[tuple[str, str, dict[str, Any]]] = [
     ("bounced", "http_request", {}),
     ("odd_url", "http_request", {"method": "GET", "url": "ht tp://{{ $param.token }}/"}),
     ("closed", "http_request", {"method": "GET", "url": "http://127.0.0.1:9/{{ $param.token }}"}),
+    ("answer", "respond", {"json": {"link": "{{ $param.link }}"}, "headers": {"X-Token": "{{ $param.token }}"}}),
     ("report", "emit_event", {"name": "mail.wanted", "payload": {"url": "{{ $action.encoded.percent }}"}}),
     ("insert", "insert_row", {"table": "notes", "values": {"text": "{{ $param.token | reverse }}"}}),
     ("update", "update_rows", {"table": "notes", "where": {"text": "x"}, "values": {"text": "{{ $param.link }}"}}),
