@@ -29,6 +29,7 @@ class FlowCanvas(ui.element, component=SCRIPT):
         types: Mapping[str, NodeType],
         *,
         is_readonly: bool = False,
+        may_test: bool = False,
         save_target: str | None = None,
         on_operations: Handler | None = None,
         on_select: Handler | None = None,
@@ -36,6 +37,8 @@ class FlowCanvas(ui.element, component=SCRIPT):
     ) -> None:
         super().__init__()
         self._props.update({"flowId": flow_id, "catalog": canvas_catalog(types), "readonly": is_readonly})
+        if may_test:
+            self._props["mayTest"] = True
         if save_target:
             self._props["saveTarget"] = save_target
         self._picture = Picture()

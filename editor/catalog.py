@@ -233,6 +233,8 @@ def _record(
         "summary": summary(node, node_type),
         "ports": None if node_type and ports == tuple(node_type.ports({})) else _ports_json(ports),
         "problem": problem and {"message": problem.message, "severity": problem.severity},
+        "disabled": bool(node.get("disabled")),
+        "pinned": bool(node.get("pinned")),
     }
 
 

@@ -18,6 +18,7 @@ from editor.flow_bar import FlowBar
 from editor.flow_panel import FlowPanel
 from editor.frame import box
 from editor.live import Overlay
+from editor.node_actions import NodeActions, TestPart
 from editor.palette import Palette
 from editor.references import references
 from editor.replays import Replays
@@ -28,7 +29,8 @@ from editor.widgets import toast
 from editor.workbench import CodeTheme, workbench
 from runtime.errors import NotFound, Problem
 from runtime.layout import arrange
-from runtime.run_views import RunView
+from runtime.run_views import RunView, StepView
+from runtime.trials import Extent
 
 if TYPE_CHECKING:
     from runtime.app import App
@@ -79,6 +81,9 @@ class FlowEditor:
         self._callable_flows: dict[str, str] = {}
         self._credentials: list[str] = []
         self._code = CodeTheme()
+        self._actions = NodeActions(
+            draft, self._types, test=self._run_part, remove=self._remove, dress_code=self._code.dress
+        )
         self._client = ui.context.client
         self._may_edit = may_edit()
 
@@ -95,6 +100,7 @@ class FlowEditor:
                     self._draft.flow_id,
                     self._types,
                     is_readonly=not self._may_edit,
+                    may_test=self._may_edit,
                     save_target="#fe-save",
                     on_operations=self._operations,
                     on_select=self._select,
@@ -167,6 +173,12 @@ class FlowEditor:
                 await self._tidy()
             case "run":
                 await self._run_test()
+            case "test":
+                await self._run_part(command["part"], command["id"])
+            case "pin":
+                self._actions.pin(command["id"], self._step_of(command["id"]))
+            case "unpin":
+                self._actions.unpin(command["id"])
             case "open" | "click":
                 self._bench.show_right()
                 if command["name"] == "open":
@@ -239,7 +251,6 @@ class FlowEditor:
                     self._draft, self._types, visit=self._canvas.visit, close=self._bench.hide_right
                 )
                 return
-            step = next((s for s in self._run.steps if s.node == node["id"]), None) if self._run else None
             panel = NodePanel(
                 self._draft,
                 self._types,
@@ -247,9 +258,8 @@ class FlowEditor:
                 self._context(node["id"]),
                 close=self._close_panel,
                 visit=self._canvas.visit,
-                remove=self._remove,
-                step=step,
-                is_simulated=self._run is not None and self._run.is_simulated,
+                actions=self._actions,
+                run=self._run,
                 is_result_shown=self._is_result_wanted,
                 prefer_result=self._prefer_result,
             )
@@ -320,6 +330,20 @@ class FlowEditor:
         self._bench.close_sheet()
         await self._drawer.run()
 
+    async def _run_part(self, part: TestPart, node_id: str) -> None:
+        """Run a part of the flow, with the payload of the drawer."""
+        if not self._may_edit or self._draft.node(node_id) is None:
+            return
+        self._drawer_box.set_visibility(True)
+        self._bench.close_sheet()
+        words: dict[TestPart, Extent] = {"only": Extent(only=node_id), "until": Extent(until=node_id)}
+        await self._drawer.run(words.get(part, Extent(from_=node_id)))
+
+    def _step_of(self, node_id: str) -> StepView | None:
+        if isinstance(self._panel, NodePanel) and self._panel.node_id == node_id:
+            return self._panel.step
+        return next((step for step in self._run.steps if step.node == node_id), None) if self._run else None
+
     async def _save_all(self) -> None:
         """Save what was typed last, before something is done with the draft."""
         if isinstance(self._panel, NodePanel):
@@ -337,6 +361,5 @@ class FlowEditor:
                 return
             self._is_result_wanted = True
             if isinstance(self._panel, NodePanel):
-                step = next((step for step in view.steps if step.node == self._panel.node_id), None)
-                self._panel.set_step(step, is_simulated=view.is_simulated)
+                self._panel.set_run(view)
                 self._panel.show_result()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import to_thread
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -21,30 +21,60 @@ SLOW_AFTER = 100  # polls
 BEAT_S = 0.09  # how long a step that took no time is shown as running
 MOST_BEATS = 14
 DECIDED = frozenset({"succeeded", "failed"})
+WORST_FIRST = ("unknown", "failed", "running", "waiting", "planned", "succeeded", "skipped")  # of a loop's items
 
 
-def node_states(view: RunView) -> dict[str, dict[str, Json]]:
-    """Return what the canvas shows on each node that the run has reached."""
-    return {step.node: _state(step) for step in view.steps}
+def node_states(view: RunView, item: Mapping[str, StepView] | None = None) -> dict[str, dict[str, Json]]:
+    """Return what the canvas shows on each node that the run has reached.
+
+    Of a node inside a loop that is all its items together, or its step in *item*, by node.
+    """
+    states = {step.node: _state(step) for step in view.steps if not step.iteration}
+    together = {node: _together(view, node, counts) for node, counts in view.repeated.items()}
+    return states | together | {node: _state(step) for node, step in (item or {}).items()}
 
 
 def edge_states(view: RunView) -> list[dict[str, str]]:
     """Return the edges behind every step that has ended, as taken or not."""
-    steps = {step.node: step for step in view.steps}
-    return list(_edges(view, steps))
+    return list(_edges(view))
 
 
-def _edges(view: RunView, steps: dict[str, StepView]) -> Iterator[dict[str, str]]:
+def _edges(view: RunView) -> Iterator[dict[str, str]]:
+    fired: dict[str, set[str | None]] = {}
+    depth: dict[str, int] = {}  # in how many loops
+    for step in view.steps:
+        depth[step.node] = step.iteration.count(".") + 1 if step.iteration else 0
+        if step.status not in ("planned", "running", "waiting"):
+            fired.setdefault(step.node, set()).add(step.port)
     for edge in (view.document or {}).get("edges", ()):
-        step = steps.get(edge["source"])
-        if step is None or step.status in ("running", "waiting"):
-            continue
-        is_taken = step.status in DECIDED and step.port == edge["key"]
-        yield {**edge, "state": "taken" if is_taken else "untaken"}
+        ports = fired.get(edge["source"])
+        is_begun = depth.get(edge["target"], 0) > depth.get(edge["source"], 0)  # into the body of a loop
+        if ports is not None or is_begun:
+            yield {**edge, "state": "taken" if is_begun or edge["key"] in (ports or ()) else "untaken"}
+
+
+def worst(counts: Mapping[str, int]) -> str:
+    """Return the status that tells most of steps with these."""
+    return next(status for status in WORST_FIRST if counts.get(status))
+
+
+def _together(view: RunView, node: str, counts: Mapping[str, int]) -> dict[str, Json]:
+    status, total = worst(counts), sum(counts.values())
+    message = next((step.error for step in view.steps if step.node == node and step.error and step.port is None), None)
+    count = f"{counts[status]:,} of {total:,}" if status in ("failed", "unknown") and total > 1 else f"{total:,} ×"
+    has_output = any(step.node == node and step.output is not None for step in view.steps)
+    told = (message or {}).get("message")
+    return {"state": status, "ms": None, "message": told, "count": count, "output": has_output}
 
 
 def _state(step: StepView) -> dict[str, Json]:
-    return {"state": step.status, "ms": took_ms(step), "message": (step.error or {}).get("message")}
+    return {
+        "state": step.status,
+        "ms": took_ms(step),
+        "message": None if step.wait else (step.error or {}).get("message"),
+        "output": step.port is not None and step.status == "succeeded",
+        "pinned": step.is_pinned,
+    }
 
 
 def took_ms(step: StepView) -> float | None:
@@ -63,6 +93,8 @@ class Overlay:
         self._runs = service.runs
         self._canvas = canvas
         self._on_view = on_view
+        self._view: RunView | None = None
+        self._item: dict[str, StepView] = {}
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -86,16 +118,25 @@ class Overlay:
         self.stop()
         self._canvas.set_status(is_reset=True)
 
+    def show_items(self, steps: dict[str, StepView]) -> None:
+        """Show of nodes inside loops these steps, by node, in place of all items together."""
+        if self._view is not None and steps != self._item:
+            self._item = steps
+            self._canvas.set_status(node_states(self._view, steps))
+
     async def _follow(self, run_id: int, is_played: bool) -> None:
         shown: dict[str, Json] = {}
+        self._item = {}
         self._canvas.set_status(is_reset=True)
         polls = 0
         while True:
             view = await to_thread(self._runs.get, run_id)
-            new = [step for step in view.steps if step.node not in shown and step.status in DECIDED]
+            new = [step for step in view.steps if _is_new(step, shown)]
             if is_played and len(new) <= MOST_BEATS:
                 await self._play(view, sorted(new, key=_began))
-            states = {node: state for node, state in node_states(view).items() if shown.get(node) != state}
+            self._view = view
+            states = node_states(view, self._item)
+            states = {node: state for node, state in states.items() if shown.get(node) != state}
             shown.update(states)
             self._canvas.set_status(states, edge_states(view))
             self._on_view(view)
@@ -110,6 +151,10 @@ class Overlay:
             self._canvas.set_status({step.node: {"state": "running"}})
             await asyncio.sleep(BEAT_S)
             self._canvas.set_status({step.node: _state(step)}, [edge for edge in edges if edge["source"] == step.node])
+
+
+def _is_new(step: StepView, shown: Mapping[str, Json]) -> bool:
+    return step.node not in shown and step.status in DECIDED and not step.iteration and not step.is_kept
 
 
 def _began(step: StepView) -> tuple[datetime, int]:

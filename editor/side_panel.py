@@ -14,17 +14,19 @@ from editor.connections import Connections
 from editor.draft import Draft
 from editor.failure_form import FailureForm
 from editor.fields import FieldView, FormContext
-from editor.frame import box
+from editor.frame import box, icon
+from editor.node_actions import NodeActions
 from editor.palette import node_icon
 from editor.param_form import UNSET, param_fields
-from editor.step_view import step_detail
+from editor.step_results import StepResults
 from editor.widgets import icon_button
 from nodes.spec import NodeType
 from runtime.errors import Problem
 from runtime.limits import NAME_CHARS
-from runtime.run_views import StepView
+from runtime.run_views import RunView, StepView
 
 Json: TypeAlias = Any
+FAILURE = ("retry", "timeout_s", "after_crash")  # settings that open the section
 DOC_LINE = re.compile(r"^(Out|Units|Effect|Errors|Source)\s{2,}(.*)$")
 
 
@@ -40,9 +42,8 @@ class NodePanel:
         *,
         close: Callable[[], None],
         visit: Callable[[str], None],
-        remove: Callable[[str], None],
-        step: StepView | None,
-        is_simulated: bool,
+        actions: NodeActions,
+        run: RunView | None,
         is_result_shown: bool,
         prefer_result: Callable[[bool], None],
     ) -> None:
@@ -52,7 +53,7 @@ class NodePanel:
         self._context = context
         self._close = close
         self._visit = visit
-        self._remove = remove
+        self._actions = actions
         self._prefer_result = prefer_result
         self._fields: list[FieldView] = []
         self._connections: Connections | None = None
@@ -60,13 +61,15 @@ class NodePanel:
         node = draft.node(node_id)
         assert node is not None
         self._type = types.get(node["type"])
+        self._marks_shown: object = None
         self._head(node)
-        self._result = box("fe-panel-body")
+        self._results = StepResults(node_id, pin=None if self._is_trigger else self._pin)
         self._setup = box("fe-panel-body")
         with self._setup:
+            self._marks = box("fe-marks")
             self._form(node)
-        self.set_step(step, is_simulated=is_simulated)
-        self._show_tab(is_result_shown and step is not None)
+        self.set_run(run)
+        self._show_tab(is_result_shown and self._results.step is not None)
         self.update()
 
     # -- from outside
@@ -84,6 +87,7 @@ class NodePanel:
             view.set_problem(_without_name(found[0].message, node["name"]) if found else None, is_gap=_is_gap(found))
         names = {view.field.name for view in self._fields}
         general = [_without_name(p.message, node["name"]) for p in problems if p.param not in names]
+        self._draw_marks(node)
         self._general.set_text("\n".join(general))
         self._general.set_visibility(bool(general))
         self._kind_label.set_text(self._kind(node))
@@ -94,15 +98,17 @@ class NodePanel:
         if self._failure is not None and not self._draft.in_flight:
             self._failure.update(node)
 
-    def set_step(self, step: StepView | None, *, is_simulated: bool) -> None:
+    def set_run(self, run: RunView | None) -> None:
         """Show how the node fared in the last run."""
-        self._tabs.set_visibility(step is not None)
-        self._result.clear()
-        if step is None:
+        self._results.show(run)
+        self._tabs.set_visibility(self._results.step is not None)
+        if self._results.step is None:
             self._show_tab(False)
-            return
-        with self._result:
-            step_detail(step, is_simulated=is_simulated)
+
+    @property
+    def step(self) -> StepView | None:
+        """The step of the last run that is shown."""
+        return self._results.step
 
     def show_result(self) -> None:
         """Turn to the result, if there is one."""
@@ -126,11 +132,54 @@ class NodePanel:
                 with box("fe-panel-sub"):
                     self._kind_label = ui.label(self._kind(node))
                     ui.label(self.node_id).classes("fe-id").props('title="The id that expressions use"')
-            icon_button("delete", "Delete the node", lambda: self._remove(self.node_id), is_small=True)
+            with icon_button("play_arrow", "Run a part of the flow", is_small=True).classes("fe-panel-act"), _menu():
+                self._actions.test_items(self.node_id)
+            with icon_button("more_horiz", "More", is_small=True).classes("fe-panel-act"):
+                self._more = _menu()
+                self._more.on("before-show", self._fill_more)
             icon_button("close", "Close", self._close, is_small=True)
         with box("fe-segments").props("role=tablist") as self._tabs:
             self._tab_setup = self._tab("Set up", lambda: self._turn(False))
             self._tab_result = self._tab("Result", lambda: self._turn(True))
+
+    @property
+    def _is_trigger(self) -> bool:
+        return self._type is not None and self._type.kind == "trigger"
+
+    def _fill_more(self) -> None:
+        self._more.clear()
+        with self._more:
+            self._actions.more_items(self.node_id, self._results.step)
+
+    def _pin(self, step: StepView) -> None:
+        self._actions.pin(self.node_id, step)
+
+    def _draw_marks(self, node: Mapping[str, Json]) -> None:
+        """Show that the node is pinned, or passed over, and the way back."""
+        marks = (bool(node.get("disabled")), bool(node.get("pinned")))
+        self._results.set_pinned(marks[1])
+        if marks == self._marks_shown:
+            return
+        self._marks_shown = marks
+        self._marks.clear()
+        self._marks.set_visibility(any(marks))
+        with self._marks:
+            if marks[0]:
+                text = "Disabled: it starts no runs." if self._is_trigger else "Disabled: runs pass over it."
+                self._mark("power_settings_new", text, ("Enable", lambda: self._actions.disable(self.node_id, False)))
+            if marks[1]:
+                edit = ("Edit", lambda: self._actions.edit_pin(self.node_id))
+                unpin = ("Unpin", lambda: self._actions.unpin(self.node_id))
+                self._mark("keep", "Pinned: tests take its output in place of calling it.", edit, unpin)
+
+    def _mark(self, symbol: str, text: str, *acts: tuple[str, Callable[[], None]]) -> None:
+        with box("fe-mark"):
+            icon(symbol)
+            ui.label(text).classes("pw-grow")
+            for title, act in acts:
+                with box("fe-mark-act", "button").props("type=button") as made:
+                    ui.label(title)
+                made.on("click", act)
 
     def _kind(self, node: Mapping[str, Json]) -> str:
         if self._type is None:
@@ -150,7 +199,7 @@ class NodePanel:
         self._show_tab(is_result)
 
     def _show_tab(self, is_result: bool) -> None:
-        self._result.set_visibility(is_result)
+        self._results.set_visibility(is_result)
         self._setup.set_visibility(not is_result)
         for tab, is_on in ((self._tab_setup, not is_result), (self._tab_result, is_result)):
             tab.props["aria-selected"] = "true" if is_on else "false"
@@ -183,9 +232,9 @@ class NodePanel:
                 self._fields += [FieldView(field, self._context, params) for field in advanced]
         if self._type.kind != "trigger":
             with self._section(
-                "When it fails", is_open=bool(node.get("retry")) or node.get("on_error", "stop") != "stop"
+                "When it fails", is_open=any(key in node for key in FAILURE) or node.get("on_error", "stop") != "stop"
             ):
-                self._failure = FailureForm(self._draft, self.node_id, self._edit)
+                self._failure = FailureForm(self._draft, self.node_id, self._type, self._edit)
         if ports_of(node, self._type):
             with self._section("Connections", is_open=True):
                 self._connections = Connections(self._draft, self._types, self.node_id, self._visit)
@@ -219,6 +268,10 @@ class NodePanel:
 
     def _edit(self, operations: list[dict[str, Json]], merge_key: str | None) -> None:
         background_tasks.create(self._draft.edit(operations, merge_key), name="edit a flow")
+
+
+def _menu() -> ui.menu:
+    return ui.menu().props("auto-close anchor='bottom right' self='top right'")
 
 
 def _documentation(doc: str) -> tuple[str, list[tuple[str, str]]]:

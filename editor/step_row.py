@@ -9,10 +9,13 @@ from nicegui import ui
 
 from editor import words
 from editor.frame import box, icon
+from editor.live import worst
 from editor.palette import node_icon
-from editor.step_view import state_icon, step_detail, time_taken
+from editor.step_results import StepResults
+from editor.step_view import state_icon, time_taken
+from editor.step_waits import in_short
 from nodes.spec import NodeType
-from runtime.run_views import StepView
+from runtime.run_views import RunView, StepView
 
 Json: TypeAlias = Any
 ROW_WORDS = {"insert": ("add", "added"), "update": ("change", "changed"), "delete": ("delete", "deleted")}
@@ -34,8 +37,8 @@ class StepRow:
     def __init__(self, named: tuple[str, str, NodeType | None], visit: Callable[[str], None]) -> None:
         self._node, name, node_type = named
         self._visit = visit
-        self._shown: StepView | None = None
-        self._is_simulated = False
+        self._shown: object = None
+        self._run: RunView | None = None
         with box("ft-step") as self._box:
             with box("ft-row", "button").props('type=button aria-expanded="false"') as self._line:
                 self._state = box("ft-state", "span")
@@ -44,23 +47,28 @@ class StepRow:
                 self._what = ui.label().classes("ft-what pw-clip")
                 self._time = ui.label().classes("ft-time pw-num")
                 icon("expand_more").classes("ft-arrow")
-            self._detail = box("ft-detail")
+            with box("ft-detail") as self._detail:
+                self._results = StepResults(self._node)
         self._detail.set_visibility(False)
         self._line.on("click", self._toggle)
 
-    def show(self, step: StepView, *, is_simulated: bool) -> None:
-        if step == self._shown:
+    def show(self, run: RunView) -> None:
+        """Show how the node has fared in *run* so far."""
+        counts = run.repeated.get(self._node)
+        step = next(step for step in run.steps if step.node == self._node)
+        if (step, counts) == self._shown:
             return
-        self._shown, self._is_simulated = step, is_simulated
-        self._box.classes(replace=f"ft-step ft-step--{step.status}")
+        self._shown, self._run = (step, counts), run
+        status = worst(counts) if counts else step.status
+        self._box.classes(replace=f"ft-step ft-step--{status}")
         self._state.clear()
         with self._state:
-            state_icon(step.status)
-        self._time.set_text(time_taken(step))
-        self._what.set_text(_in_short(step, is_simulated=is_simulated))
+            state_icon(status)
+        self._time.set_text("" if counts else time_taken(step))
+        self._what.set_text(_items(counts) if counts else _in_short(step, is_simulated=run.is_simulated))
         if self._detail.visible:
-            self._fill()
-        elif step.status == "failed" or (step.effect or {}).get("kind") == "email":
+            self._results.show(run)
+        elif status == "failed" or (step.effect or {}).get("kind") == "email":
             self._toggle(is_quiet=True)
             self._line.run_method("scrollIntoView", {"block": "start", "behavior": "smooth"})
 
@@ -70,18 +78,24 @@ class StepRow:
         self._line.props["aria-expanded"] = "true" if is_open else "false"
         self._line.update()
         if is_open:
-            self._fill()
+            self._results.show(self._run)
             if is_quiet is False:
                 self._visit(self._node)
 
-    def _fill(self) -> None:
-        self._detail.clear()
-        if self._shown is not None:
-            with self._detail:
-                step_detail(self._shown, is_simulated=self._is_simulated)
+
+def _items(counts: Mapping[str, int]) -> str:
+    """Return how the items of a loop fared, in one short line."""
+    total, failed = sum(counts.values()), counts.get("failed", 0)
+    return f"{failed:,} of {words.count(total, 'item')} failed" if failed else words.count(total, "item")
 
 
 def _in_short(step: StepView, *, is_simulated: bool) -> str:
+    if step.wait:
+        return in_short(step.wait)
+    if step.is_pinned:
+        return "pinned output"
+    if step.is_kept:
+        return "kept from the run before"
     if step.error:
         return str(step.error.get("message", ""))
     if step.effect:
@@ -107,6 +121,10 @@ def effect_in_words(effect: Mapping[str, Json], *, is_simulated: bool) -> str:
         case "user":
             would, did = USER_WORDS.get(str(effect.get("action")), ("change", "changed"))
             what = str(effect.get("user", ""))
+        case "delay" | "approval" | "run":
+            return "not waited for" if is_simulated else ""
+        case "marked_done":
+            return "marked as done by hand"
         case _:
             return ""
     return f"would {would} {what}" if is_simulated else f"{did} {what}"

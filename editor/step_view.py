@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeAlias
 
 from nicegui import ui
@@ -13,15 +14,16 @@ from nicegui import ui
 from editor import words
 from editor.frame import box, icon
 from editor.live import took_ms
-from editor.widgets import STATE_ICONS, STATE_TONES
+from editor.step_waits import NO_TOOLS, StepTools, unknown_view, wait_view
+from editor.widgets import STATE_ICONS, STATE_TONES, chip
 from runtime.run_views import StepView
 
 Json: TypeAlias = Any
 SHOWN_CHARS = 40_000
 MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
-ICONS = {**STATE_ICONS, "skipped": "do_not_disturb_on", "unknown": "help"}
-TONES = {**STATE_TONES, "skipped": "plain", "unknown": "fail"}
-WORDS = {"succeeded": "Succeeded", "failed": "Failed", "skipped": "Skipped", "unknown": "Outcome unknown"}
+ICONS = {**STATE_ICONS, "planned": "schedule", "skipped": "do_not_disturb_on", "unknown": "help"}
+TONES = {**STATE_TONES, "planned": "plain", "skipped": "plain", "unknown": "fail"}
+WORDS = {"planned": "About to begin", "unknown": "Outcome unknown"}
 
 
 def state_icon(status: str) -> None:
@@ -38,8 +40,8 @@ def time_taken(step: StepView) -> str:
     return "< 1 ms" if taken < 1 else words.duration(timedelta(milliseconds=taken))
 
 
-def step_detail(step: StepView, *, is_simulated: bool) -> None:
-    """Draw everything known about a step."""
+def step_detail(step: StepView, *, is_simulated: bool, repeats: int | None = None, tools: StepTools = NO_TOOLS) -> None:
+    """Draw everything known about a step; *repeats* is the run that its run repeats."""
     with box("fs"):
         with box("fs-head"):
             state_icon(step.status)
@@ -47,30 +49,49 @@ def step_detail(step: StepView, *, is_simulated: bool) -> None:
             ui.label(time_taken(step)).classes("pw-muted pw-num")
             if step.attempt > 1:
                 ui.label(f"attempt {step.attempt}").classes("pw-muted")
+            if step.is_pinned:
+                chip("Pinned output", "accent", symbol="keep")
+            if step.is_kept:
+                chip(f"Kept from run {repeats}" if repeats else "Kept")
         if step.status == "skipped":
-            ui.label("No branch led here in this run.").classes("pw-muted")
+            passed = "It is disabled, so the run passed over it." if step.port else "No branch led here in this run."
+            ui.label(passed).classes("pw-muted")
+        if step.wait is not None:
+            wait_view(step, step.wait, tools)
         if step.error:
             with box("fs-error").props("role=alert"):
                 ui.label(str(step.error.get("message") or "The step failed."))
                 if code := step.error.get("code"):
                     ui.label(str(code)).classes("pw-mono fs-code")
-        if step.effect:
+        if step.status == "unknown":
+            unknown_view(step, tools)
+        if step.effect and not step.is_pinned and step.wait is None:
             effect_view(step.effect, is_simulated=is_simulated)
+        if step.called is not None:
+            with ui.link(target=f"/runs/{step.called}").classes("fe-hint-link"):
+                ui.label(f"Open run {step.called}, which this step started")
         if step.output is not None:
-            _json("Output", step.output)
+            _json("Output", step.output, pin=partial(tools.pin, step) if tools.pin else None)
         if step.input is not None:
             _json("Input", step.input)
+        if step.key is not None:
+            _key(step.key)
 
 
 def effect_view(effect: Mapping[str, Json], *, is_simulated: bool) -> None:
     """Draw an effect: an email as it is sent, a request, changed rows, an event."""
-    kind = effect.get("kind")
+    kind = "wait" if effect.get("kind") == "event" and "event" in effect else effect.get("kind")
     done = {
         "email": ("mail", "Simulated: nothing was sent", "Sent"),
         "http": ("language", "Simulated: no request was made", "Request made"),
         "rows": ("table_rows", "Simulated: no row was changed", "Rows changed"),
         "user": ("person", "Simulated: no user was changed", "User changed"),
         "event": ("sensors", "Simulated: no event was reported", "Event reported"),
+        "delay": ("schedule", "Simulated: it did not wait", "Waited"),
+        "wait": ("sensors", "Simulated: it did not wait", "Waited for an event"),
+        "approval": ("how_to_reg", "Simulated: nobody was asked", "Somebody was asked"),
+        "run": ("account_tree", "Simulated: no flow was called", "Flow called"),
+        "marked_done": ("done_all", "Marked as done by hand", "Marked as done by hand"),
     }.get(str(kind), ("bolt", "Simulated: nothing was done", "Done"))
     with box("fs-effect"):
         with box("fs-effect-head" + (" fs-effect-head--simulated" if is_simulated else "")):
@@ -107,7 +128,8 @@ def mail_frame(markup: str) -> None:
 
 def _request(effect: Mapping[str, Json]) -> None:
     ui.label(f"{effect.get('method', '')} {effect.get('url', '')}".strip()).classes("fs-request")
-    _facts({key: value for key, value in effect.items() if key not in ("kind", "method", "url") and value})
+    if more := {key: value for key, value in effect.items() if key not in ("kind", "method", "url") and value}:
+        _facts(more)
 
 
 def _facts(facts: Mapping[str, Json]) -> None:
@@ -130,7 +152,23 @@ def _pretty(value: Json) -> str:
     return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}\n… {len(text) - SHOWN_CHARS:,} more characters"
 
 
-def _json(title: str, value: Json) -> None:
+def _key(key: str) -> None:
     with box("fs-json"):
-        ui.label(title).classes("fs-title")
+        ui.label("Idempotency key").classes("fs-title")
+        ui.label(key).classes("fs-pre fs-key")
+        ui.label("What a service saw with every attempt. Ask it with this key what it knows of the call.").classes(
+            "fe-hint"
+        )
+
+
+def _json(title: str, value: Json, *, pin: Callable[[], object] | None = None) -> None:
+    with box("fs-json"):
+        with box("fs-json-head"):
+            ui.label(title).classes("fs-title")
+            if pin is not None:
+                with box("fs-pin", "button").props("type=button") as made:
+                    icon("keep")
+                    ui.label("Pin")
+                made.props["title"] = "Tests take this output in place of calling the node"
+                made.on("click", pin)
         ui.label(_pretty(value)).classes("fs-pre").props(f'tabindex=0 role=region aria-label="{title}"')

@@ -13,11 +13,25 @@ from editor.draft import Draft
 from editor.frame import box, icon
 from editor.session import operator_here
 from editor.step_row import StepRow
-from editor.widgets import Refused, button, choice, confirm, dialog, field, icon_button, reasons, text_input, toast
+from editor.widgets import (
+    Refused,
+    button,
+    chip,
+    choice,
+    confirm,
+    dialog,
+    field,
+    icon_button,
+    reasons,
+    text_input,
+    toast,
+)
 from nodes.spec import NodeType
+from runtime.graph import reachable_from
 from runtime.limits import NAME_CHARS
 from runtime.payloads import check_payload
 from runtime.run_views import RunView
+from runtime.trials import WHOLE, Extent
 
 if TYPE_CHECKING:
     from runtime.service import Service
@@ -53,6 +67,7 @@ class TestDrawer:
         self._triggers: dict[str, str] = {}
         self._rows: dict[str, StepRow] = {}
         self._run_id: int | None = None
+        self._extent = WHOLE
         self._shown_payload = ""
         self._user: dict[str, Json] = {}
         self._sees_users = operator_here().may("owner")
@@ -77,7 +92,7 @@ class TestDrawer:
                         "delay=300"
                     )
                 ui.space()
-                self._run = button("Run", self.run, kind="primary", icon="play_arrow")
+                self._run = button("Run", lambda: self.run(), kind="primary", icon="play_arrow")
                 self._run.props('title="Run (Ctrl+Enter)"')
         with box("ft-log"):
             with box("ft-head"):
@@ -184,8 +199,10 @@ class TestDrawer:
 
     # -- the run
 
-    async def run(self) -> None:
-        """Run the draft with the payload in the editor."""
+    async def run(self, extent: Extent = WHOLE) -> None:
+        """Run the draft, or the part *extent* of it, with the payload in the editor."""
+        await self._before_run()
+        self._turn_to(extent.node)
         payload = self._read()
         if payload is None:
             return
@@ -196,11 +213,11 @@ class TestDrawer:
             action="Run for real",
         ):
             return
+        self._extent = extent
         self._run.props("loading")
-        await self._before_run()
         try:
             run_id = await self._service.runs.start_test(
-                self._draft.flow_id, trigger=self._trigger.value, payload=payload, effects=effects
+                self._draft.flow_id, trigger=self._trigger.value, payload=payload, effects=effects, extent=extent
             )
         except Refused as refusal:
             self._refused(refusal)
@@ -211,16 +228,23 @@ class TestDrawer:
         finally:
             self._run.props(remove="loading")
 
+    def _turn_to(self, node_id: str | None) -> None:
+        """Choose a trigger that leads to a node, when the chosen one does not."""
+        edges = [(edge["source"], edge["target"]) for edge in self._draft.document["edges"]]
+        leading = [trigger for trigger in self._triggers if node_id in reachable_from([trigger], edges)]
+        if node_id is not None and leading and self._trigger.value not in leading:
+            self._trigger.set_value(leading[0])
+
     def show(self, view: RunView) -> None:
         """Show how far a run has come."""
         if view.id != self._run_id:
             return
-        for step in view.steps:
-            row = self._rows.get(step.node)
+        for node_id in dict.fromkeys(step.node for step in view.steps):
+            row = self._rows.get(node_id)
             if row is None:
                 with self._log:
-                    row = self._rows[step.node] = StepRow(self._named(step.node), self._visit)
-            row.show(step, is_simulated=view.is_simulated)
+                    row = self._rows[node_id] = StepRow(self._named(node_id), self._visit)
+            row.show(view)
         if view.has_ended:
             self._end(view)
 
@@ -233,10 +257,20 @@ class TestDrawer:
         self._rows.clear()
         self._note.clear()
         self._title.set_text("Running…")
+        self._note_extent()
+
+    def _note_extent(self) -> None:
+        """Say which part of the flow was run."""
+        node = self._draft.node(self._extent.node)
+        if node is not None:
+            word = "Only" if self._extent.only else "Up to" if self._extent.until else "From"
+            with self._note:
+                chip(f"{word} “{node['name']}”")
 
     def _end(self, view: RunView) -> None:
         self._title.set_text({"succeeded": "Succeeded", "failed": "Failed"}.get(view.status, view.status.capitalize()))
         self._note.clear()
+        self._note_extent()
         with self._note:
             if view.is_simulated:
                 with box("pw-chip pw-chip--accent"):
@@ -246,6 +280,8 @@ class TestDrawer:
                 with box("pw-chip pw-chip--warn"):
                     icon("bolt")
                     ui.label("Ran with real effects")
+            with ui.link(target=f"/runs/{view.id}").classes("fe-hint-link pw-not-phone"):
+                ui.label(f"Open run {view.id}")
 
     def _refused(self, refusal: Exception) -> None:
         self._log.clear()

@@ -24,6 +24,23 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
     return f"{moment:%d %b %Y}".lstrip("0")
 
 
+def ahead(moment: datetime, now: datetime | None = None) -> str:
+    """Return in how long *moment* will be, or when, if that is more than a week away."""
+    seconds = (moment - (now or datetime.now(UTC))).total_seconds()
+    if seconds < 1:
+        return "now"
+    if seconds < MINUTE:
+        return f"in {seconds:.0f} s"
+    if seconds < HOUR:
+        return f"in {seconds // MINUTE:.0f} min"
+    if seconds < DAY:
+        return f"in {seconds // HOUR:.0f} h {seconds % HOUR // MINUTE:.0f} min"
+    days = int(seconds // DAY)
+    if days < 7:
+        return "in a day" if days == 1 else f"in {days} days"
+    return f"on {moment:%d %b %Y}".replace(" 0", " ")
+
+
 def exact(moment: datetime) -> str:
     """Return the full time in UTC, for tooltips."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

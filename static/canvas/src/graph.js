@@ -11,7 +11,7 @@ export const toNode = (n) => ({
   id: n.id,
   type: 'flow',
   position: { x: n.at[0], y: n.at[1] },
-  data: { type: n.type, kind: n.kind ?? null, name: n.name, summary: n.summary ?? '', problem: n.problem ?? null, ports: n.ports ?? null },
+  data: { type: n.type, kind: n.kind ?? null, name: n.name, summary: n.summary ?? '', problem: n.problem ?? null, ports: n.ports ?? null, disabled: !!n.disabled, pinned: !!n.pinned },
   ariaLabel: n.name,
 })
 
@@ -60,7 +60,10 @@ export function applyOperations(flow, operations) {
     } else if (op.op === 'del_node') applyPatch(flow, { gone: [op.id] })
     else if (op.op === 'add_edge') applyPatch(flow, { edges: [op.edge] })
     else if (op.op === 'del_edge') applyPatch(flow, { cut: [op.edge] })
-    else if (op.op === 'move') {
+    else if (op.op === 'patch_node') {
+      const node = flow.findNode(op.id)
+      if (node && op.set && 'disabled' in op.set) node.data.disabled = !!op.set.disabled
+    } else if (op.op === 'move') {
       for (const [id, [x, y]] of Object.entries(op.at)) {
         const node = flow.findNode(id)
         if (node && (node.position.x !== x || node.position.y !== y)) node.position = { x, y }

@@ -6,6 +6,7 @@ export const SHORTCUTS = [
     [['Enter'], 'Open the selected node'],
     [['C'], 'Connect the selected node to another'],
     [['Delete'], 'Delete what is selected'],
+    [['D'], 'Disable, or enable again'],
     [['Ctrl', 'D'], 'Duplicate'],
     [['Ctrl', 'C'], 'Copy'],
     [['Ctrl', 'X'], 'Cut'],
@@ -27,6 +28,8 @@ export const SHORTCUTS = [
   ]],
   ['Run', [
     [['Ctrl', 'Enter'], 'Run a test'],
+    [['Shift', 'Enter'], 'Run up to the selected node'],
+    [['Right-click'], 'Run one node, or from one on'],
     [['?'], 'These shortcuts'],
   ]],
 ]
@@ -50,7 +53,7 @@ export function createKeyboard({ flow, actions, isActive, isReadonly }) {
     }
     const edit = {
       delete: actions.remove, backspace: actions.remove, 'ctrl+z': event.shiftKey ? actions.redo : actions.undo, 'ctrl+y': actions.redo,
-      'ctrl+d': actions.duplicate, n: actions.addAfter, c: actions.connect, l: event.shiftKey ? actions.tidy : undefined,
+      'ctrl+d': actions.duplicate, d: actions.disable, 'shift+enter': actions.runUpTo, n: actions.addAfter, c: actions.connect, l: event.shiftKey ? actions.tidy : undefined,
     }
     const found = look[name] ?? (isReadonly() ? undefined : edit[name])
     if (found) return act(event, found)

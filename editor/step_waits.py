@@ -1,0 +1,122 @@
+"""Why a step is not done: what it waits for and until when, or that nobody knows whether it took place."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from nicegui import ui
+
+from editor import words
+from editor.frame import box, icon
+from editor.widgets import button, confirm, dialog, field
+from runtime.run_views import StepView, WaitView
+from runtime.settling import Settle
+
+COMMENT_CHARS = 2_000
+ICONS = {"retry": "replay", "time": "schedule", "event": "sensors", "approval": "how_to_reg", "run": "account_tree"}
+SEND_AGAIN = (
+    "Only do this when it did not take place, or when a second time does no harm: the service is called with the same "
+    "idempotency key as before, and one that knows such keys does not do it twice."
+)
+MARK_DONE = (
+    "Only do this when it did take place. The run goes on behind this step as if it had succeeded, with no output: "
+    "later steps that read its output fail."
+)
+
+
+@dataclass(frozen=True)
+class StepTools:
+    """What a person can do with a step where it is shown; what is None is not offered there.
+
+    *settle* says how a step of unknown outcome goes on, *decide* approves or rejects with a comment, *pin* keeps the
+    output in the draft.
+    """
+
+    settle: Callable[[StepView, Settle], Awaitable[None]] | None = None
+    decide: Callable[[StepView, bool, str], Awaitable[None]] | None = None
+    pin: Callable[[StepView], object] | None = None
+
+
+NO_TOOLS = StepTools()
+
+
+def wait_view(step: StepView, wait: WaitView, tools: StepTools) -> None:
+    """Draw what a step waits for."""
+    with box("fs-wait"):
+        icon(ICONS.get(wait.kind, "hourglass_empty"))
+        with box("fs-wait-text"):
+            ui.label(_waits_for(wait)).classes("fs-wait-title")
+            if wait.until is not None:
+                _until(wait)
+            if wait.kind == "approval" and wait.title:
+                ui.label(wait.title).classes("fs-subject")
+            if wait.kind == "approval" and wait.message:
+                ui.label(wait.message).classes("fs-text")
+            if wait.run is not None:
+                with ui.link(target=f"/runs/{wait.run}").classes("fe-hint-link"):
+                    ui.label(f"Open run {wait.run}")
+            if wait.kind == "approval" and tools.decide is not None:
+                with box("fs-actions"):
+                    button("Approve", lambda: _decide(step, wait, tools, True), kind="primary", icon="check")
+                    button("Reject", lambda: _decide(step, wait, tools, False), icon="close")
+
+
+def unknown_view(step: StepView, tools: StepTools) -> None:
+    """Draw what can be done about a step of which nobody knows whether it took place."""
+    if tools.settle is None:
+        return
+    with box("fs-unknown"):
+        ui.label("Find out whether it took place, for example at the service that it calls. Then say so:")
+        with box("fs-actions"):
+            button("Send again", lambda: _settle(step, tools, "send_again"), icon="replay")
+            button("Mark as done", lambda: _settle(step, tools, "mark_done"), icon="done_all")
+
+
+def in_short(wait: WaitView) -> str:
+    """Return what a step waits for on one line."""
+    return _waits_for(wait) + (f", {words.ahead(wait.until)}" if wait.until else "")
+
+
+def _waits_for(wait: WaitView) -> str:
+    match wait.kind:
+        case "retry":
+            return "Tries again"
+        case "event":
+            return f"Waits for the event “{wait.event}”"
+        case "approval":
+            return "Waits for somebody to approve or reject"
+        case "run":
+            return f"Waits for run {wait.run}" if wait.run else "Waits for the flow that it called"
+        case _:
+            return "Waits"
+
+
+def _until(wait: WaitView) -> None:
+    assert wait.until is not None
+    lead = "" if wait.kind in ("retry", "time") else "Gives up "
+    shown = ui.label(f"{lead}{words.ahead(wait.until)}".capitalize()).classes("fs-wait-until")
+    shown.props["title"] = words.exact(wait.until)
+
+
+async def _settle(step: StepView, tools: StepTools, action: Settle) -> None:
+    is_again = action == "send_again"
+    title, text = ("Send it again?", SEND_AGAIN) if is_again else ("Mark it as done?", MARK_DONE)
+    agreed = await confirm(title, text, action="Send again" if is_again else "Mark as done", is_danger=is_again)
+    if agreed and tools.settle is not None:
+        await tools.settle(step, action)
+
+
+async def _decide(step: StepView, wait: WaitView, tools: StepTools, approved: bool) -> None:
+    verb = "Approve" if approved else "Reject"
+    with dialog(f"{verb}: {wait.title}" if wait.title else verb, width=440) as (made, foot):
+        with field("Comment", is_optional=True, hint="The flow gets it as “comment”, and the run shows it."):
+            comment = ui.textarea().props(
+                f"outlined dense hide-bottom-space autogrow autofocus maxlength={COMMENT_CHARS}"
+            )
+        with foot:
+            button("Cancel", lambda: made.submit(None), kind="ghost")
+            button(verb, lambda: made.submit(comment.value or ""), kind="primary" if approved else "danger")
+    said = await made
+    if said is not None and tools.decide is not None:
+        await tools.decide(step, approved, str(said))
