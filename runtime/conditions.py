@@ -64,6 +64,11 @@ def may_resolve(service: Service, actor: Actor, arguments: dict[str, Any]) -> No
         _require_plain(service, service.runs.get(arguments["run_id"]).document, "continue")
 
 
+def as_oneself(_service: Service, actor: Actor, arguments: dict[str, Any]) -> None:
+    """What somebody decides is decided in their name."""
+    arguments["by"] = actor.name
+
+
 def may_report(_service: Service, actor: Actor, arguments: dict[str, Any]) -> None:
     """Events that the platform reports start flows that trust them; nobody below an owner may make them up.
 

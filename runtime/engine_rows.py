@@ -10,7 +10,7 @@ from sqlmodel import Session, col, delete, select
 
 from runtime.run_ends import OPEN as OPEN
 from runtime.run_ends import end, end_steps
-from storage.tables import RunRow, Setting, StepRow
+from storage.tables import RunRow, Setting, StepRow, WaitRow
 
 TEST_RUNS_KEPT = 50  # of each flow
 INSTALLATION = "installation"
@@ -50,5 +50,6 @@ def forget_old_tests(session: Session, flow_id: str) -> None:
     if old:
         ended = select(RunRow.id).where(col(RunRow.id).in_(old), col(RunRow.status).not_in(OPEN))
         gone = session.exec(ended).all()
-        session.exec(delete(StepRow).where(col(StepRow.run_id).in_(gone)))
+        for table in (StepRow, WaitRow):
+            session.exec(delete(table).where(col(table.run_id).in_(gone)))
         session.exec(delete(RunRow).where(col(RunRow.id).in_(gone)))

@@ -10,7 +10,8 @@ from sqlmodel import Session, col, select
 
 from nodes.spec import NodeType
 from runtime.document import Document
-from runtime.graph import ports_of, reachable_from
+from runtime.graph import loops_in, ports_of, reachable_from
+from runtime.parts import bodies
 from runtime.sealing import BLANK
 from storage.tables import StepRow
 
@@ -147,13 +148,6 @@ def _is_open(place: Place, shape: Shape, open_: Collection[Place]) -> bool:
 
 
 def _bodies(document: Document, types: Types) -> dict[str, frozenset[str]]:
-    edges = [(edge.source, edge.target, edge.key) for edge in document.edges]
     starts = [node.id for node in document.nodes if node.type in types and types[node.type].kind == "trigger"]
-    bodies: dict[str, frozenset[str]] = {}
-    for node in document.nodes:
-        port = types[node.type].body_port if node.type in types else None
-        if port is not None:
-            first = [target for source, target, key in edges if (source, key) == (node.id, port)]
-            without = [(source, target) for source, target, key in edges if (source, key) != (node.id, port)]
-            bodies[node.id] = reachable_from(first, without) - reachable_from(starts, without)
-    return bodies
+    edges = [(edge.source, edge.target, edge.key) for edge in document.edges]
+    return bodies(starts, loops_in(document, types), edges)

@@ -44,6 +44,7 @@ BREAKER_RUNS = 600  # of one flow, started by other runs within BREAKER_S: it is
 BREAKER_S = 60
 LOOP_STOPS = 10  # chains of one flow that were stopped within BREAKER_S: it is paused
 HELD_RUNS = 100_000  # queued for one flow that is paused or limited
+COMMENT_CHARS = 2_000  # of who approves or rejects
 RETRIES = 1_000  # runs that are retried with one request
 CRASHES = 3  # engines that one run may stop before it is given up
 

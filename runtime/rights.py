@@ -150,6 +150,11 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
         "start_test": TEST,
         "cancel": _run("cancel"),
         "retry": _run("retry", conditions.may_retry),
+        "decide": Right(
+            "editor", "run.decide", "run_id", details=("node", "approved"), condition=conditions.as_oneself
+        ),
+        "approval": NOBODY,  # a page of its own is for those who have the link
+        "decide_by_link": NOBODY,
         "retry_many": Right("editor", "run.retry_many", made="said", condition=conditions.may_retry),
         "resolve": Right(
             "editor", "run.resolve", "run_id", details=("node", "action"), condition=conditions.may_resolve

@@ -88,7 +88,7 @@ def _close_waits(session: Session, run_id: int, now: datetime) -> list[int]:
     """Forget what the run waits for; sub-flow runs that it waits for are cancelled."""
     due: list[int] = []
     for wait in session.exec(select(WaitRow).where(WaitRow.run_id == run_id)).all():
-        forget(session, wait)
+        forget(session, wait, now)
         if wait.kind != "run":
             continue
         run = session.get(RunRow, (wait.match or {}).get("run"))
@@ -122,7 +122,11 @@ def resolve(session: Session, wait: WaitRow, resolution: dict[str, Any], now: da
     return [wait.run_id]
 
 
-def forget(session: Session, wait: WaitRow) -> None:
-    """Remove a wait and what was offered to it."""
+def forget(session: Session, wait: WaitRow, now: datetime) -> None:
+    """Remove a wait and what was offered to it. An approval stays, closed: its link tells what became of it."""
+    if wait.kind == "approval":
+        wait.resolved_at = wait.resolved_at or now
+        session.add(wait)
+        return
     session.exec(delete(WaitEvent).where(col(WaitEvent.wait_id) == wait.id))
     session.delete(wait)

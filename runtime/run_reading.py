@@ -43,7 +43,8 @@ def read_run(session: Session, run_id: int, types: Types) -> RunView:
     if repeated:
         inside = steps.where(StepRow.iteration != "").order_by(_number(""), col(StepRow.iteration), col(StepRow.node))
         rows += session.exec(inside.limit(LOOP_STEPS)).all()
-    place = {node: index for index, node in enumerate(_order(document))}
+    order = _order(document)
+    place = {node: index for index, node in enumerate(order)}
     views = Steps(session, run, document, types).views(rows)
     return RunView(
         **_summary(run, flow.name if flow else None, event.name if event else None, _retries(session, [run_id])),
@@ -51,6 +52,7 @@ def read_run(session: Session, run_id: int, types: Types) -> RunView:
         steps=tuple(sorted(views, key=lambda step: (place.get(step.node, len(place)), _natural(step.iteration)))),
         document=data,
         scope=run.scope,
+        order=tuple(order),
         repeated={node: repeated[node] for node in sorted(repeated, key=lambda node: place.get(node, len(place)))},
         caused_by=event.parent_run if event else None,
     )
@@ -109,14 +111,14 @@ class Steps:
         }
         made = session.get(Setting, INSTALLATION)
         self._installation = made.value["id"] if made else ""
-        query = select(WaitRow).where(WaitRow.run_id == run.id)
+        query = select(WaitRow).where(WaitRow.run_id == run.id, WaitRow.kind == "approval")
         self._waits = {(wait.node, wait.iteration): wait for wait in session.exec(query)}
 
     def views(self, rows: Iterable[StepRow]) -> list[StepView]:
         return [self._view(row) for row in rows]
 
     def _view(self, row: StepRow) -> StepView:
-        wait = self._waits.get((row.node, row.iteration))
+        wait, effect = self._waits.get((row.node, row.iteration)), row.effect or {}
         is_kept = self._run.parent_run is not None and _is_before(row.started_at, self._run.created_at)
         return StepView(
             node=row.node,
@@ -133,12 +135,13 @@ class Steps:
             wait=_wait(row, wait) if row.status == "waiting" else None,
             key=None if is_kept else self._key(row),
             is_kept=is_kept,
-            called=_called(row, wait),
+            called=effect.get("run") if effect.get("kind") == "run" else None,
         )
 
     def _key(self, row: StepRow) -> str | None:
         was_called = row.status in ("planned", "running", "waiting", "succeeded", "failed", "unknown") and row.input
-        if row.node not in self._sends or self._run.is_simulated or not was_called:
+        is_question = (row.effect or {}).get("kind") == "approval"
+        if row.node not in self._sends or self._run.is_simulated or is_question or not was_called:
             return None
         return f"{self._installation}-{self._run.id}:{row.node}:{row.iteration}"
 
@@ -211,23 +214,18 @@ def _natural(iteration: str) -> tuple[int, ...]:
 
 
 def _wait(row: StepRow, wait: WaitRow | None) -> WaitView:
-    error, asked = row.error or {}, (wait.match if wait else None) or {}
+    error, effect = row.error or {}, row.effect or {}
     if "retry_at" in error:
         return WaitView("retry", _moment(error["retry_at"]), message=error.get("message"))
-    until = _moment((row.effect or {}).get("until") or asked.get("until"))
-    if wait is None:
-        return WaitView("time", until)
-    if wait.kind == "event":
-        return WaitView("event", until, event=wait.event)
-    if wait.kind == "run":
-        return WaitView("run", run=asked.get("run"))
-    return WaitView("approval", until, title=asked.get("title"), message=asked.get("message"))
-
-
-def _called(row: StepRow, wait: WaitRow | None) -> int | None:
-    if wait is not None and wait.kind == "run":
-        return (wait.match or {}).get("run")
-    return None
+    kind, until = effect.get("kind"), _moment(effect.get("until"))
+    if kind == "event":
+        return WaitView("event", until, event=effect.get("event"))
+    if kind == "run":
+        return WaitView("run", until, run=effect.get("run"))
+    if kind == "approval":
+        message = (wait.match if wait else None) or {}
+        return WaitView("approval", until, title=effect.get("title"), message=message.get("message"))
+    return WaitView("time", until)
 
 
 def _moment(text: str | None) -> datetime | None:

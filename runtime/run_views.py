@@ -154,6 +154,7 @@ class RunView(RunSummary):
     steps: tuple[StepView, ...] = ()
     document: dict[str, Any] | None = None
     scope: dict[str, Any] | None = None
+    order: tuple[str, ...] = ()  # the nodes of the document, as the graph leads from one to the next
     repeated: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     caused_by: int | None = None
 

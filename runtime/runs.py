@@ -13,18 +13,20 @@ from typing import Any
 from sqlmodel import col, select
 
 from nodes.spec import NodeType
-from runtime import bulk_retries, repeats, run_reading, settling, trial_rows
+from runtime import bulk_retries, repeats, run_reading, settling, trial_rows, waits
 from runtime.bulk_retries import Failed, Retried
 from runtime.document import parse
 from runtime.drafts import utcnow
 from runtime.engine_api import EngineApi, TestRequest
 from runtime.errors import Conflict, Invalid, Problem, Unavailable
 from runtime.flows import Flows
+from runtime.limits import COMMENT_CHARS
 from runtime.manual import start_by_hand
 from runtime.repeats import Allow, Repeat, Version
 from runtime.run_views import STATUSES, ItemPage, Page, RunView, StepView
 from runtime.settling import Settle
 from runtime.trials import WHOLE, Effects, Extent, prepare
+from runtime.waits import Approval
 from storage.database import Database
 from storage.tables import EventRow, Flow, RunRow
 
@@ -190,6 +192,24 @@ class Runs:
         await asyncio.to_thread(settle)
         return await self._queued(run_id)
 
+    async def decide(
+        self, run_id: int, node: str, approved: bool, comment: str = "", *, iteration: str = "", by: str = ""
+    ) -> RunView:
+        """Approve or reject what a step waits for; *by* is who did. Conflict when it was decided, or is too late."""
+        place = {"run_id": run_id, "node": node, "iteration": iteration}
+        await asyncio.to_thread(self._decide, approved, by, comment, **place)
+        return await self._queued(run_id)
+
+    def approval(self, token: str) -> Approval | None:
+        """Return what the link with *token* asks a person, None when there is no such link."""
+        with self._database.read() as session:
+            return waits.approval_of(session, token, self._clock())
+
+    async def decide_by_link(self, token: str, approved: bool, comment: str, *, by: str) -> None:
+        """Approve or reject by a link. Raises NotFound, and Conflict when it was decided, or is too late."""
+        await asyncio.to_thread(self._decide, approved, by, comment, token=token)
+        await self._woken()
+
     async def test(
         self,
         flow: str | dict[str, Any],
@@ -219,6 +239,13 @@ class Runs:
         """Start to run a draft and return the run's id; Invalid when what would run has errors."""
         request = await asyncio.to_thread(self._prepare, flow, trigger, payload, sample, effects, extent)
         return await self._engine.start_test(request)
+
+    def _decide(self, approved: bool, by: str, comment: str, **which: Any) -> None:
+        if len(comment) > COMMENT_CHARS:
+            message = f"A comment has at most {COMMENT_CHARS:,} characters."
+            raise Invalid(Problem("approval.comment_too_long", message, param="comment"))
+        with self._database.write() as session:
+            waits.decide(session, **which, approved=approved, by=by, comment=comment, now=self._clock())
 
     async def _queued(self, run_id: int) -> RunView:
         await self._woken()

@@ -143,7 +143,7 @@ class Suspending:
                 waits.drop_events(session, wait.id, seen)
                 return None, None
             if row is not None:
-                forget(session, row)
+                forget(session, row, now)
             if "error" in resolution:
                 return resolution, None
             output = resolution["output"]

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from sqlmodel import Session, col, delete, select
 
@@ -28,7 +28,10 @@ Sealing: TypeAlias = Callable[[dict[str, Any]], tuple[dict[str, Any], str | None
 
 @dataclass(frozen=True)
 class Approval:
-    """A step that waits for a person. *decided* is what was decided, None while nothing was."""
+    """A step that waits for a person. *decided* is what was decided, None while nothing was.
+
+    *state* is ``open``, ``decided``, ``expired`` (the time was over) or ``closed`` (the run ended or was cancelled).
+    """
 
     run_id: int
     flow_id: str
@@ -40,6 +43,7 @@ class Approval:
     asked_at: datetime
     until: datetime | None
     decided: dict[str, Any] | None
+    state: Literal["open", "decided", "expired", "closed"] = "open"
 
 
 def approval_token(seals: Seals, installation: str, run_id: int, node: str, iteration: str) -> str:
@@ -101,10 +105,10 @@ def open_call(
     return _id(wait), run.id
 
 
-def approval_of(session: Session, token: str) -> Approval | None:
-    """Return the approval that *token* opens, or None."""
+def approval_of(session: Session, token: str, now: datetime) -> Approval | None:
+    """Return the approval that *token* opens, as it is at *now*, or None."""
     wait = session.exec(select(WaitRow).where(WaitRow.token_digest == token_digest(token))).first()
-    return None if wait is None else _approval(session, wait)
+    return None if wait is None else _approval(session, wait, now)
 
 
 def decide(
@@ -131,12 +135,10 @@ def decide(
     wait = session.exec(query).first()
     if wait is None:
         raise NotFound(Problem("approval.not_found", "Nothing waits for this approval any more."))
-    run = session.get(RunRow, wait.run_id)
-    until = (wait.match or {}).get("until")
-    if run is None or run.status not in OPEN or (until is not None and datetime.fromisoformat(until) <= now):
-        raise Conflict(Problem("approval.expired", "It is too late: the flow has gone on without an answer."))
     if wait.resolution is not None:
         raise Conflict(Problem("approval.decided", "This was decided already."))
+    if _state(session, wait, now) != "open":
+        raise Conflict(Problem("approval.expired", "It is too late: the flow has gone on without an answer."))
     output = {"approved": approved, "by": by, "comment": comment, "decided_at": now.isoformat()}
     resolve(session, wait, {"port": "approved" if approved else "rejected", "output": output}, now)
     return wait.run_id
@@ -157,7 +159,7 @@ def _add(session: Session, run_id: int, place: Place, now: datetime, **values: A
     wait = find(session, run_id, *place) or WaitRow(run_id=run_id, node=place.node, iteration=place.iteration, kind="")
     for name, value in values.items():
         setattr(wait, name, value)
-    wait.created_at = now
+    wait.resolution, wait.resolved_at, wait.created_at = None, None, now
     session.add(wait)
     session.flush()
     return wait
@@ -179,7 +181,16 @@ def _callable(session: Session, name: str) -> Flow:
     return flow
 
 
-def _approval(session: Session, wait: WaitRow) -> Approval | None:
+def _state(session: Session, wait: WaitRow, now: datetime) -> Literal["open", "decided", "expired", "closed"]:
+    run, until = session.get(RunRow, wait.run_id), (wait.match or {}).get("until")
+    if wait.resolution is not None:
+        return "decided"
+    if until is not None and datetime.fromisoformat(until) <= (wait.resolved_at or now):
+        return "expired"
+    return "open" if wait.resolved_at is None and run is not None and run.status in OPEN else "closed"
+
+
+def _approval(session: Session, wait: WaitRow, now: datetime) -> Approval | None:
     run = session.get(RunRow, wait.run_id)
     if run is None:
         return None
@@ -197,4 +208,5 @@ def _approval(session: Session, wait: WaitRow) -> Approval | None:
         asked_at=wait.created_at,
         until=None if until is None else datetime.fromisoformat(until),
         decided=None if wait.resolution is None else wait.resolution["output"],
+        state=_state(session, wait, now),
     )

@@ -48,7 +48,7 @@ OPEN = frozenset(
         "/account",
     }
 )
-OPEN_BELOW = ("/api/", "/auth/", "/hooks/", "/hosted/", "/static/")
+OPEN_BELOW = ("/api/", "/approve/", "/auth/", "/hooks/", "/hosted/", "/static/")
 PAGE_FILES = re.compile(r"/_nicegui/[0-9.]+/(?:static|libraries|components|resources|dynamic_resources|esm)/")
 OF_CLIENT = re.compile(r"/_nicegui/client/([^/]+)/")
 POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1

@@ -50,6 +50,14 @@ class RetriesRequest(BaseModel):
     version: Version = "then"
 
 
+class DecideRequest(BaseModel):
+    model_config = STRICT
+
+    approved: bool
+    comment: str = ""
+    iteration: str = ""
+
+
 class ResolveRequest(BaseModel):
     model_config = STRICT
 
@@ -188,6 +196,22 @@ def run_routes(_service: Service) -> APIRouter:
     ) -> Response:
         output = None if request.output is None else check_value(request.output)
         run = await caller.runs.resolve(run_id, node, request.action, output=output, iteration=request.iteration)
+        return Json(run.as_json())
+
+    @router.post(
+        "/{run_id}/steps/{node}/decide",
+        dependencies=[EDITOR],
+        summary="Approve or reject",
+        description="Decides what a step waits for, in the name of the key. “iteration” is the item of a loop.",
+        responses=answers(examples.RUN, refusals=(404, 409)),
+    )
+    async def decide_step(
+        caller: Caller,
+        run_id: RunId,
+        node: str,
+        request: Annotated[DecideRequest, Body(examples=[{"approved": True, "comment": "Looks right."}])],
+    ) -> Response:
+        run = await caller.runs.decide(run_id, node, request.approved, request.comment, iteration=request.iteration)
         return Json(run.as_json())
 
     return router

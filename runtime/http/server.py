@@ -18,6 +18,7 @@ from runtime.errors import RuntimeFault
 from runtime.http import events, hooks
 from runtime.http.access import Access
 from runtime.http.answers import on_error, refusal_of
+from runtime.http.approvals import approval_routes
 from runtime.http.auth import auth_routes
 from runtime.http.auth_mail import auth_mail_routes
 from runtime.http.credentials import credential_routes
@@ -62,6 +63,7 @@ def build_http(service: Service, lifespan: Lifespan) -> FastAPI:
         app.router.routes.extend(routes(service).routes)  # side by side: including would nest them
     app.router.routes.extend(hosted_routes(service))
     app.router.routes.extend(sign_in_routes(service))
+    app.router.routes.extend(approval_routes(service))
     app.router.routes.extend(reference_routes(app).routes)
     for path in ("/api", "/api/{rest:path}"):
         app.router.routes.append(Route(path, _nowhere, methods=METHODS))

@@ -114,6 +114,88 @@ async def test_cancelled_run_goes_on_where_it_was(service: Service, live: str):
     assert again.steps[0].started_at is None, "the trigger's step was taken over"
 
 
+# -- loops
+
+
+@pytest.fixture
+def looping(service: Service, document: Make) -> str:
+    """A flow that adds one to the items of a list, and fails at one that is no number."""
+    nodes = [
+        {"id": "start", "type": "event", "name": "Start", "params": {"event": "shop.order_paid"}},
+        {"id": "each", "type": "for_each", "name": "Each", "params": {"items": "{{ $param.total }}"}},
+        {"id": "keep", "type": "set_fields", "name": "Keep", "params": {"fields": {"n": "{{ $item }}"}}},
+        {"id": "plus", "type": "set_fields", "name": "Plus", "params": {"fields": {"n": "{{ $item + 1 }}"}}},
+        {"id": "sum", "type": "set_fields", "name": "Sum", "params": {"fields": {"all": "{{ $action.each.outputs }}"}}},
+    ]
+    ends = [("start", "out", "each"), ("each", "each", "keep"), ("keep", "out", "plus"), ("each", "done", "sum")]
+    edges = [{"source": source, "key": key, "target": target} for source, key, target in ends]
+    service.flows.create(document("loop", nodes=nodes, edges=edges, samples=[], layout={}))
+    service.flows.publish("loop")
+    return "loop"
+
+
+def items(run: RunView, node: str) -> dict[str, tuple[str, bool]]:
+    return {step.iteration: (step.status, step.is_kept) for step in run.steps if step.node == node}
+
+
+async def test_retry_from_the_failure_keeps_the_items_that_were_finished(service: Service, looping: str):
+    failed = await run_once(service, [1, 2, "x", 4])
+    fix = {"op": "patch_node", "id": "plus", "set": {"params": {"fields": {"n": "{{ $item ~ '' }}"}}}}
+    service.flows.edit(looping, [fix])
+
+    again = await ended(service, (await service.runs.retry(failed.id, from_failed=True)).id)
+
+    assert items(again, "plus") == {"0": ("succeeded", True), "1": ("succeeded", True), "2": ("failed", False)}
+    assert items(again, "keep")["2"] == ("succeeded", True), "what is before the failure in its item stays as well"
+    assert again.status == "failed", "the version of then fails again"
+
+
+@pytest.mark.parametrize("how", [{"payload": {"total": [5, 6]}}, {"version": "now"}], ids=["payload", "version"])
+async def test_loop_is_done_anew_with_other_data_or_on_another_version(
+    service: Service, looping: str, how: dict[str, Any]
+):
+    failed = await run_once(service, [1, 2, "x"])
+    fix = {"op": "patch_node", "id": "plus", "set": {"params": {"fields": {"n": "{{ $item }}"}}}}
+    service.flows.edit(looping, [fix])
+    service.flows.publish(looping)
+
+    again = await ended(service, (await service.runs.retry(failed.id, from_failed=True, **how)).id)
+
+    assert again.status == "succeeded"
+    assert {is_kept for _status, is_kept in items(again, "keep").values()} == {False}
+
+
+async def test_retry_from_a_step_inside_a_loop_does_the_whole_loop_again(service: Service, looping: str):
+    run = await run_once(service, [1, 2])
+
+    inside = await ended(service, (await service.runs.retry(run.id, from_="plus")).id)
+    behind = await ended(service, (await service.runs.retry(run.id, from_="sum")).id)
+
+    assert (inside.status, kept(inside)) == ("succeeded", {"start"})
+    assert items(inside, "keep") == {"0": ("succeeded", False), "1": ("succeeded", False)}
+    assert (behind.status, kept(behind), behind.repeated) == ("succeeded", {"start", "each"}, {})
+    assert behind.steps[-1].output == {"all": [{"n": 2}, {"n": 3}]}
+
+
+async def test_items_of_a_loop_are_listed_and_read(service: Service, looping: str):
+    run = await run_once(service, [1, "x", 3])
+
+    everything = service.runs.items(run.id, "each")
+    failed = service.runs.items(run.id, "each", status="failed")
+    second = service.runs.items(run.id, "each", offset=1, limit=1)
+
+    assert [(item.iteration, item.status) for item in everything.items] == [("0", "succeeded"), ("1", "failed")]
+    assert (everything.total, dict(everything.counts)) == (2, {"succeeded": 1, "failed": 1})
+    assert [item.iteration for item in failed.items] == [item.iteration for item in second.items] == ["1"]
+    assert (failed.total, second.total) == (1, 2)
+    assert [(step.node, step.status) for step in service.runs.item(run.id, "1")] == [
+        ("keep", "succeeded"),
+        ("plus", "failed"),
+    ]
+    assert run.repeated == {"keep": {"succeeded": 2}, "plus": {"failed": 1, "succeeded": 1}}
+    assert service.runs.items(run.id, "each", status="odd").items == ()
+
+
 # -- on the version of now
 
 
@@ -320,6 +402,7 @@ async def test_step_of_unknown_outcome_is_sent_again(service: Service, unknown: 
 
     assert states(run) == {"start": "succeeded", "large": "succeeded", "greet": "succeeded"}
     assert [message.subject for message in service.mailbox.list()] == ["s"]
+    assert (run.steps[1].attempt, run.steps[1].error) == (2, None)
 
 
 async def test_step_of_unknown_outcome_counts_as_done(service: Service, unknown: int):

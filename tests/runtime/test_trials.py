@@ -13,6 +13,7 @@ from runtime.document import parse
 from runtime.engine_api import TestRequest
 from runtime.errors import Invalid, NotFound
 from runtime.kept_steps import Settled
+from runtime.outbox import NewEvent
 from runtime.run_views import RunView
 from runtime.service import Service
 from runtime.trials import Earlier, Extent, prepare
@@ -232,6 +233,60 @@ async def test_from_a_node_on_only_that_is_done_again(service: Service, document
     assert again.scope == {"from": "greet"}
     assert again.parent_run == first.id
     assert service.runs.get(first.id).retried_by == (), "it is no retry"
+
+
+async def test_up_to_a_node_nothing_else_is_done(service: Service, document: Make):
+    service.flows.create(document())
+
+    run = await service.runs.test("greet", extent=Extent(until="large"))
+
+    assert (run.status, states(run)) == ("succeeded", {"start": "succeeded", "large": "succeeded"})
+
+
+async def test_node_alone_is_called_with_the_outputs_of_the_latest_test(service: Service, document: Make):
+    later = {"id": "later", "type": "set_fields", "name": "Later", "params": {"fields": {"a": 1}}}
+    flow = document()
+    flow["nodes"].append(later)
+    flow["edges"].append({"source": "greet", "target": "later", "key": "out"})
+    service.flows.create(flow)
+    await service.runs.test("greet", payload={"total": 500}, extent=Extent(until="large"))
+
+    run = await service.runs.test("greet", extent=Extent(only="greet"))
+
+    assert (run.status, states(run), kept(run)) == (
+        "succeeded",
+        {"start": "succeeded", "large": "succeeded", "greet": "succeeded"},
+        {"large"},
+    )
+    assert run.steps[-1].output == {"text": "Thanks for 500"}
+
+
+async def test_up_to_a_node_inside_a_loop_does_every_item(service: Service, document: Make):
+    flow = loop(document)
+    flow["nodes"][1] |= {"type": "for_each", "params": {"items": "{{ [1, 2, 3] }}"}}
+    service.flows.create(flow)
+
+    run = await service.runs.test("greet", extent=Extent(until="item"))
+
+    assert (run.status, run.repeated) == ("succeeded", {"item": {"succeeded": 3}})
+    assert "after" not in states(run)
+
+
+async def test_pinned_output_is_taken_in_tests_and_a_disabled_node_is_passed_over(service: Service, document: Make):
+    pinned = changed(document(samples=[]), "large", pinned=PINNED)
+    service.flows.create(changed(pinned, "greet", disabled=True))
+    service.flows.publish("greet")
+
+    tested = await service.runs.test("greet", payload={"total": 1})
+    (accepted,) = await service.emit([NewEvent("shop.order_paid", {"total": 1})])
+    await service.engine.wait(accepted.runs[0], 10)
+    real = service.runs.get(accepted.runs[0])
+
+    large, greet = tested.step("large"), tested.step("greet")
+    assert large is not None
+    assert greet is not None
+    assert (large.is_pinned, large.output, greet.status, greet.port) == (True, {"result": True}, "skipped", "out")
+    assert real.steps[1].output == {"result": False}
 
 
 async def test_outputs_of_a_named_run_are_taken_over_with_another_payload(service: Service, document: Make):

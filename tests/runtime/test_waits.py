@@ -230,12 +230,33 @@ async def test_the_link_of_an_approval_opens_it_and_no_other_does(rig: Rig) -> N
     other = waits.approval_token(rig.seals, installation, run_id + 1, "wait", "")
 
     with rig.database.write() as session:
-        found = waits.approval_of(session, token)
+        found = waits.approval_of(session, token, rig.clock())
         with pytest.raises(NotFound):
             waits.decide(session, token=other, approved=True, by="link", comment="", now=rig.clock())
 
     assert found is not None
     assert (found.run_id, found.title, found.message, found.decided) == (run_id, "Refund?", "Order 7", None)
+
+
+@pytest.mark.parametrize("state", ["decided", "expired", "closed"])
+async def test_a_link_says_what_became_of_its_approval(rig: Rig, state: str) -> None:
+    rig.flow([approval(timeout_s=60)], ["start>wait"])
+    run_id = await waiting(rig)
+    token = waits.approval_token(rig.seals, rig.engine.installation, run_id, "wait", "")
+
+    if state == "decided":
+        await decided(rig, run_id, approved=False, comment="no")
+    elif state == "expired":
+        rig.clock.advance(seconds=61)
+        await rig.engine.wake()
+    else:
+        await rig.engine.cancel(run_id)
+    await rig.run(run_id)
+
+    with rig.database.read() as session:
+        found = waits.approval_of(session, token, rig.clock())
+    assert found is not None
+    assert (found.state, (found.decided or {}).get("comment")) == (state, "no" if state == "decided" else None)
 
 
 async def test_a_late_decision_is_refused(rig: Rig) -> None:
