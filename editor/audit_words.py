@@ -17,6 +17,7 @@ ACTIONS = {
     "run.cancel": "cancelled run",
     "run.retry": "repeated run",
     "run.retry_many": "repeated",
+    "run.decide": "decided an approval of run",
     "run.resolve": "settled a step of run",
     "table.create": "created the table",
     "table.change": "changed the table",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from editor import words
 from editor.canvas import FlowCanvas
 from runtime.run_views import RunView, StepView
 
@@ -31,7 +32,8 @@ def node_states(view: RunView, item: Mapping[str, StepView] | None = None) -> di
     """
     states = {step.node: _state(step) for step in view.steps if not step.iteration}
     together = {node: _together(view, node, counts) for node, counts in view.repeated.items()}
-    return states | together | {node: _state(step) for node, step in (item or {}).items()}
+    picked = {node: _state(step) | {"count": words.item(step.iteration)} for node, step in (item or {}).items()}
+    return states | together | picked
 
 
 def edge_states(view: RunView) -> list[dict[str, str]]:
@@ -105,6 +107,8 @@ class Overlay:
     def follow(self, run_id: int, *, is_played: bool = True) -> asyncio.Task[None]:
         """Show a run until it has ended; with *is_played*, steps that took no time light up one after the other."""
         self.stop()
+        if is_played:
+            self._item = {}
         self._task = asyncio.get_running_loop().create_task(self._follow(run_id, is_played))
         return self._task
 
@@ -120,13 +124,14 @@ class Overlay:
 
     def show_items(self, steps: dict[str, StepView]) -> None:
         """Show of nodes inside loops these steps, by node, in place of all items together."""
-        if self._view is not None and steps != self._item:
-            self._item = steps
+        if steps == self._item:
+            return
+        self._item = steps
+        if self._view is not None:
             self._canvas.set_status(node_states(self._view, steps))
 
     async def _follow(self, run_id: int, is_played: bool) -> None:
         shown: dict[str, Json] = {}
-        self._item = {}
         self._canvas.set_status(is_reset=True)
         polls = 0
         while True:

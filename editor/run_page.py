@@ -1,4 +1,4 @@
-"""One run on the canvas it ran on: what each step got, gave and did."""
+"""One run on the canvas it ran on: what each step got, gave and did, and how it goes on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from asyncio import to_thread
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from nicegui import ui
+from nicegui import background_tasks, ui
 
 from editor import theme, words
 from editor.canvas import FlowCanvas
@@ -14,13 +14,20 @@ from editor.catalog import picture
 from editor.error_pages import not_found
 from editor.frame import box, icon
 from editor.live import Overlay
+from editor.loop_items import ItemList, Loop, LoopItems, Wanted
 from editor.palette import node_icon
+from editor.retry_dialog import ask_retry
+from editor.run_steps import RunSteps
 from editor.session import may_edit, service_here
-from editor.step_view import state_icon, step_detail, time_taken
-from editor.widgets import Refused, button, confirm, icon_button, link_button, status_chip, tell
+from editor.step_view import step_detail
+from editor.step_waits import StepTools
+from editor.widgets import Refused, button, chip, confirm, icon_button, link_button, status_chip, tell, toast
 from editor.workbench import workbench
+from runtime.document import parse
 from runtime.errors import NotFound
+from runtime.kept_steps import Shape
 from runtime.run_views import RunView, StepView
+from runtime.settling import Settle
 
 if TYPE_CHECKING:
     from runtime.app import App
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = Any
 NUMBER_DIGITS = 18  # SQLite's integers have at least so many
+EXTENTS = {"only": "Only “{}”", "until": "Up to “{}”", "from": "From “{}” on"}
 
 
 def register(app: App) -> None:
@@ -45,7 +53,7 @@ def register(app: App) -> None:
             )
             return
         theme.dress()
-        RunPage(service, view).build()
+        await RunPage(service, view).build()
 
 
 class RunPage:
@@ -57,11 +65,14 @@ class RunPage:
         self._view = view
         self._selected: str | None = None
         self._drawn: object = None
-        self._lines: dict[str, Any] = {}
         self._client = ui.context.client
         self._may_edit = may_edit()
+        document = parse(view.document)[0] if view.document else None
+        self._shape = Shape(document, self._types) if document else None
+        self._items = LoopItems(service, view.id, self._shape) if self._shape else None
+        self._item_list: tuple[Loop, ItemList] | None = None
 
-    def build(self) -> None:
+    async def build(self) -> None:
         """Draw the page and follow the run until it ends."""
         view = self._view
         ui.page_title(f"Run {view.id} · {view.flow_name or view.flow} · Pulsewire")
@@ -70,7 +81,14 @@ class RunPage:
             with bench.top:
                 self._top()
             with bench.left:
-                self._list = box("fr-steps")
+                self._list = RunSteps(
+                    box("fr-steps"),
+                    self._types,
+                    self._shape,
+                    self._items,
+                    visit=self._visit,
+                    choose=self._choose_item,
+                )
             with bench.center:
                 self._canvas = FlowCanvas(
                     f"run-{view.id}",
@@ -89,6 +107,7 @@ class RunPage:
         self._bench = bench
         self._overlay = Overlay(self._service, self._canvas, self._show)
         self._client.on_delete(self._overlay.stop)
+        await self._read_items()
         self._show(view)
         self._overlay.follow(view.id, is_played=False)
 
@@ -109,78 +128,99 @@ class RunPage:
                 ui.label("Simulated: nothing was sent")
         with box("fe-top-end"):
             self._cancel = button("Cancel", self._cancel_run, kind="ghost", icon="stop_circle")
-            self._retry = button("Retry", self._retry_run, icon="replay")
+            self._retry = button("Retry", lambda: self._retry_run(), icon="replay")
             if view.flow_name is not None:
                 link_button("Open flow", f"/flows/{view.flow}", icon="account_tree").classes("pw-not-phone")
 
+    # -- what is shown
+
     def _show(self, view: RunView) -> None:
         self._view = view
-        drawn = (view.status, view.steps, view.ended_at)
+        drawn = (view.status, view.steps, view.ended_at, view.repeated, view.retried_by)
         if drawn == self._drawn:
             return
         self._drawn = drawn
+        if view.repeated:  # the items that are looked at have to be read
+            background_tasks.create(self._draw_with_items(), name="draw a run")
+        else:
+            self._draw()
+
+    async def _draw_with_items(self) -> None:
+        await self._read_items()
+        self._draw()
+
+    async def _read_items(self) -> None:
+        if self._items is not None and self._view.repeated:
+            await to_thread(self._items.read)
+
+    def _draw(self) -> None:
+        view = self._view
         with self._client:
             self._status.clear()
             with self._status:
                 status_chip(view.status)
+                if view.is_dead:
+                    chip("Dead letter", "fail").props["title"] = "It stopped the engine again and again"
             began = view.started_at or view.created_at
             took = f" · {words.duration(view.ended_at - began)}" if view.ended_at else ""
             self._times.set_text(f"{words.exact(began)}{took}")
             self._cancel.set_visibility(self._may_edit and not view.has_ended)
-            self._retry.set_visibility(self._may_edit and view.has_ended and view.document is not None)
-            self._draw_list()
+            self._retry.set_visibility(self._may_edit and view.has_ended)
+            self._list.draw(view)
+            self._list.mark(self._selected)
             self._draw_side()
-
-    def _draw_list(self) -> None:
-        names = {node["id"]: node for node in (self._view.document or {}).get("nodes", ())}
-        self._list.clear()
-        self._lines.clear()
-        with self._list:
-            ui.label("Steps").classes("fe-group")
-            for step in self._view.steps:
-                node = names.get(step.node, {"name": step.node, "type": ""})
-                with box(f"fr-step fr-step--{step.status}", "button").props("type=button") as line:
-                    state_icon(step.status)
-                    node_icon(self._types.get(node["type"]))
-                    with box("fe-node-text"):
-                        ui.label(node["name"]).classes("fe-node-title")
-                        ui.label((step.error or {}).get("message") or time_taken(step) or step.status).classes(
-                            "fe-node-hint"
-                        )
-                line.on("click", lambda node_id=step.node: self._visit(node_id))
-                self._lines[step.node] = line
-            if not self._view.steps:
-                ui.label("No step has begun yet.").classes("fe-none")
-        self._mark()
+        if self._items is not None:
+            self._overlay.show_items(self._items.steps)
 
     def _draw_side(self) -> None:
         self._side.clear()
-        step = next((step for step in self._view.steps if step.node == self._selected), None)
+        self._item_list = None
         with self._side:
             if self._selected is None:
                 self._about()
             else:
-                self._step(step)
+                self._step(self._selected)
 
-    def _step(self, step: StepView | None) -> None:
+    def _step_of(self, node_id: str) -> StepView | None:
+        """Return the step of a node, inside a loop that of the item that is looked at."""
+        inside = self._items.steps.get(node_id) if self._items else None
+        return inside or self._view.step(node_id)
+
+    def _step(self, node_id: str) -> None:
         nodes = {node["id"]: node for node in (self._view.document or {}).get("nodes", ())}
-        node = nodes.get(self._selected or "", {"name": self._selected, "type": ""})
+        node = nodes.get(node_id, {"name": node_id, "type": ""})
         node_type = self._types.get(node["type"])
+        step = self._step_of(node_id)
         with box("fe-panel-head"):
             node_icon(node_type)
             with box("fe-panel-title"):
                 ui.label(node["name"]).classes("fe-panel-name")
                 with box("fe-panel-sub"):
                     ui.label(node_type.title if node_type else node["type"])
-                    ui.label(str(self._selected)).classes("fe-id")
+                    ui.label(node_id).classes("fe-id")
+                    if step is not None and step.iteration:
+                        chip(words.item(step.iteration))
             icon_button("close", "Close", self._close, is_small=True)
         with box("fe-panel-body"):
             if step is None:
                 ui.label("This node did not take part in the run.").classes("pw-muted")
-            else:
-                step_detail(step, is_simulated=self._view.is_simulated)
-                if self._view.has_ended and step.status == "failed":
-                    button("Retry from here", lambda: self._retry_run(step.node), icon="replay")
+                return
+            self._loop_items(node_id)
+            step_detail(step, is_simulated=self._view.is_simulated, repeats=self._view.parent_run, tools=self._tools())
+            if self._view.has_ended and self._may_edit and step.status in ("failed", "unknown", "succeeded"):
+                button("Retry from here", lambda: self._retry_run(step.node, node["name"]), icon="replay")
+
+    def _loop_items(self, node_id: str) -> None:
+        """List the items of a loop."""
+        if self._shape is None or self._items is None or not self._shape.body(node_id):
+            return
+        within = self._items.item_around(node_id)
+        if within is None or (node_id, within) not in self._items.picked:
+            return
+        loop = (node_id, within)
+        made = ItemList(self._service, self._view.id, loop, lambda wanted: self._choose_item(loop, wanted))
+        self._item_list = (loop, made)
+        background_tasks.create(made.read(), name="list the items of a loop")
 
     def _about(self) -> None:
         view = self._view
@@ -195,6 +235,7 @@ class RunPage:
             if view.error:
                 with box("fs-error").props("role=alert"):
                     ui.label(str(view.error.get("message") or "The run failed."))
+            self._chain()
             with box("fs-json"):
                 ui.label("Payload").classes("fs-title")
                 ui.label(_json(view.payload)).classes("fs-pre")
@@ -202,9 +243,32 @@ class RunPage:
                 for title, value in self._facts():
                     ui.label(title).classes("fs-fact")
                     ui.label(value).classes("fs-value")
-            if view.parent_run:
-                with ui.link(target=f"/runs/{view.parent_run}").classes("fe-hint-link"):
-                    ui.label(f"This is a retry of run {view.parent_run}")
+
+    def _chain(self) -> None:
+        """Link to the runs that this one came from, and that came from it."""
+        view = self._view
+        nodes = {node["id"]: node["name"] for node in (view.document or {}).get("nodes", ())}
+        links: list[tuple[str, str, tuple[int, ...]]] = []
+        if view.caused_by is not None and view.parent_run is None:
+            is_call = view.event_name == "flow.called"
+            links.append(("account_tree", "Called by" if is_call else "Caused by", (view.caused_by,)))
+        if view.parent_run is not None:
+            links.append(("replay", "With outputs of" if view.scope else "Retry of", (view.parent_run,)))
+        if view.retried_by:
+            links.append(("redo", "Retried by", view.retried_by))
+        if not links and not view.scope:
+            return
+        with box("fr-chain"):
+            for word, node_id in (view.scope or {}).items():
+                with box("fr-link"):
+                    icon("science")
+                    ui.label(EXTENTS.get(word, "{}").format(nodes.get(node_id, node_id)))
+            for symbol, title, run_ids in links:
+                with box("fr-link"):
+                    icon(symbol)
+                    ui.label(title)
+                    for run_id in run_ids[-6:]:
+                        ui.link(f"run {run_id}", f"/runs/{run_id}").classes("fe-hint-link")
 
     def _facts(self) -> list[tuple[str, str]]:
         view = self._view
@@ -217,20 +281,17 @@ class RunPage:
             facts.append(("Ended", words.exact(view.ended_at)))
         return facts
 
-    def _select(self, selection: dict[str, Json]) -> None:
+    # -- going about
+
+    async def _select(self, selection: dict[str, Json]) -> None:
         self._selected = selection["nodes"][0] if len(selection["nodes"]) == 1 else None
-        self._mark()
+        self._list.mark(self._selected)
         with self._client:
             self._draw_side()
 
     def _close(self) -> None:
         self._canvas.select([])
         self._bench.close_sheet()
-
-    def _mark(self) -> None:
-        for node_id, line in self._lines.items():
-            line.props["aria-current"] = "true" if node_id == self._selected else "false"
-            line.update()
 
     def _command(self, command: dict[str, Json]) -> None:
         if command["name"] in ("open", "click"):
@@ -239,6 +300,61 @@ class RunPage:
     def _visit(self, node_id: str) -> None:
         self._bench.show_right()
         self._canvas.visit(node_id)
+
+    async def _choose_item(self, loop: Loop, wanted: Wanted) -> None:
+        """Look at another item of a loop; the list of items stays where it is."""
+        if self._items is None:
+            return
+        self._items.want(loop, wanted)
+        await self._read_items()
+        with self._client:
+            self._list.draw(self._view)
+            self._list.mark(self._selected)
+            if self._item_list is None or self._item_list[0] != loop:
+                self._draw_side()
+        self._overlay.show_items(self._items.steps)
+
+    # -- what can be done
+
+    def _tools(self) -> StepTools:
+        if not self._may_edit:
+            return StepTools()
+        is_open, has_flow = not self._view.has_ended, self._view.flow_name is not None
+        return StepTools(
+            settle=self._settle if is_open else None,
+            decide=self._decide if is_open else None,
+            pin=self._pin if has_flow else None,
+        )
+
+    async def _settle(self, step: StepView, action: Settle) -> None:
+        try:
+            view = await self._service.runs.resolve(self._view.id, step.node, action, iteration=step.iteration)
+        except Refused as refusal:
+            tell(refusal)
+        else:
+            self._show(view)
+
+    async def _decide(self, step: StepView, approved: bool, comment: str) -> None:
+        try:
+            view = await self._service.runs.decide(
+                self._view.id, step.node, approved, comment, iteration=step.iteration
+            )
+        except Refused as refusal:
+            tell(refusal)
+        else:
+            self._show(view)
+
+    async def _pin(self, step: StepView) -> None:
+        """Keep a step's output in the draft, so that tests there begin with it."""
+        pinned = {"port": step.port or "out", "output": step.output}
+        operation = {"op": "patch_node", "id": step.node, "set": {"pinned": pinned}}
+        try:
+            result = await to_thread(self._service.flows.edit, self._view.flow, [operation])
+        except Refused as refusal:
+            tell(refusal)
+            return
+        refused = [problem for _operation, problem in result.refused]
+        toast(refused[0].message if refused else "Pinned in the draft of the flow.", "fail" if refused else "ok")
 
     async def _cancel_run(self) -> None:
         if await confirm(
@@ -249,22 +365,36 @@ class RunPage:
             except Refused as refusal:
                 tell(refusal)
 
-    async def _retry_run(self, from_: str | None = None) -> None:
-        if not self._view.is_simulated and not await confirm(
-            "Run it again?",
-            "A new run starts with the same payload; its emails, requests and row changes happen again."
-            if from_ is None
-            else "A new run starts at this step; what came before is kept as it was.",
-            action="Run again",
-            is_danger=False,
-        ):
+    async def _retry_run(self, from_: str | None = None, name: str | None = None) -> None:
+        view = self._view
+        choice = await ask_retry(
+            f"Retry from “{name}”" if name else f"Retry run {view.id}",
+            at_node=from_ is not None,
+            may_begin_at_failure=view.status != "succeeded",
+            versions=await self._versions(),
+            is_simulated=view.is_simulated,
+        )
+        if choice is None:
             return
         try:
-            new = await self._service.runs.retry(self._view.id, from_ if isinstance(from_, str) else None)
+            new = await self._service.runs.retry(view.id, from_, from_failed=choice.from_failed, version=choice.version)
         except Refused as refusal:
             tell(refusal)
         else:
             ui.navigate.to(f"/runs/{new.id}")
+
+    async def _versions(self) -> tuple[str, str]:
+        """Return the words for the version of then and that of now."""
+        view = self._view
+        if view.flow_name is None:
+            return "then", "then"
+        flow = await to_thread(self._service.flows.get, view.flow)
+        if view.is_test:
+            return "The draft of then", "The draft of now" if flow.draft != view.document else "The draft of then"
+        then = f"Version {view.version}, of then"
+        if flow.state != "published" or flow.published_version == view.version:
+            return then, then
+        return then, f"Version {flow.published_version}, live now"
 
 
 def _number(written: str) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from nicegui import ui
 
+from editor import words
 from editor.frame import box
 from editor.step_view import step_detail
 from editor.step_waits import StepTools
@@ -68,7 +69,7 @@ class StepResults:
         total = sum(self._run.repeated.get(self._node_id, {}).values())
         with box("fs-items"):
             icon_button("chevron_left", "Item before", lambda: self._go(-1), is_small=True)
-            ui.label(f"Item {self._steps[self._place].iteration}").classes("fs-items-now")
+            ui.label(words.item(self._steps[self._place].iteration)).classes("fs-items-now")
             icon_button("chevron_right", "Next item", lambda: self._go(1), is_small=True)
             ui.space()
             shown = f" of {total:,}" if total > len(self._steps) else ""

@@ -70,7 +70,7 @@ def step_detail(step: StepView, *, is_simulated: bool, repeats: int | None = Non
         if step.called is not None:
             with ui.link(target=f"/runs/{step.called}").classes("fe-hint-link"):
                 ui.label(f"Open run {step.called}, which this step started")
-        if step.output is not None:
+        if step.output is not None and step.wait is None:
             _json("Output", step.output, pin=partial(tools.pin, step) if tools.pin else None)
         if step.input is not None:
             _json("Input", step.input)

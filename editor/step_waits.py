@@ -10,10 +10,10 @@ from nicegui import ui
 from editor import words
 from editor.frame import box, icon
 from editor.widgets import button, confirm, dialog, field
+from runtime.limits import COMMENT_CHARS
 from runtime.run_views import StepView, WaitView
 from runtime.settling import Settle
 
-COMMENT_CHARS = 2_000
 ICONS = {"retry": "replay", "time": "schedule", "event": "sensors", "approval": "how_to_reg", "run": "account_tree"}
 SEND_AGAIN = (
     "Only do this when it did not take place, or when a second time does no harm: the service is called with the same "
@@ -46,9 +46,9 @@ def wait_view(step: StepView, wait: WaitView, tools: StepTools) -> None:
     with box("fs-wait"):
         icon(ICONS.get(wait.kind, "hourglass_empty"))
         with box("fs-wait-text"):
-            ui.label(_waits_for(wait)).classes("fs-wait-title")
+            ui.label(in_short(wait)).classes("fs-wait-title")
             if wait.until is not None:
-                _until(wait)
+                ui.label(words.exact(wait.until)).classes("fs-wait-until pw-num")
             if wait.kind == "approval" and wait.title:
                 ui.label(wait.title).classes("fs-subject")
             if wait.kind == "approval" and wait.message:
@@ -75,7 +75,10 @@ def unknown_view(step: StepView, tools: StepTools) -> None:
 
 def in_short(wait: WaitView) -> str:
     """Return what a step waits for on one line."""
-    return _waits_for(wait) + (f", {words.ahead(wait.until)}" if wait.until else "")
+    if wait.until is None:
+        return _waits_for(wait)
+    between = " " if wait.kind in ("retry", "time") else ", gives up "
+    return f"{_waits_for(wait)}{between}{words.ahead(wait.until)}"
 
 
 def _waits_for(wait: WaitView) -> str:
@@ -85,18 +88,11 @@ def _waits_for(wait: WaitView) -> str:
         case "event":
             return f"Waits for the event “{wait.event}”"
         case "approval":
-            return "Waits for somebody to approve or reject"
+            return "Waits for an approval"
         case "run":
             return f"Waits for run {wait.run}" if wait.run else "Waits for the flow that it called"
         case _:
-            return "Waits"
-
-
-def _until(wait: WaitView) -> None:
-    assert wait.until is not None
-    lead = "" if wait.kind in ("retry", "time") else "Gives up "
-    shown = ui.label(f"{lead}{words.ahead(wait.until)}".capitalize()).classes("fs-wait-until")
-    shown.props["title"] = words.exact(wait.until)
+            return "Goes on"
 
 
 async def _settle(step: StepView, tools: StepTools, action: Settle) -> None:

@@ -63,6 +63,11 @@ def count(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def item(iteration: str) -> str:
+    """Return what an item of a loop is called: “Item 4”, and one of a loop inside of it “Item 4.1”."""
+    return f"Item {'.'.join(str(int(number) + 1) for number in iteration.split('.'))}"
+
+
 def size(size_bytes: int) -> str:
     """Return a file size in the unit that fits."""
     amount, units = float(size_bytes), ["B", "KB", "MB", "GB", "TB"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -235,11 +236,32 @@ def test_references_of_odd_names_use_brackets() -> None:
 def test_a_run_shows_states_and_the_edges_that_were_taken() -> None:
     view = run_of(step("table_emptied", "out"), step("check", "false"), step("mail", None, "skipped"))
 
-    assert node_states(view)["check"] == {"state": "succeeded", "ms": 5.0, "message": None}
+    shown = {"state": "succeeded", "ms": 5.0, "message": None, "output": True, "pinned": False}
+    assert node_states(view)["check"] == shown
     assert {edge["source"]: edge["state"] for edge in edge_states(view)} == {
         "table_emptied": "taken",
         "check": "untaken",
     }
+
+
+def test_edges_behind_a_node_that_was_passed_over_count_as_taken() -> None:
+    view = run_of(step("table_emptied", "out"), step("check", "true", "skipped"))
+
+    assert {edge["source"]: edge["state"] for edge in edge_states(view)}["check"] == "taken"
+
+
+def test_items_of_a_loop_are_shown_together_until_one_is_chosen() -> None:
+    body = [replace(step("check", "true"), iteration="0"), replace(step("check", None, "failed"), iteration="1")]
+    view = replace(
+        run_of(step("table_emptied", None, "running"), *body),
+        repeated={"check": {"succeeded": 1, "failed": 1}},
+    )
+
+    together, chosen = node_states(view), node_states(view, {"check": body[0]})
+
+    assert (together["check"]["state"], together["check"]["count"]) == ("failed", "1 of 2")
+    assert (chosen["check"]["state"], chosen["check"]["count"]) == ("succeeded", "Item 1")
+    assert edge_states(view)[0]["state"] == "taken", "the edge into the body, while the loop goes on"
 
 
 def test_a_message_that_is_sent_again_is_not_done_again() -> None:
