@@ -6,6 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
+from zoneinfo import available_timezones
 
 from nicegui import ui
 
@@ -15,6 +16,10 @@ from editor.widgets import choice
 
 Json: TypeAlias = Any
 Changed: TypeAlias = Callable[[Json], None]
+REGIONS = (  # of the zones that are not mere other names
+    *("Africa/", "America/", "Antarctica/", "Arctic/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Indian/"),
+    "Pacific/",
+)
 YES_OR_NO = {True: "Yes", False: "No"}
 FIELD_PROPS = "outlined dense hide-bottom-space autocomplete=off spellcheck=false"
 
@@ -131,7 +136,7 @@ class NumberControl(Control):
             min=self.field.minimum,
             max=self.field.maximum,
             step=1 if self.field.is_integer else None,
-            placeholder="" if default is None else str(default),
+            placeholder=self.field.placeholder if default is None else str(default),
             on_change=self._typed,
         )
         self.name(made.props(f"{FIELD_PROPS} debounce=200"))
@@ -232,6 +237,31 @@ class FlowControl(SelectControl):
 
     def _labels(self, options: Sequence[Json]) -> dict[Json, str]:
         return {option: self._names.get(option, str(option)) for option in options}
+
+
+class ZoneControl(Control):
+    """One of the time zones, found by a part of its name."""
+
+    def build(self, value: Json) -> None:
+        zones = sorted(zone for zone in available_timezones() if zone.startswith(REGIONS))
+        current = self._current(value)
+        options = ["UTC", *zones]
+        self._select = choice(
+            options if current in options else [current, *options],
+            value=current,
+            with_input=True,
+            on_change=lambda event: self.changed(UNSET if event.value is None else event.value),
+        )
+        self.name(self._select.props("hide-selected fill-input input-debounce=0"))
+
+    def show(self, value: Json) -> None:
+        current = self._current(value)
+        if current not in self._select.options:
+            self._select.set_options([current, *self._select.options])
+        self._select.set_value(current)
+
+    def _current(self, value: Json) -> str:
+        return str(self.field.default if value is UNSET else value)
 
 
 def _worded(options: Sequence[Json]) -> dict[Json, str]:

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from editor.widgets import Refused
 from runtime.errors import NotFound, Problem
-from runtime.flow_views import EditResult, FlowChange, FlowView
+from runtime.flow_views import EditResult, FlowChange, FlowView, ScheduleView
 
 if TYPE_CHECKING:
     from runtime.service import Service
@@ -104,6 +104,13 @@ class Draft:
             return
         if revision != self.view.revision:
             await self.refresh()
+
+    async def schedules(self) -> tuple[ScheduleView, ...]:
+        """Return the schedules of the live version as they are now."""
+        try:
+            return await to_thread(self._flows.schedules, self.flow_id)
+        except NotFound:
+            return ()
 
     async def refresh(self) -> None:
         """Read the draft again."""

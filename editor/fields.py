@@ -19,6 +19,7 @@ from editor.controls import (
     SelectControl,
     SwitchControl,
     TextControl,
+    ZoneControl,
 )
 from editor.frame import box, icon
 from editor.param_form import UNSET, ParamField, is_expression
@@ -140,6 +141,8 @@ class FieldView:
                 return CredentialControl(field, changed, self._context.credentials())
             case "flow":
                 return FlowControl(field, changed, self._context.flows(self.field.is_literal))
+            case "timezone":
+                return ZoneControl(field, changed)
             case "list":
                 return ListControl(field, changed)
             case "pairs":

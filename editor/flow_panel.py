@@ -9,6 +9,7 @@ from nicegui import background_tasks, ui
 
 from editor.draft import Draft
 from editor.frame import box, icon
+from editor.next_times import LiveTimes
 from editor.widgets import icon_button
 from nodes.spec import NodeType
 from runtime.document import DESCRIPTION_CHARS
@@ -45,6 +46,7 @@ class FlowPanel:
                     "outlined dense hide-bottom-space autogrow debounce=400 aria-label=Description"
                     f" maxlength={DESCRIPTION_CHARS}"
                 )
+            self._times = LiveTimes(draft)
             self._place = box("fe-flow")
         self.update()
 
@@ -59,6 +61,7 @@ class FlowPanel:
         self._counts.set_text(f"{nodes} node{'s' * (nodes != 1)} · {edges} connection{'s' * (edges != 1)}")
         if not self._draft.in_flight and (self._description.value or "") != self._head.get("description", ""):
             self._description.set_value(self._head.get("description", ""))
+        self._times.update()
         drawn = (view.problems, nodes, edges, view.state, view.has_unpublished_changes, document.get("samples"))
         if drawn == self._drawn:
             return

@@ -159,6 +159,9 @@ class FlowList:
                 ui.label(self._subtitle(flow)).classes("pw-row-sub pw-clip")
             with box("pw-flow-marks"):
                 chip(flow.state.capitalize(), STATE_TONES[flow.state])
+                if flow.next_due_at is not None:
+                    due = chip(words.ahead(flow.next_due_at), symbol="schedule")
+                    due.props["title"] = f"Due next at {words.exact(flow.next_due_at)}"
                 if flow.problem_count and flow.node_count and flow.state == "draft":
                     chip(words.count(flow.problem_count, "problem"), "fail", symbol="error")
                 elif flow.has_unpublished_changes:

@@ -15,6 +15,7 @@ from editor.draft import Draft
 from editor.failure_form import FailureForm
 from editor.fields import FieldView, FormContext
 from editor.frame import box, icon
+from editor.next_times import NextTimes
 from editor.node_actions import NodeActions
 from editor.palette import node_icon
 from editor.param_form import UNSET, param_fields
@@ -56,6 +57,7 @@ class NodePanel:
         self._actions = actions
         self._prefer_result = prefer_result
         self._fields: list[FieldView] = []
+        self._times: NextTimes | None = None
         self._connections: Connections | None = None
         self._failure: FailureForm | None = None
         node = draft.node(node_id)
@@ -85,6 +87,8 @@ class NodePanel:
                 view.update(node.get("params") or {})
             found = [problem for problem in problems if problem.param == view.field.name]
             view.set_problem(_without_name(found[0].message, node["name"]) if found else None, is_gap=_is_gap(found))
+        if self._times is not None:
+            self._times.update()
         names = {view.field.name for view in self._fields}
         general = [_without_name(p.message, node["name"]) for p in problems if p.param not in names]
         self._draw_marks(node)
@@ -224,6 +228,8 @@ class NodePanel:
         plain = [field for field in param_fields(self._type) if not field.is_advanced]
         advanced = [field for field in param_fields(self._type) if field.is_advanced]
         self._fields += [FieldView(field, self._context, params) for field in plain]
+        if self._type.kind == "trigger":
+            self._times = NextTimes(self._draft, self.node_id, self._type)
         if not plain and not advanced:
             ui.label("Nothing to set up here.").classes("pw-muted")
         if advanced:

@@ -41,6 +41,13 @@ def ahead(moment: datetime, now: datetime | None = None) -> str:
     return f"on {moment:%d %b %Y}".replace(" 0", " ")
 
 
+def on_the_clock(local: datetime, now: datetime | None = None) -> str:
+    """Return a time as the clocks of its own zone show it: “Mon 4 May, 09:00”, with the year when it is another."""
+    year = f" {local.year}" if local.year != (now or datetime.now(UTC)).astimezone(local.tzinfo).year else ""
+    seconds = f":{local:%S}" if local.second else ""
+    return f"{local:%a} {local.day} {local:%b}{year}, {local:%H:%M}{seconds}"
+
+
 def exact(moment: datetime) -> str:
     """Return the full time in UTC, for tooltips."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -8,6 +8,7 @@ from typing import Any
 
 from runtime.errors import Problem
 from runtime.run_views import moment
+from runtime.schedules import Timetable
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class ScheduleView:
     """A schedule of a live flow. *next_due_at* is None while the flow is paused."""
 
     node: str
-    timezone: str
+    timetable: Timetable
     next_due_at: datetime | None
     last_due_at: datetime | None
 

@@ -40,7 +40,7 @@ def views(session: Session, flow: Flow) -> tuple[ScheduleView, ...]:
     rows = session.exec(select(Schedule).where(Schedule.flow_id == flow.id).order_by(Schedule.node))
     is_live = flow.state == "published"
     return tuple(
-        ScheduleView(row.node, row.spec["timezone"], row.next_due_at if is_live else None, row.last_due_at)
+        ScheduleView(row.node, Timetable.of(row.spec), row.next_due_at if is_live else None, row.last_due_at)
         for row in rows
     )
 

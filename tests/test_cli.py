@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -73,6 +74,17 @@ def test_flow_leaves_and_comes_back(run: Run, file: Path, document: Callable[...
     shown = json.loads(run("flow", "show", "greet", "--json").stdout)
     assert shown["draft"] == json.loads(exported) == document()
     assert [flow["id"] for flow in json.loads(run("flow", "list", "--json").stdout)] == ["greet"]
+
+
+def test_a_live_flow_shows_when_it_is_due(run: Run, file: Path, document: Callable[..., dict[str, Any]]):
+    daily = {"id": "daily", "type": "on_schedule", "name": "Daily", "params": {"cron": "0 9 * * *"}}
+    file.write_text(json.dumps(document(nodes=[daily, *document()["nodes"]])))
+    run("flow", "import", file)
+    run("flow", "publish", "greet")
+
+    shown = run("flow", "show", "greet").stdout
+
+    assert re.search(r"^daily +\S+T09:00:00Z +-$", shown, re.MULTILINE)
 
 
 def test_check_needs_no_installation(run: Run, file: Path, data_dir: Path, document: Callable[..., dict[str, Any]]):

@@ -47,6 +47,11 @@ def show_flow(flow_id: FlowId, as_json: JsonOption = False) -> None:
     changes = ", the draft has changes" if flow.has_unpublished_changes else ""
     typer.echo(f"{flow.name} ({flow.id}): {flow.state}, {live}{changes}")
     print_table(("NODE", "TYPE", "NAME"), [(node["id"], node["type"], node["name"]) for node in flow.draft["nodes"]])
+    if flow.schedules:
+        print_table(
+            ("SCHEDULE", "NEXT", "LAST"),
+            [tuple(value or "-" for value in each.as_json().values()) for each in flow.schedules],
+        )
     print_problems(flow.problems)
 
 

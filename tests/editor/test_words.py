@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from editor.words import ago, count, duration, size
+from editor.words import ago, count, duration, on_the_clock, size
 
 NOW = datetime(2024, 5, 3, 12, 0, tzinfo=UTC)
 
@@ -26,6 +26,18 @@ NOW = datetime(2024, 5, 3, 12, 0, tzinfo=UTC)
 )
 def test_time_passed_is_told_in_the_unit_that_fits(seconds: int, text: str) -> None:
     assert ago(NOW - timedelta(seconds=seconds), NOW) == text
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        ("2024-05-06T09:00:00+02:00", "Mon 6 May, 09:00"),
+        ("2024-05-06T09:00:05+02:00", "Mon 6 May, 09:00:05"),
+        ("2025-01-01T00:00:00+05:45", "Wed 1 Jan 2025, 00:00"),
+    ],
+)
+def test_times_are_told_as_the_clocks_of_their_zone_show_them(moment: str, text: str) -> None:
+    assert on_the_clock(datetime.fromisoformat(moment), NOW) == text
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,22 @@ async def test_flow_has_the_published_shape(client: httpx.AsyncClient, document:
     assert (await client.get("/api/flows/greet")).json() == body
 
 
+async def test_a_live_flow_says_when_its_schedules_are_due(client: httpx.AsyncClient, document: Make):
+    daily = {"id": "daily", "type": "on_schedule", "name": "Daily", "params": {"cron": "0 9 * * *"}}
+    nodes = [daily, *document()["nodes"]]
+
+    draft = (await client.post("/api/flows", json=document(nodes=nodes))).json()["schedules"]
+    (live,) = (await client.post("/api/flows/greet/publish")).json()["schedules"]
+    (listed,) = (await client.get("/api/flows")).json()["items"]
+    (paused,) = (await client.post("/api/flows/greet/pause")).json()["schedules"]
+
+    assert draft == []
+    assert live == {"node": "daily", "next_due_at": live["next_due_at"], "last_due_at": None}
+    assert live["next_due_at"].endswith("T09:00:00Z")
+    assert listed["next_due_at"] == live["next_due_at"]
+    assert paused == live | {"next_due_at": None}
+
+
 async def test_journey_of_a_flow(client: httpx.AsyncClient, service: Service, document: Make):
     await client.post("/api/flows", json=document())
     assert (await client.post("/api/flows/greet/publish")).json()["published_version"] == 1
