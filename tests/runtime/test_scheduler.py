@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy import event
 from sqlmodel import Session, select
 
 from nodes import spec
+from runtime.errors import Conflict
 from runtime.flows import Flows
 from runtime.scheduler import RUNS_AT_ONCE, Scheduler
 from storage.database import Database
@@ -239,6 +241,28 @@ async def test_a_death_before_the_commit_loses_nothing(desk: Desk) -> None:
     await desk.scheduler().look()
 
     assert desk.due() == ["2026-05-04T09:00:00Z"]
+
+
+@pytest.mark.parametrize("what", ["paused", "unpublished", "published anew"])
+async def test_what_changes_between_the_look_and_the_commit_counts(desk: Desk, what: str) -> None:
+    desk.publish(DAILY)
+    desk.now = NINE
+    changes = {
+        "paused": lambda: desk.flows.pause("f"),
+        "unpublished": lambda: desk.flows.unpublish("f"),
+        "published anew": lambda: desk.publish({"cron": "0 12 * * *"}),
+    }
+
+    async def call_late(work: Callable[[Session], int]) -> int:
+        changes[what]()
+        return await desk.call(work)
+
+    with suppress(Conflict):  # it is paused once, and published no more the second time
+        await Scheduler(desk.database, call_late, desk.clock, _nothing).look()
+
+    row = desk.row()
+    assert desk.runs() == []
+    assert row is None or row.next_due_at == {"paused": NINE}.get(what, NINE + timedelta(hours=3))
 
 
 async def test_a_thousand_schedules_of_one_second_take_few_transactions(desk: Desk) -> None:
