@@ -145,20 +145,26 @@ def executing(session: Session) -> Execute:
     return execute
 
 
-def start(session: Session, starts: Sequence[tuple[NewEvent, RunSeed]], now: datetime) -> int:
-    """Write events that start one run each, whoever else listens; return how many.
+def start(session: Session, starts: Sequence[tuple[NewEvent, Subscriber]], now: datetime) -> int:
+    """Write events that start one flow each, whoever else listens, and their runs; return how many may begin.
 
     An event of an id that has been written before is left out, with its run.
     """
-    seeds = [(seed(event), run) for event, run in starts]
-    known = set(session.exec(select(EventRow.id).where(col(EventRow.id).in_([event.id for event, _run in seeds]))))
-    fresh = {event.id: (event, run) for event, run in seeds if event.id not in known}
-    for event, run in fresh.values():
-        row = EventRow(id=event.id, name=event.name, payload=event.payload, root_id=event.root_id, path=[])
-        row.created_at = now
-        session.add_all([row, _run_row(run, event.id, now)])
+    seeds = {event.id: (event, subscriber) for event, subscriber in ((seed(event), each) for event, each in starts)}
+    known = set(session.exec(select(EventRow.id).where(col(EventRow.id).in_(seeds))).all())
+    fresh = [each for event_id, each in seeds.items() if event_id not in known]
+    if not fresh:
+        return 0
     session.flush()
-    return len(fresh)
+    intake = _intake_for(session, [subscriber for _event, subscriber in fresh], None)
+    runs = []
+    for event, subscriber in fresh:
+        (run,) = intake.runs_of([subscriber], event)
+        runs.append(_run_row(run, event.id, now))
+        session.add(_event_row(event, now))
+    session.add_all(runs)
+    session.flush()
+    return sum(run.status == "queued" for run in runs)
 
 
 def listens(session: Session, event_name: str, known: Mapping[str, Any]) -> bool:

@@ -21,11 +21,11 @@ from sqlmodel import Session, col, select
 from runtime import outbox
 from runtime.catch_up import Firing, again, passed
 from runtime.errors import ScheduleError
+from runtime.intake import Subscriber
 from runtime.outbox import NewEvent
 from runtime.run_views import moment
 from runtime.schedules import Timetable, local_time
 from storage.database import Database
-from storage.journal_rows import RunSeed
 from storage.tables import Flow, Schedule
 
 EVENT = "schedule.due"
@@ -160,17 +160,17 @@ def _in_parts(moves: Iterable[Move]) -> Iterator[list[Move]]:
 
 
 def _commit(session: Session, moves: Sequence[Move], now: datetime) -> int:
-    """Make those moves whose schedules are as they were read; return how many runs they start."""
+    """Make those moves whose schedules are as they were read; return how many runs may begin."""
     flow_ids = {move.row.flow_id for move in moves}
     query = select(Schedule, Flow.state).join(Flow, col(Flow.id) == Schedule.flow_id)
     found = session.exec(query.where(col(Schedule.flow_id).in_(flow_ids))).all()
     current = {(row.flow_id, row.node): (row, state) for row, state in found}
-    starts: list[tuple[NewEvent, RunSeed]] = []
+    starts: list[tuple[NewEvent, Subscriber]] = []
     for move in moves:
         row, state = current.get((move.row.flow_id, move.row.node), (None, ""))
         if row is None or not _is_same(row, move.row) or (move.firings and state != "published"):
             continue
-        starts += [(_event(row, firing), RunSeed(row.flow_id, row.version, row.node)) for firing in move.firings]
+        starts += [(_event(row, firing), Subscriber(row.flow_id, row.version, row.node, {})) for firing in move.firings]
         row.next_due_at = move.next_due_at
         row.generation += move.is_repeated
         if move.firings:

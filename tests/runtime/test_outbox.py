@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from sqlmodel import Session, select
 
 from runtime import limits, outbox
 from runtime.errors import Invalid
+from runtime.intake import Subscriber
 from runtime.outbox import NewEvent
 from storage.tables import EventRow, RunRow, Subscription
 
@@ -107,3 +109,14 @@ def test_a_loop_is_recorded_as_a_failed_run_that_never_starts(session: Session) 
     assert ids == []
     (run,) = session.exec(select(RunRow)).all()
     assert (run.status, run.error and run.error["code"]) == ("failed", "event.loop")
+
+
+def test_an_event_for_one_flow_alone_starts_it_once_and_no_one_who_listens(session: Session) -> None:
+    starts = [(NewEvent("go", {"n": n}, id=f"due-{n}"), Subscriber("c", 2, "start", {})) for n in (1, 2, 2)]
+    now = datetime(2026, 5, 4, tzinfo=UTC)
+
+    counts = [outbox.start(session, starts, now), outbox.start(session, starts, now)]
+
+    assert counts == [2, 0]
+    assert runs(session) == [("c", 2, "start", "queued")] * 2
+    assert session.get_one(EventRow, "due-2").payload == {"n": 2}
