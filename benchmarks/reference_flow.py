@@ -1,10 +1,11 @@
-"""How fast is a whole Pulsewire? Events over HTTP, each through a flow that ends in an HTTP request.
+"""How fast is a whole Pulsewire? Webhooks over HTTP, each through a flow that ends in an HTTP request.
 
-    python benchmarks/reference_flow.py [--events 1000] [--at-once 20] [--rounds 3] [--json]
+    python benchmarks/reference_flow.py [--flow W1|W2] [--events 1000] [--at-once 20] [--rounds 3] [--json]
 
 Starts its own ``pulsewire serve`` in an empty directory and a sink in a process of its own; everything is durable as
-shipped (SQLite, WAL, synchronous=FULL). Event → condition → set fields (template) → POST to the sink.
-A run counts when its row says ``succeeded``; times are of the sender, the acceptance and the sink's arrival.
+shipped (SQLite, WAL, synchronous=FULL). W1: webhook → condition → set fields (template) → POST to the sink. W2: webhook
+→ ten times set fields → POST. A webhook is answered 202 after its commit; a run counts when its row says ``succeeded``;
+times are of the sender, the acceptance and the sink's arrival.
 """
 
 from __future__ import annotations
@@ -18,39 +19,62 @@ import sys
 import tempfile
 import time
 import urllib.request
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from processes import Server, free_port
 
-EVENT = "bench.order_paid"
+PATH = "bench/order-paid"
+MIDDLE_NODES = 10  # of W2
 
 
-def flow(sink_url: str) -> dict[str, Any]:
-    """Return the reference flow."""
-    fields = {"n": "{{ $param.n }}", "text": "Order {{ $param.n }} of {{ $param.customer.name }}: {{ $param.total }} €"}
+def flow(name: str, sink_url: str) -> dict[str, Any]:
+    """Return the reference flow *name*."""
+    middle = _w1() if name == "W1" else _w2()
     nodes = [
-        {"id": "paid", "type": "event", "name": "Order paid", "params": {"event": EVENT}},
-        {"id": "is_large", "type": "condition", "name": "Large?", "params": {"if": "{{ $param.total > 100 }}"}},
-        {"id": "text", "type": "set_fields", "name": "Text", "params": {"fields": fields}},
+        {"id": "paid", "type": "on_webhook", "name": "Order paid", "params": {"path": PATH}},
+        *middle,
         {
             "id": "post",
             "type": "http_request",
             "name": "Post",
-            "params": {"method": "POST", "url": sink_url, "json": "{{ $action.text }}"},
+            "params": {"method": "POST", "url": sink_url, "json": f"{{{{ $action.{middle[-1]['id']} }}}}"},
         },
     ]
-    edges = [("paid", "out", "is_large"), ("is_large", "true", "text"), ("text", "out", "post")]
+    edges = [
+        {"source": one["id"], "key": "true" if one["type"] == "condition" else "out", "target": other["id"]}
+        for one, other in pairwise(nodes)
+    ]
     return {
         "format": "pulsewire.flow/1",
         "directed": True,
         "multigraph": True,
-        "graph": {"id": "reference", "name": "Reference", "description": ""},
+        "graph": {"id": "reference", "name": name, "description": ""},
         "nodes": nodes,
-        "edges": [{"source": source, "key": port, "target": target} for source, port, target in edges],
+        "edges": edges,
         "samples": [],
         "layout": {},
     }
+
+
+def _w1() -> list[dict[str, Any]]:
+    order = "$param.body"
+    text = f"Order {{{{ {order}.n }}}} of {{{{ {order}.customer.name }}}}: {{{{ {order}.total }}}} €"
+    fields = {"n": f"{{{{ {order}.n }}}}", "text": text}
+    return [
+        {"id": "is_large", "type": "condition", "name": "Large?", "params": {"if": f"{{{{ {order}.total > 100 }}}}"}},
+        {"id": "text", "type": "set_fields", "name": "Text", "params": {"fields": fields}},
+    ]
+
+
+def _w2() -> list[dict[str, Any]]:
+    nodes = []
+    for number in range(MIDDLE_NODES):
+        before = "$param.body" if number == 0 else f"$action.f{number - 1}"
+        fields = {"n": f"{{{{ {before}.n }}}}", "text": f"{number}: {{{{ $param.body.customer.name }}}}"}
+        nodes.append({"id": f"f{number}", "type": "set_fields", "name": f"F{number}", "params": {"fields": fields}})
+    return nodes
 
 
 class Sender(asyncio.Protocol):
@@ -89,7 +113,7 @@ class Sender(asyncio.Protocol):
             return
         self._number = number
         payload = {"n": number, "total": 120, "customer": {"name": "Ada", "city": "London"}}
-        body = json.dumps({"name": EVENT, "payload": payload}).encode()
+        body = json.dumps(payload).encode()
         self._load.sent[number] = time.monotonic()
         self._transport.write(self._load.head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
@@ -101,13 +125,12 @@ class Sender(asyncio.Protocol):
 class Load:
     """*events* numbered from *first*, *at_once* at a time."""
 
-    def __init__(self, server: Server, key: str, first: int, events: int, at_once: int) -> None:
+    def __init__(self, server: Server, first: int, events: int, at_once: int) -> None:
         self.server = server
         self.events = events
         self.at_once = at_once
         self.head = (
-            f"POST /api/events HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
-            f"Authorization: Bearer {key}\r\nContent-Type: application/json\r\n"
+            f"POST /hooks/{PATH} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Type: application/json\r\n"
         ).encode()
         self.sent: dict[int, float] = {}
         self.accepted: dict[int, float] = {}
@@ -145,9 +168,9 @@ def succeeded(server: Server) -> int:
         database.close()
 
 
-def measure(server: Server, sink: str, key: str, first: int, events: int, at_once: int) -> dict[str, Any]:
+def measure(server: Server, sink: str, first: int, events: int, at_once: int) -> dict[str, Any]:
     """Send a round of events and return its figures."""
-    load = Load(server, key, first, events, at_once)
+    load = Load(server, first, events, at_once)
     before, cpu_before, begun = succeeded(server), server.cpu_s(), time.monotonic()
     asyncio.run(load.run())
     while succeeded(server) < before + events:
@@ -172,7 +195,7 @@ def _share(values: list[float], share: float) -> float:
     return round(values[min(len(values) - 1, int(len(values) * share))], 1)
 
 
-def benchmark(events: int, at_once: int, rounds: int) -> dict[str, Any]:
+def benchmark(name: str, events: int, at_once: int, rounds: int) -> dict[str, Any]:
     """Return every figure."""
     with tempfile.TemporaryDirectory(prefix="pulsewire-bench-") as directory:
         sink_port = free_port()
@@ -183,20 +206,21 @@ def benchmark(events: int, at_once: int, rounds: int) -> dict[str, Any]:
             server.start()
             first_start_s = server.start_s
             key = server.command("keys", "create", "benchmark")
-            call(server, key, "/api/flows", flow(sink_url))
+            call(server, key, "/api/flows", flow(name, sink_url))
             call(server, key, "/api/flows/reference/publish")
             server.stop()
             server.start()
             idle = server.memory_mb()
-            measure(server, sink_url, key, 0, 200, at_once)  # warms connections and caches
+            measure(server, sink_url, 0, 200, at_once)  # warms connections and caches
             numbers = [1_000_000 * (number + 1) for number in range(rounds)]
             return {
+                "flow": name,
                 "at_once": at_once,
                 "first_start_s": round(first_start_s, 2),
                 "start_s": round(server.start_s, 2),
                 "idle_memory_mb": idle | {"all": round(sum(idle.values()), 1)},
-                "rounds": [measure(server, sink_url, key, number, events, at_once) for number in numbers],
-                "alone": measure(server, sink_url, key, 900_000_000, 100, 1),
+                "rounds": [measure(server, sink_url, number, events, at_once) for number in numbers],
+                "alone": measure(server, sink_url, 900_000_000, 100, 1),
                 "loaded_memory_mb": round(sum(server.memory_mb().values()), 1),
             }
         finally:
@@ -222,12 +246,13 @@ def report(figures: dict[str, Any]) -> None:
 def main() -> None:
     """Parse the arguments, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--flow", choices=["W1", "W2"], default="W1")
     parser.add_argument("--events", type=int, default=1000)
     parser.add_argument("--at-once", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args()
-    figures = benchmark(given.events, given.at_once, given.rounds)
+    figures = benchmark(given.flow, given.events, given.at_once, given.rounds)
     print(json.dumps(figures, indent=2)) if given.json else report(figures)
 
 
