@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import or_
+from sqlalchemy import and_, or_
 from sqlmodel import Session, col, select
 
 from runtime import outbox
@@ -30,8 +30,9 @@ from storage.tables import Flow, Schedule
 
 EVENT = "schedule.due"
 TICK_S = 1.0  # the longest time between two looks at the clock, so that a jump is noticed
-ROWS_AT_ONCE = 500  # schedules of one look into the database
-RUNS_AT_ONCE = 500  # of one transaction
+AGAIN_S = 0.05  # from a look that found something to the next one
+ROWS_AT_ONCE = 500  # schedules that are read together
+RUNS_AT_ONCE = 250  # of one transaction, which other writes wait for
 log = logging.getLogger("pulsewire.scheduler")
 
 
@@ -88,15 +89,15 @@ class Scheduler:
             await self._settle(now)
         self._seen = now
         while True:
-            due, next_due_at = await to_thread(self._read, now)
+            due, ahead = await to_thread(self._read, now)
+            if not due:
+                return TICK_S if ahead is None else min(TICK_S, (ahead - now).total_seconds())
             moves = await to_thread(lambda rows: [_move(row, now, _fired) for row in rows], due)
             for part in _in_parts(moves):
                 if await self._call(partial(_commit, moves=part, now=now)):
                     await self._started()
-            if next_due_at is not None or len(due) < ROWS_AT_ONCE:
-                break
-        wait_s = TICK_S if next_due_at is None else (next_due_at - now).total_seconds()
-        return min(TICK_S, wait_s)
+            if len(due) < ROWS_AT_ONCE:
+                return AGAIN_S
 
     async def _settle(self, now: datetime) -> None:
         """Make schedules due as the clock says now, which may have been set back since they were written."""
@@ -115,13 +116,16 @@ class Scheduler:
             await self._call(partial(_commit, moves=part, now=now))
 
     def _read(self, now: datetime) -> tuple[list[Schedule], datetime | None]:
-        """Return the schedules of live flows that are due, and when the next one is if these are all."""
-        query = select(Schedule).join(Flow, col(Flow.id) == Schedule.flow_id)
-        query = query.where(Flow.state == "published", col(Schedule.next_due_at).is_not(None))
+        """Return the schedules of live flows that are due; of none, when the first will be."""
+        is_live = and_(col(Flow.id) == Schedule.flow_id, col(Flow.state) == "published")
+        first = select(Schedule.next_due_at).join(Flow, is_live).where(col(Schedule.next_due_at).is_not(None))
+        due = select(Schedule).join(Flow, is_live).where(col(Schedule.next_due_at) <= now)
+        order = col(Schedule.next_due_at)
         with self._database.read() as session:
-            rows = session.exec(query.order_by(col(Schedule.next_due_at)).limit(ROWS_AT_ONCE)).all()
-        due = [row for row in rows if row.next_due_at and row.next_due_at <= now]
-        return due, rows[len(due)].next_due_at if len(due) < len(rows) else None
+            ahead = session.exec(first.order_by(order).limit(1)).first()
+            if ahead is None or ahead > now:
+                return [], ahead
+            return list(session.exec(due.order_by(order).limit(ROWS_AT_ONCE)).all()), ahead
 
 
 def _move(row: Schedule, now: datetime, move: Callable[[Schedule, datetime], Move]) -> Move:

@@ -294,7 +294,7 @@ async def test_catching_up_is_divided_into_transactions(desk: Desk) -> None:
     await scheduler.look()
 
     assert len(desk.runs()) == 1_200
-    assert desk.started == 3
+    assert desk.started == 6
 
 
 # -- publishing
