@@ -36,7 +36,7 @@ class OnScheduleParams(Params):
     cron: str = Field(
         "",
         title="Cron",
-        description="Minute, hour, day of month, month and day of week: 0 9 * * 1-5 is 09:00 from Monday to Friday.",
+        description="0 9 * * 1-5 is 09:00 from Monday to Friday: minute, hour, day of month, month, day of week.",
         max_length=200,
         json_schema_extra=ui("text", placeholder="0 9 * * 1-5", is_literal=True),
     )
