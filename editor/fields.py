@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -41,7 +41,8 @@ class FormContext:
         references: Callable[[], list[Reference]],
         tables: Callable[[], Mapping[str, Mapping[str, str]]],
         dress_code: Callable[[ui.codemirror], None],
-        credentials: Callable[[], Sequence[str]] = tuple,
+        credentials: Callable[[], Mapping[str, str]] = dict,
+        base_url: str = "",
         flows: Callable[[bool], Mapping[str, str]] = lambda _all: {},
     ) -> None:
         self.save = save
@@ -49,7 +50,8 @@ class FormContext:
         self.references = references
         self.tables = tables  # table name -> column name -> type
         self.dress_code = dress_code
-        self.credentials = credentials  # the names of the stored logins
+        self.base_url = base_url  # how people reach this server
+        self.credentials = credentials  # name of a stored login -> its kind
         self.flows = flows  # id -> name of other flows: of all, or of those that can be called
 
 
@@ -138,7 +140,7 @@ class FieldView:
             case "table":
                 return SelectControl(field, changed, list(self._context.tables()))
             case "credential":
-                return CredentialControl(field, changed, self._context.credentials())
+                return CredentialControl(field, changed, list(self._context.credentials()))
             case "flow":
                 return FlowControl(field, changed, self._context.flows(self.field.is_literal))
             case "timezone":

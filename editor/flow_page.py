@@ -79,7 +79,7 @@ class FlowEditor:
         self._tables: dict[str, dict[str, str]] = {}
         self._flows: dict[str, str] = {}  # the other flows: id -> name
         self._callable_flows: dict[str, str] = {}
-        self._credentials: list[str] = []
+        self._credentials: dict[str, str] = {}
         self._code = CodeTheme()
         self._actions = NodeActions(
             draft, self._types, test=self._run_part, remove=self._remove, dress_code=self._code.dress
@@ -283,6 +283,7 @@ class FlowEditor:
             tables=lambda: self._tables,
             dress_code=self._code.dress,
             credentials=lambda: self._credentials,
+            base_url=self._service.settings.public_url,
             flows=lambda is_any: self._flows if is_any else self._callable_flows,
         )
 
@@ -302,7 +303,7 @@ class FlowEditor:
 
     async def _read_surroundings(self) -> None:
         if self._may_edit:
-            self._credentials = [each.name for each in await to_thread(self._service.credentials.list)]
+            self._credentials = {each.name: each.kind for each in await to_thread(self._service.credentials.list)}
         flows = [flow for flow in await to_thread(self._service.flows.list) if flow.id != self._draft.flow_id]
         self._flows = {flow.id: flow.name for flow in sorted(flows, key=lambda flow: flow.name)}
         self._callable_flows = {

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from nicegui import ui
 
 from editor import words
+from editor.credential_settings import CredentialSettings
 from editor.frame import THEMES, box, frame, icon
 from editor.key_settings import KeySettings
 from editor.mail_settings import MailSettings
@@ -45,6 +46,8 @@ def register(app: App) -> None:
                     await OperatorSettings(service, me).build()
                 with _section("Mail server", "Flows send email through it.", anchor="mail"):
                     await MailSettings(service).build()
+                with _section("Credentials", "Logins that flows and webhooks name.", anchor="credentials"):
+                    await CredentialSettings(service).build()
                 with _section("API keys", "For programs that call the HTTP API.", anchor="keys"):
                     await KeySettings(service).build()
             with _section("About", "This installation and its limits."):

@@ -20,6 +20,7 @@ from editor.node_actions import NodeActions
 from editor.palette import node_icon
 from editor.param_form import UNSET, param_fields
 from editor.step_results import StepResults
+from editor.webhook_address import WebhookAddress, has_address
 from editor.widgets import icon_button
 from nodes.spec import NodeType
 from runtime.errors import Problem
@@ -60,6 +61,7 @@ class NodePanel:
         self._times: NextTimes | None = None
         self._connections: Connections | None = None
         self._failure: FailureForm | None = None
+        self._address: WebhookAddress | None = None
         node = draft.node(node_id)
         assert node is not None
         self._type = types.get(node["type"])
@@ -101,6 +103,8 @@ class NodePanel:
             self._connections.update(node)
         if self._failure is not None and not self._draft.in_flight:
             self._failure.update(node)
+        if self._address is not None:
+            self._address.update(node)
 
     def set_run(self, run: RunView | None) -> None:
         """Show how the node fared in the last run."""
@@ -232,6 +236,9 @@ class NodePanel:
             self._times = NextTimes(self._draft, self.node_id, self._type)
         if not plain and not advanced:
             ui.label("Nothing to set up here.").classes("pw-muted")
+        if has_address(self._type):
+            context = self._context
+            self._address = WebhookAddress(self._draft, self._type, self.node_id, context.base_url, context.credentials)
         if advanced:
             is_used = any(params.get(field.name, field.default) != field.default for field in advanced)
             with self._section("More settings", is_open=is_used):

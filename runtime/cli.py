@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runtime import engine_lock
-from runtime.commands import events, flows, keys, operators, runs, tables, users
+from runtime.commands import credentials, events, flows, keys, operators, runs, tables, users
 from runtime.commands.installation import opened_database, settings_from_environment
 from runtime.commands.terminal import JsonOption, fail, print_json, print_table, told
 from runtime.supervisor import REFUSED
@@ -38,6 +38,7 @@ app.add_typer(runs.app, name="run")
 app.add_typer(tables.app, name="table")
 app.add_typer(events.app, name="event")
 app.add_typer(keys.app, name="keys")
+app.add_typer(credentials.app, name="credentials")
 app.add_typer(operators.app, name="operators")
 app.add_typer(users.app, name="users")
 

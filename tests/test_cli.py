@@ -63,6 +63,29 @@ def test_created_key_is_printed_alone(run: Run):
     assert json.loads(run("keys", "list", "--json").stdout) == []
 
 
+def test_secret_of_a_credential_is_read_and_never_told(run: Run, data_dir: Path):
+    run(
+        "credentials",
+        "create",
+        "Shop",
+        "--kind",
+        "hmac",
+        "--header",
+        "X-Sign",
+        "--host",
+        "a.example.com",
+        stdin="s3cret-77\n",
+    )
+    refused = run("credentials", "create", "Shop", "--kind", "bearer", stdin="s3cret-78", status=1)
+    shown = run("credentials", "list").stdout + run("credentials", "list", "--json").stdout
+    run("credentials", "delete", "shop")
+
+    assert "a.example.com" in shown
+    assert "s3cret" not in shown + refused.output
+    assert "credential.name_taken" in refused.stderr
+    assert json.loads(run("credentials", "list", "--json").stdout) == []
+
+
 def test_flow_leaves_and_comes_back(run: Run, file: Path, document: Callable[..., dict[str, Any]]):
     assert run("flow", "import", file).stdout == "greet\n"
     assert "version 1 is live" in run("flow", "publish", "greet").stdout
@@ -141,6 +164,7 @@ def test_what_is_not_there_is_told_in_one_line(run: Run):
         ("run", "show", 7),
         ("table", "show", "nowhere"),
         ("keys", "delete", 7),
+        ("credentials", "delete", "nowhere"),
     ):
         assert run(*command, status=1).stderr.count("\n") == 1
     assert run("flow", "check", "/nowhere.json", status=1).stderr == "/nowhere.json: No such file or directory.\n"

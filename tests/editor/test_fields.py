@@ -26,7 +26,7 @@ def draw(node_type: str, name: str, params: Mapping[str, Any]) -> FieldView:
         references=lambda: [],
         tables=lambda: TABLES,
         dress_code=lambda _code: None,
-        credentials=lambda: ["Shop"],
+        credentials=lambda: {"Shop": "basic"},
     )
     field = next(field for field in param_fields(TYPES[node_type]) if field.name == name)
     return FieldView(field, context, params)
