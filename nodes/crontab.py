@@ -64,6 +64,11 @@ class Crontab:
     def is_every_hour(self) -> bool:
         return len(self.hours) == 24
 
+    @property
+    def has_days(self) -> bool:
+        """Whether one of its months has one of its days."""
+        return any(day <= LONGEST_MONTH[month - 1] for day in self.days for month in self.months)
+
 
 @lru_cache(maxsize=1_000)
 def crontab(line: str) -> Crontab:
@@ -80,7 +85,7 @@ def crontab(line: str) -> Crontab:
     found = Crontab(
         minutes, hours, days, months, frozenset(day % 7 for day in weekdays), _is_restricted(texts[2], texts[4])
     )
-    if not found.is_either and not any(day <= LONGEST_MONTH[month - 1] for day in days for month in months):
+    if not found.is_either and not found.has_days:
         raise ValueError("it is never due, because no such month has such a day")
     return found
 

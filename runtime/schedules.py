@@ -166,9 +166,11 @@ def _triggers(line: str) -> tuple[CronTrigger, ...]:
     common = {"minute": _list(rule.minutes), "hour": _list(rule.hours), "month": _list(rule.months), "timezone": UTC}
     days = _list(rule.days)
     weekdays = _list({(day - 1) % 7 for day in rule.weekdays})  # APScheduler counts from Monday
-    if rule.is_either:
-        return CronTrigger(**common, day=days), CronTrigger(**common, day_of_week=weekdays)
-    return (CronTrigger(**common, day=days, day_of_week=weekdays),)
+    if not rule.is_either:
+        return (CronTrigger(**common, day=days, day_of_week=weekdays),)
+    by_weekday = CronTrigger(**common, day_of_week=weekdays)
+    # one that is never due would look through all years for its next time, again and again
+    return (CronTrigger(**common, day=days), by_weekday) if rule.has_days else (by_weekday,)
 
 
 def _list(numbers: frozenset[int] | set[int]) -> str:

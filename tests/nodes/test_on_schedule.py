@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nodes.crontab import crontab
 from nodes.on_schedule import on_schedule
@@ -83,6 +85,17 @@ def test_crontab_lines_are_taken(line):
 @pytest.mark.parametrize("every_s", [1, 90, 366 * 86_400])
 def test_distances_up_to_their_limits_are_taken(every_s):
     assert problems(every_s=every_s, timezone="Asia/Kathmandu", missed="all") == []
+
+
+@given(st.text("*0123456789-/, @?#LWabcjanmonsun²٣", max_size=40))
+def test_any_text_is_a_line_or_told_to_be_none(text):
+    told, found = "", None
+    try:
+        found = crontab(text)
+    except ValueError as error:
+        told = str(error)
+
+    assert 0 < len(told) < 150 if found is None else found.minutes and found.hours and found.months
 
 
 def test_weekdays_are_counted_from_sunday_and_may_end_with_it():
