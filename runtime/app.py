@@ -36,12 +36,14 @@ from runtime.errors import Unavailable
 from runtime.flows import Flows
 from runtime.link import EngineLink
 from runtime.reporting import Reporter
+from runtime.retention_rules import Retention
 from runtime.runs import Runs
 from runtime.sealing import Seals
 from runtime.service import Service
 from runtime.settings import Settings
 from runtime.webhook_view import WebhookView
 from storage.database import Database
+from storage.space import make_shrinkable
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -108,6 +110,7 @@ def open_database(settings: Settings) -> Database:
     """Return the database, with the schema of this version."""
     database = Database(settings.url)
     database.migrate()
+    make_shrinkable(database)
     return database
 
 
@@ -185,6 +188,7 @@ def build_service(
         audit=Audit(database),
         webhooks=webhooks,
         causes=Causes(box, settings),
+        retention=Retention(database),
         standing=Standing(operator_sessions.visit, keys.role_of),
     )
 

@@ -27,6 +27,7 @@ from runtime.settings import Settings
 from runtime.supervisor import REFUSED
 from storage.database import Database
 from storage.errors import StorageBusy, StorageError, StorageFull
+from storage.space import make_shrinkable
 
 GRACE_S = 30
 GC_OBJECTS = 20_000  # allocations between two looks for cycles; runs make few and end with none
@@ -46,6 +47,7 @@ def main() -> int:
             log.error("another Pulsewire engine works on %s; stop it first", database.path)
             return REFUSED
         database.migrate()
+        make_shrinkable(database)
         engine = Engine(database, settings)
     except ValidationError as error:
         names = ", ".join(f"PULSEWIRE_{fault['loc'][0]}".upper() for fault in error.errors() if fault["loc"])

@@ -79,9 +79,15 @@ class Database:
         with _plain_errors():
             if self._version_among(known) == known[-1]:
                 return
-            with self._lock():
+            with self.lock():
                 if self._version_among(known) != known[-1]:
                     self._upgrade()
+
+    def lock(self) -> FileLock:
+        """Return the lock that a process holds while it does what one alone must do at start."""
+        from filelock import FileLock
+
+        return FileLock(f"{self.path}.lock", is_singleton=True)
 
     def dispose(self) -> None:
         """Close every pooled connection."""
@@ -113,11 +119,6 @@ class Database:
             crash_here("migration.before_commit")
         crash_here("migration.after_commit")
 
-    def _lock(self) -> FileLock:
-        from filelock import FileLock
-
-        return FileLock(f"{self.path}.lock", is_singleton=True)
-
     def _set_up(self, raw: sqlite3.Connection, _record: object) -> None:
         def pragma(text: str) -> Any:
             row = raw.execute(f"PRAGMA {text}").fetchone()
@@ -125,7 +126,8 @@ class Database:
 
         pragma(f"busy_timeout={BUSY_TIMEOUT_S * 1000}")
         if pragma("journal_mode") != "wal":
-            with self._lock():  # two first connections at once: SQLite does not wait for this lock by itself
+            with self.lock():  # two first connections at once: SQLite does not wait for this lock by itself
+                pragma("auto_vacuum=INCREMENTAL")  # has a meaning before anything is in the file; see storage/space.py
                 pragma("journal_mode=WAL")
         pragma("synchronous=FULL")
         pragma("foreign_keys=ON")
