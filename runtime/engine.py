@@ -27,6 +27,7 @@ from runtime.outbox import NewEvent
 from runtime.plans import Plans
 from runtime.platform import Platform, build_platform
 from runtime.responses import Responses
+from runtime.retention import Sweeper
 from runtime.scheduler import Scheduler
 from runtime.seal_sweep import SealSweep
 from runtime.settings import Settings
@@ -83,6 +84,11 @@ class Engine:
         self._seal_sweep = SealSweep(database, self._journal.call, self._platform.seals)
         self._dispatcher = InProcess(self._claim, self._now_us)
         self._scheduler = Scheduler(database, self._journal.call, clock, self._look_for_runs)
+        self.sweeper = Sweeper(
+            *(database, self._journal.call, clock),
+            is_full=lambda: self._journal.is_full,
+            is_idle=lambda: self._dispatcher.open_runs == 0,
+        )
         self._started_at = clock()
         self._version = version()
         self._waiters: dict[int, list[asyncio.Future[None]]] = {}
@@ -123,6 +129,7 @@ class Engine:
             asyncio.create_task(self._poll_forever()),
             asyncio.create_task(self._sweep_forever()),
             asyncio.create_task(self._scheduler.run()),
+            asyncio.create_task(self.sweeper.run_forever()),
         ]
         self._is_ready = True
 

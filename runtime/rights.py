@@ -237,6 +237,7 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
     "sessions": {},  # end users' own doors use these two, never an operator
     "sign_in": {},
     "hosted": {"read": OWN, "save": Right("owner", "settings.hosted_pages")},
+    "retention": {"read": VIEW, "save": Right("owner", "settings.retention"), "space": OWN},
     "operators": {
         "list": OWN,
         "get": OWN,

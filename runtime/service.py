@@ -28,6 +28,7 @@ from runtime.engine_api import Accepted, EngineApi
 from runtime.flows import Flows
 from runtime.guarded import Checkpoint, guarded
 from runtime.outbox import NewEvent
+from runtime.retention_rules import Retention
 from runtime.runs import Runs
 from runtime.settings import Settings
 from runtime.webhook_view import WebhookView
@@ -64,6 +65,7 @@ class Service:
     audit: Audit
     webhooks: WebhookView
     causes: Causes
+    retention: Retention
     standing: Standing
 
     def of(self, actor: Actor) -> Service:

@@ -301,6 +301,7 @@ class WaitEvent(SQLModel, table=True):
     """An event that may be the one a step waits for; the engine looks at it when the run goes on."""
 
     __tablename__ = "wait_event"
+    __table_args__ = (Index("ix_wait_event_event", "event_id"),)
 
     wait_id: int = Field(primary_key=True)
     event_id: str = Field(primary_key=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import sqlalchemy
+from sqlmodel import select
 
 from backend.passwords import CHEAP, Passwords
 from runtime.app import build_service
@@ -16,10 +18,12 @@ from runtime.bulk_retries import Failed, meant
 from runtime.engine import Engine
 from runtime.engine_api import NewEvent
 from runtime.metrics import Metrics
+from runtime.retention_rules import Rules
 from runtime.service import Service
 from runtime.settings import Settings
 from storage.database import Database
 from storage.tables import RunRow
+from tests.runtime.conftest import Clock
 
 GROWING = ("run", "step", "event", "wait", "wait_event", "audit_entry")
 WHOLE = re.compile(rf"SCAN ({'|'.join(GROWING)})\b(?: USING (?:COVERING )?INDEX (\w+))?")
@@ -52,10 +56,15 @@ class Asked:
 
 
 @pytest.fixture
-def installation(settings: Settings) -> Iterator[tuple[Service, Engine, Asked]]:
+def clock() -> Clock:
+    return Clock(datetime.now(UTC))
+
+
+@pytest.fixture
+def installation(settings: Settings, clock: Clock) -> Iterator[tuple[Service, Engine, Asked]]:
     database = Database(settings.url)
     asked = Asked(database)
-    engine = Engine(database, settings)
+    engine = Engine(database, settings, clock=clock)
     yield build_service(settings, database, engine, passwords=Passwords(CHEAP)), engine, asked
     database.dispose()
 
@@ -116,7 +125,7 @@ def test_what_pages_read_walks_through_no_table_that_grows(
 
 
 async def test_what_the_engine_asks_walks_through_no_table_that_grows(
-    installation: tuple[Service, Engine, Asked], document: Callable[..., dict[str, Any]]
+    installation: tuple[Service, Engine, Asked], clock: Clock, document: Callable[..., dict[str, Any]]
 ) -> None:
     service, engine, asked = installation
     service.flows.create(document())
@@ -134,7 +143,12 @@ async def test_what_the_engine_asks_walks_through_no_table_that_grows(
     retried = await service.runs.retry(accepted.runs[0])
     assert await engine.wait(retried.id, 10)
     await engine.cancel(retried.id)
+    service.retention.save(Rules(1, 1, 0))
+    clock.advance(days=2)
+    await engine.sweeper.sweep()
     await engine.stop()
 
     assert sum("INTO step" in statement for statement in asked.statements) >= 2
     assert asked.walks() == set()
+    with service.database.read() as session:
+        assert session.exec(select(RunRow)).all() == []

@@ -70,6 +70,7 @@ def upgrade() -> None:
         sa.Column("event_id", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("wait_id", "event_id"),
     )
+    op.create_index("ix_wait_event_event", "wait_event", ["event_id"])
     op.create_table(
         "webhook",
         sa.Column("path", sa.String(), nullable=False),
