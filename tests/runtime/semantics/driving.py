@@ -42,10 +42,19 @@ class Script:
         self.arrival = asyncio.Event()  # set by the first call that is held
         self._ended: set[str] = set()
         self._hold_from: int | None = None
+        self._held: list[asyncio.Event] = []
 
     def hold_from(self, number: int) -> None:
-        """Leave the call of this number and all after it without an answer, until a kill; counted from now."""
+        """Leave the call of this number and all after it without an answer; counted from now."""
         self._hold_from = self.total + number
+
+    def release(self) -> None:
+        """Answer the calls that are held, and those to come."""
+        self._hold_from = None
+        self.arrival.clear()
+        for held in self._held:
+            held.set()
+        self._held.clear()
 
     async def called(self, key: str, caller: Caller) -> None:
         self.total += 1
@@ -55,7 +64,8 @@ class Script:
             self.too_many.append(key)
         if self._hold_from is not None and self.total >= self._hold_from:
             self.arrival.set()
-            await asyncio.Event().wait()
+            self._held.append(asyncio.Event())
+            await self._held[-1].wait()
         await asyncio.sleep(0)
         await caller.lives()
         self.under_way.discard(key)
@@ -70,6 +80,7 @@ class Script:
         """Take back the answers that a dead engine had no time to record; *steps* are those by idempotency key."""
         self._hold_from = None
         self.arrival.clear()
+        self._held.clear()
         self.under_way.clear()
         self._ended = {key for key, step in steps.items() if step.status in SETTLED}
         for key in self.made:
@@ -151,6 +162,13 @@ class ScriptedRig(Rig):
         if run.status != "waiting" or run.wake_at is not None:
             return False
         return any(row.status == "unknown" for row in self.rows(run.id).values())
+
+    async def restart(self) -> None:
+        """Stop the engine where it is, and start another one on the same database."""
+        await self.engine.stop(grace_s=0)
+        self.script.forget(self.steps_by_key())
+        self.engine = self._new_engine()
+        await self.engine.start()
 
     async def kill(self, directory: Path) -> ScriptedRig:
         """Return a rig on what is committed at this moment, with its engine started; this one is over."""
