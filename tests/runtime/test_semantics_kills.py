@@ -54,7 +54,10 @@ async def _compare(directory: Path, case: Case, kills: list[Kill]) -> None:
         await rig.finish(run_id, lambda _run: rig.script.arrival.is_set())  # noqa: B023 - called before the next
         for _ in range(kill.turns):
             await asyncio.sleep(0)
-        rig = await rig.kill(directory / str(number))
+        if kill.is_stopped:
+            await rig.restart()
+        else:
+            rig = await rig.kill(directory / str(number))
     run, rows = await rig.finish(run_id), rig.rows(run_id)
     script, table, events = rig.script, _table(rig), _events(rig)
     await rig.close()
