@@ -18,14 +18,23 @@ from tests.runtime.semantics.strategies import Case, Kinds
 
 NOTHING_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
 
+KINDS = Kinds(
+    actions=(
+        *("call", "call", "echo", "condition", "switch", "return_output"),
+        *("for_each", "for_each", "while_loop", "delay", "wait_for_event", "run_flow"),
+    )
+)
+
 
 def test_the_engine_comes_to_what_the_rules_say(tmp_path: Path) -> None:
     numbers = itertools.count()
     with asyncio.Runner() as runner:
         rig = ScriptedRig(tmp_path)
+        for callable_flow in strategies.CALLABLE.values():
+            rig.publish(callable_flow)
         runner.run(rig.engine.start())
 
-        @given(strategies.cases(Kinds(actions=("call", "echo", "condition", "switch"), has_odd_nodes=False)))
+        @given(strategies.cases(KINDS))
         @settings(max_examples=examples(100, 20_000), deadline=None, suppress_health_check=NOTHING_SLOW)
         def compare(case: Case) -> None:
             runner.run(_compare(rig, case, next(numbers)))
@@ -36,8 +45,8 @@ def test_the_engine_comes_to_what_the_rules_say(tmp_path: Path) -> None:
 
 async def _compare(rig: ScriptedRig, case: Case, number: int) -> None:
     document = case.document | {"graph": case.document["graph"] | {"id": f"f{number}"}}
-    told = Interpreter(document, case.world, rig.clock(), is_test=case.is_test).run(case.trigger, case.payload)
-    rig.script.answers = case.world.answers
+    told = Interpreter(document, case.world, is_test=case.is_test).run(case.trigger, case.payload)
+    rig.script.answers, rig.script.heard = case.world.answers, case.world.heard
     rig.publish(document, prefix=f"{number}.")
 
     run_id = await rig.begin(document, case.trigger, case.payload, is_test=case.is_test, prefix=f"{number}.")

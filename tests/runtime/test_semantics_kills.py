@@ -21,7 +21,11 @@ from tests.runtime.semantics.strategies import Case, Kill, Kinds
 
 NOTHING_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
 KINDS = Kinds(
-    actions=("call", "call", "call", "call_once", "echo", "condition", "insert_row", "emit_event"), has_odd_nodes=False
+    actions=(
+        *("call", "call", "call", "call_once", "echo", "condition", "insert_row", "emit_event"),
+        *("for_each", "while_loop", "delay", "wait_for_event", "run_flow"),
+    ),
+    has_odd_nodes=False,
 )
 
 
@@ -29,6 +33,8 @@ def test_a_run_comes_to_the_same_however_often_its_engine_dies(tmp_path: Path) -
     numbers = itertools.count()
     template = ScriptedRig(tmp_path / "template")
     template.table("rows", "text")
+    for callable_flow in strategies.CALLABLE.values():
+        template.publish(callable_flow)
     template.database.dispose()
 
     @given(strategies.cases(KINDS), strategies.kills())
@@ -43,10 +49,10 @@ def test_a_run_comes_to_the_same_however_often_its_engine_dies(tmp_path: Path) -
 
 async def _compare(directory: Path, case: Case, kills: list[Kill]) -> None:
     rig = ScriptedRig(directory / "0")
-    rig.script.answers = case.world.answers
+    rig.script.answers, rig.script.heard = case.world.answers, case.world.heard
     rig.publish(case.document)
     await rig.engine.start()
-    told = Interpreter(case.document, case.world, rig.clock(), is_test=case.is_test).run(case.trigger, case.payload)
+    told = Interpreter(case.document, case.world, is_test=case.is_test).run(case.trigger, case.payload)
 
     run_id = await rig.begin(case.document, case.trigger, case.payload, is_test=case.is_test)
     for number, kill in enumerate(kills, 1):

@@ -9,19 +9,19 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
-from sqlmodel import select
+from sqlmodel import col, select
 
 from backend.secrets import KEY_FILE
 from nodes.spec import NodeError, TemporaryError
-from runtime.engine import TestRequest
-from storage.tables import Flow, FlowVersion, RunRow, Setting, StepRow, Subscription
+from runtime.engine import NewEvent, TestRequest
+from storage.tables import Flow, FlowVersion, RunRow, Setting, StepRow, Subscription, WaitRow
 from tests.runtime.conftest import Calls, Clock, Rig, node_types
 from tests.runtime.semantics.interpreter import BUSY, REFUSED, Answer, Key
 
@@ -34,6 +34,8 @@ class Script:
 
     def __init__(self) -> None:
         self.answers: Mapping[Key, Answer] = {}
+        self.heard: Collection[Key] = ()  # steps whose event comes in time
+        self.sent: set[tuple[int, str, str]] = set()  # run, node and iteration whose event was reported
         self.made: Counter[str] = Counter()  # calls, by idempotency key
         self.given: Counter[str] = Counter()  # answers that count, by idempotency key
         self.under_way: set[str] = set()
@@ -146,16 +148,39 @@ class ScriptedRig(Rig):
         return await self.emit(dict(payload), prefix + trigger)
 
     async def finish(self, run_id: int, until: Callable[[RunRow], bool] | None = None) -> RunRow:
-        """Return the run when it has ended, or when *until* is true of it; time passes as the run needs it."""
-        async with asyncio.timeout(20):
+        """Return the run when it has ended, or when *until* is true of it.
+
+        Time passes as runs need it, and events come that steps wait for as the script says.
+        """
+        async with asyncio.timeout(10):
             while True:
                 run = self.read(run_id)
                 if run.status in ENDED or (until is not None and until(run)) or self._needs_a_person(run):
                     return run
-                if run.status == "waiting" and run.wake_at is not None:
-                    self.clock.moment = max(self.clock.moment, run.wake_at + timedelta(milliseconds=1))
-                    await self.engine.wake()
+                if not await self._send_awaited():
+                    await self._let_time_pass()
                 await asyncio.sleep(0.001)
+
+    async def _send_awaited(self) -> bool:
+        """Report the events that steps wait for now; return whether there were any."""
+        with self.database.read() as session:
+            waits = session.exec(select(WaitRow).where(WaitRow.kind == "event", col(WaitRow.resolved_at).is_(None)))
+            found = [wait for wait in waits if (wait.node, wait.iteration) in self.script.heard]
+        fresh = [wait for wait in found if (wait.run_id, wait.node, wait.iteration) not in self.script.sent]
+        for wait in fresh:
+            self.script.sent.add((wait.run_id, wait.node, wait.iteration))
+            await self.engine.accept([NewEvent(str(wait.event), wait.match or {})])
+        return bool(found)
+
+    async def _let_time_pass(self) -> None:
+        """Go to the next moment for which a run waits, when nothing else is under way."""
+        with self.database.read() as session:
+            if session.exec(select(RunRow.id).where(col(RunRow.status).in_(("queued", "running"))).limit(1)).first():
+                return
+            moments = session.exec(select(RunRow.wake_at).where(RunRow.status == "waiting")).all()
+        if known := [moment for moment in moments if moment is not None]:
+            self.clock.moment = max(self.clock.moment, min(known) + timedelta(milliseconds=1))
+            await self.engine.wake()
 
     def _needs_a_person(self, run: RunRow) -> bool:
         assert run.id is not None

@@ -10,14 +10,13 @@ goes on as if nothing had ended it and marks every step that may have been cut s
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any, TypeAlias
 
 import networkx
 
-from runtime.expressions import ExpressionError, Scope, compile_condition, compile_value
+from runtime.expressions import ExpressionError, Scope, compile_value
 
 Json: TypeAlias = Any
 Key: TypeAlias = tuple[str, str]  # node and iteration
@@ -35,24 +34,22 @@ class Answer:
     is_refused: bool = False
 
 
-@dataclass(frozen=True)
-class Heard:
-    """The event that a step waits for; None: nothing comes before its time is up."""
-
-    payload: Mapping[str, Json] | None = None
-
-
 @dataclass
 class World:
-    """What is outside of the flow; *flows* are the documents that it may call, by id."""
+    """What is outside of the flow. *heard* are the steps whose event comes in time; *flows* may be called, by id."""
 
     answers: Mapping[Key, Answer] = field(default_factory=dict)
-    heard: Mapping[Key, Heard] = field(default_factory=dict)
+    heard: Collection[Key] = ()
     flows: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
 
 
 class OneOf(frozenset[Any]):
     """Any of these: where several branches fail, the first decides, and it is not settled which one that is."""
+
+    @classmethod
+    def all(cls, codes: Iterable[Json]) -> OneOf:
+        """Return all that *codes* may be."""
+        return cls(each for code in codes for each in (code if isinstance(code, OneOf) else [code]))
 
 
 @dataclass(frozen=True)
@@ -102,18 +99,16 @@ class Frame:
 class Interpreter:
     """Runs one flow once."""
 
-    def __init__(self, document: Mapping[str, Json], world: World, now: datetime, *, is_test: bool = False) -> None:
+    def __init__(self, document: Mapping[str, Json], world: World, *, is_test: bool = False) -> None:
         self._nodes = {node["id"]: node for node in document["nodes"]}
         self._edges = [(edge["source"], edge["key"], edge["target"]) for edge in document["edges"]]
-        self._head = document["graph"]
         self._world = world
-        self._now = now
         self._is_test = is_test
         self._steps: dict[Key, Step] = {}
         self._returned: list[Json] = []
         graph = networkx.MultiDiGraph((source, target) for source, _port, target in self._edges)
         graph.add_nodes_from(self._nodes)
-        self._order = list(networkx.topological_sort(graph))
+        self._order = list(networkx.lexicographical_topological_sort(graph, key=list(self._nodes).index))
         triggers = [name for name, node in self._nodes.items() if node["type"] in TRIGGERS]
         self._bodies = {
             name: self._reached(self._targets(name, LOOPS[node["type"]]))
@@ -199,14 +194,12 @@ class Interpreter:
                 return {"continue": "out", "port": "error"}.get(node.get("on_error", "stop"))
         return "out"
 
-    def _evaluated(self, params: Mapping[str, Json], frame: Frame, **names: Json) -> Json:
+    def _evaluated(self, params: Mapping[str, Json], frame: Frame) -> Json:
+        scope = Scope(param=self._payload, action=frame.outputs, **frame.loop)
         try:
-            return compile_value(dict(params)).evaluate(self._scope(frame, **names))
+            return compile_value(dict(params)).evaluate(scope)
         except ExpressionError as error:
             raise Failure(error.code) from error
-
-    def _scope(self, frame: Frame, **names: Json) -> Scope:
-        return Scope(param=self._payload, action=frame.outputs, **(dict(frame.loop) | names))
 
     # what each node does
 
@@ -251,15 +244,15 @@ class Interpreter:
         return Step("succeeded", case, {"case": case})
 
     def _delay(self, node: Mapping[str, Json], frame: Frame) -> Step:
-        self._evaluated(node["params"], frame)
+        if not isinstance(self._evaluated(node["params"], frame)["seconds"], int):
+            raise Failure(INVALID)
         return Step("succeeded", "out", {})
 
     def _wait_for_event(self, node: Mapping[str, Json], frame: Frame) -> Step:
-        self._evaluated(node["params"], frame)
-        heard = self._world.heard.get((node["id"], frame.iteration), Heard())
-        if heard.payload is None:
+        params = self._evaluated(node["params"], frame)
+        if (node["id"], frame.iteration) not in self._world.heard:
             return Step("succeeded", "timeout", None)
-        return Step("succeeded", "out", {"name": node["params"]["event"], "payload": dict(heard.payload)})
+        return Step("succeeded", "out", {"name": params["event"], "payload": params["match"]})
 
     def _return_output(self, node: Mapping[str, Json], frame: Frame) -> Step:
         output = self._evaluated(node["params"], frame)["output"]
@@ -270,11 +263,11 @@ class Interpreter:
 
     def _run_flow(self, node: Mapping[str, Json], frame: Frame) -> Step:
         params = self._evaluated(node["params"], frame)
-        called = Interpreter(self._world.flows[params["flow"]], self._world, self._now)
+        called = Interpreter(self._world.flows[params["flow"]], self._world)
         (trigger,) = [each["id"] for each in called._nodes.values() if each["type"] == "manual"]
         told = called.run(trigger, params.get("input", {}))
         if told.status == "failed":
-            raise Failure("flow.call_failed")
+            raise Failure("run_flow.failed")
         return Step("succeeded", "out", {"output": told.returned[-1] if told.returned else None})
 
     def _for_each(self, node: Mapping[str, Json], frame: Frame) -> Step:
@@ -294,44 +287,41 @@ class Interpreter:
         if errors and not goes_on:
             if not is_in_turn:
                 self._may_be_cut(frame.iteration, node["id"])
-            raise Failure(OneOf().union(*(error["code"] for error in errors)))
+            raise Failure(OneOf.all(error["code"] for error in errors))
         done = {"outputs": outputs, "count": len(items), "failed": len(errors), "errors": errors}
         return Step("succeeded", "done", done)
 
     def _while_loop(self, node: Mapping[str, Json], frame: Frame) -> Step:
-        params = {name: value for name, value in node["params"].items() if name != "while"}
-        most = self._evaluated(params, frame).get("max_rounds", 100)
         outputs: list[Json] = []
-        while self._holds(node["params"]["while"], frame, outputs):
-            if len(outputs) == most:
-                raise Failure("loop.bound_reached")
+        seen = frame.outputs  # the condition also reads what the round before has come to, the next round does not
+        while True:
             last = outputs[-1] if outputs else None
-            output, codes = self._round(node["id"], frame.round(node["id"], len(outputs), last))
+            asked = Frame(frame.start, frame.iteration, seen, {"item": last, "index": len(outputs)})
+            params = self._evaluated(node["params"], asked)
+            if not isinstance(params["while"], bool):
+                raise Failure(INVALID)
+            if not params["while"]:
+                return Step("succeeded", "done", {"outputs": outputs, "rounds": len(outputs)})
+            if len(outputs) == params.get("max_rounds", 100):
+                raise Failure("loop.bound_reached")
+            around = frame.round(node["id"], len(outputs), last)
+            output, codes = self._round(node["id"], around)
             if codes:
                 raise Failure(codes)
             outputs.append(output)
-        return Step("succeeded", "done", {"outputs": outputs, "rounds": len(outputs)})
-
-    def _holds(self, text: str, frame: Frame, outputs: list[Json]) -> bool:
-        last = outputs[-1] if outputs else None
-        try:
-            found = compile_condition(text).evaluate(self._scope(frame, item=last, index=len(outputs)))
-        except ExpressionError as error:
-            raise Failure(error.code) from error
-        if not isinstance(found, bool):
-            raise Failure(INVALID)
-        return found
+            seen = around.outputs
 
     def _round(self, loop: str, frame: Frame) -> tuple[Json, OneOf]:
         """Return what one round of a loop's body gave, and the codes of which one ended it if it failed."""
         body = self._bodies[loop] - set[str]().union(*(self._bodies.get(name, set()) for name in self._bodies[loop]))
         if failing := self._walk(body, frame):
             self._may_be_cut(frame.iteration)
-            return None, OneOf().union(*(_codes(self._steps[key].code) for key in failing))
+            return None, OneOf.all(self._steps[key].code for key in failing)
         ended = {
             name: step.output
-            for name in body
-            if (step := self._steps[name, frame.iteration]).status != "skipped"
+            for name in self._order
+            if name in body
+            and (step := self._steps[name, frame.iteration]).status != "skipped"
             and not set(self._targets(name, step.port or "")) & body
         }
         if len(ended) == 1:
@@ -349,10 +339,6 @@ class Interpreter:
         for name, at in list(self._steps):
             if not iteration or at == iteration or at.startswith(f"{iteration}."):
                 yield name, at
-
-
-def _codes(code: Json) -> frozenset[Json]:
-    return code if isinstance(code, OneOf) else frozenset([code])
 
 
 def _text(params: Mapping[str, Json]) -> str:

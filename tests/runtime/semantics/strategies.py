@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 from hypothesis import strategies as st
@@ -27,27 +28,19 @@ class Case:
     world: World
     is_test: bool
 
-    def __repr__(self) -> str:
-        nodes = "\n".join(f"  {node}" for node in self.document["nodes"])
+    def _repr_pretty_(self, printer: Any, _is_cycle: bool) -> None:
+        """Say of a failing example what there is to say, in few lines."""
         edges = " ".join(f"{edge['source']}.{edge['key']}>{edge['target']}" for edge in self.document["edges"])
-        answers = {key: answer for key, answer in self.world.answers.items() if answer != Answer()}
-        return f"Case(\n{nodes}\n  {edges}\n  {self.trigger} {self.payload} {answers} is_test={self.is_test})"
+        lines = [*self.document["nodes"], edges, self.world.answers, self.world.heard]
+        begin = f"{self.trigger} {self.payload} is_test={self.is_test}"
+        printer.text("\n".join(f"  {line}" for line in ("Case", *lines, begin)))
 
 
 @dataclass(frozen=True)
 class Kinds:
     """Which nodes are drawn, and which settings of nodes."""
 
-    actions: tuple[str, ...] = (
-        "call",
-        "call",
-        "echo",
-        "condition",
-        "switch",
-        "for_each",
-        "while_loop",
-        "return_output",
-    )
+    actions: tuple[str, ...]
     has_odd_nodes: bool = True  # passed over, or with a pinned output
     has_test_runs: bool = True
     triggers: int = 2
@@ -60,6 +53,7 @@ class _Drawing:
     nodes: list[dict[str, Json]] = field(default_factory=list)
     edges: list[dict[str, str]] = field(default_factory=list)
     called: list[Key] = field(default_factory=list)
+    waiting: list[Key] = field(default_factory=list)
     before: dict[str, list[str]] = field(default_factory=dict)  # the nodes that have ended when this one starts
     hidden: list[str] = field(default_factory=list)  # nodes of bodies that are drawn: nobody else sees their outputs
 
@@ -71,7 +65,7 @@ class _Drawing:
             if len(self.nodes) >= NODES:
                 break
             kinds = self.kinds.actions
-            kind = self.draw(st.sampled_from([each for each in kinds if depth < DEPTH or each not in LOOPS]))
+            kind = self.draw(st.sampled_from([each for each in kinds if depth < DEEPEST.get(each, DEPTH + 1)]))
             name = f"{kind[0]}{len(self.nodes)}"
             arriving = self.draw(st.lists(st.sampled_from(sources[-6:]), min_size=1, max_size=3, unique=True))
             self.edges += [{"source": source, "key": port, "target": name} for source, port in arriving]
@@ -82,6 +76,8 @@ class _Drawing:
             self.nodes.append(node)
             if kind in CALLS:
                 self.called += [(name, at) for at in _iterations(depth)]
+            elif kind == "wait_for_event":
+                self.waiting += [(name, at) for at in _iterations(depth)]
             if kind in LOOPS:
                 self.region([(name, "each")], depth + 1, 0)
             sources += [(name, port) for port in _ports(node)]
@@ -119,7 +115,10 @@ class _Drawing:
                 return params
             case "while_loop":
                 tests = ("$index < 2", "$item == null", "$param.yes", "$param.no", "$index < $param.items | length")
-                return {"while": self.draw(st.sampled_from(tests)), "max_rounds": self.draw(st.integers(1, ITEMS))}
+                return {
+                    "while": f"{{{{ {self.draw(st.sampled_from(tests))} }}}}",
+                    "max_rounds": self.draw(st.integers(1, ITEMS)),
+                }
             case "return_output":
                 return {"output": {"from": self.draw(self._texts(name, visible, depth))}}
             case "insert_row":
@@ -128,13 +127,19 @@ class _Drawing:
             case "emit_event":
                 return {"name": "told", "payload": {"by": name}}
             case "delay":
-                return {"seconds": self.draw(st.sampled_from((0, 1, 60, 86_400)))}
+                return {"seconds": self.draw(st.sampled_from((0, 1, 60, 86_400, "{{ $param.s }}")))}
+            case "wait_for_event":
+                at = "at {{ $index }}" if depth else ""
+                return {"event": f"{name}.heard", "match": {"at": at}, "timeout_s": self.draw(st.sampled_from((5, 99)))}
+            case "run_flow":
+                flow = self.draw(st.sampled_from(sorted(CALLABLE)))
+                return {"flow": flow, "input": {"text": self.draw(self._texts(name, visible, depth))}}
         raise ValueError(kind)
 
     def _texts(self, name: str, visible: list[str], depth: int) -> st.SearchStrategy[str]:
         texts = [name, name, "{{ $param.s }}", *(f"{{{{ $action.{other}.text }}}}" for other in visible[-4:])]
         if depth:
-            texts += ["{{ $item }}", "at {{ $index }}", "{{ $item ~ '' }}"]
+            texts += ["{{ $item }}", "at {{ $index }}", "{{ 'some' if $item else 'none' }}"]
         texts += [f"{{{{ $action.{other}.text }}}}" for other in self.hidden[-1:]]
         return st.sampled_from(texts)
 
@@ -154,6 +159,7 @@ class _Drawing:
 
 LOOPS = ("for_each", "while_loop")
 CALLS = ("call", "call_once")
+DEEPEST = {"for_each": DEPTH, "while_loop": DEPTH, "wait_for_event": 2}  # rounds of an inner loop hear the same event
 
 
 def _ports(node: dict[str, Json]) -> list[str]:
@@ -165,6 +171,8 @@ def _ports(node: dict[str, Json]) -> list[str]:
             ports = [*node["params"]["cases"], "default"]
         case "for_each" | "while_loop":
             ports = ["done"]
+        case "wait_for_event":
+            ports = ["out", "timeout"]
         case "return_output":
             ports = []
         case _:
@@ -200,29 +208,56 @@ def kills() -> st.SearchStrategy[list[Kill]]:
 
 
 @st.composite
-def cases(draw: st.DrawFn, kinds: Kinds = Kinds()) -> Case:
+def cases(draw: st.DrawFn, kinds: Kinds) -> Case:
     """Return a strategy of cases."""
     triggers = [f"t{number}" for number in range(draw(st.integers(1, kinds.triggers)))]
     drawing = _Drawing(draw, kinds)
     drawing.nodes += [{"id": name, "type": "event", "name": name, "params": {"event": name}} for name in triggers]
     drawing.region([(name, "out") for name in triggers], 0, 1)
-    some = st.sampled_from(drawing.called) if drawing.called else st.nothing()
-    answers = st.builds(Answer, st.sampled_from((0, 0, 1, 2, 3)), st.booleans())
-    document = {
-        "format": "pulsewire.flow/1",
-        "directed": True,
-        "multigraph": True,
-        "graph": {"id": "f", "name": "f", "description": ""},
-        "nodes": drawing.nodes,
-        "edges": drawing.edges,
-        "samples": [],
-        "layout": {},
-    }
     payload = {
         "yes": True,
         "no": False,
         "s": draw(st.sampled_from("abc")),
         "items": ["i0", "i1", "i2"][: draw(st.integers(0, ITEMS))],
     }
-    world = World(answers=draw(st.dictionaries(some, answers, max_size=4)) if drawing.called else {})
-    return Case(document, draw(st.sampled_from(triggers)), payload, world, kinds.has_test_runs and draw(st.booleans()))
+    answers = st.builds(Answer, st.sampled_from((0, 0, 1, 2, 3)), st.booleans())
+    world = World(
+        answers=draw(st.dictionaries(st.sampled_from(drawing.called), answers, max_size=4)) if drawing.called else {},
+        heard=draw(st.sets(st.sampled_from(drawing.waiting))) if drawing.waiting else set(),
+        flows=CALLABLE,
+    )
+    is_test = kinds.has_test_runs and draw(st.booleans())
+    return Case(flow("f", drawing.nodes, drawing.edges), draw(st.sampled_from(triggers)), payload, world, is_test)
+
+
+def flow(flow_id: str, nodes: list[dict[str, Json]], edges: list[dict[str, str]]) -> dict[str, Json]:
+    """Return a flow document."""
+    return {
+        "format": "pulsewire.flow/1",
+        "directed": True,
+        "multigraph": True,
+        "graph": {"id": flow_id, "name": flow_id, "description": ""},
+        "nodes": nodes,
+        "edges": edges,
+        "samples": [],
+        "layout": {},
+    }
+
+
+def _callable(flow_id: str, *nodes: dict[str, Json]) -> dict[str, Json]:
+    """Return a flow that a person, or another flow, starts: its nodes one after the other."""
+    chain = [{"id": "begin", "type": "manual", "name": "begin", "params": {}}, *({"name": flow_id, **n} for n in nodes)]
+    edges = [{"source": one["id"], "target": next_["id"], "key": "out"} for one, next_ in pairwise(chain)]
+    return flow(flow_id, chain, edges)
+
+
+_GIVE = {"id": "give", "type": "return_output", "params": {"output": {"text": "{{ $param.text }}!"}}}
+CALLABLE = {
+    each["graph"]["id"]: each
+    for each in (
+        _callable("gives", _GIVE),
+        _callable("gives-nothing", {"id": "inner", "type": "call", "params": {"text": "x"}}),
+        _callable("gives-late", {"id": "later", "type": "delay", "params": {"seconds": 7}}, _GIVE),
+        _callable("fails", {"id": "bad", "type": "echo", "params": {"text": "{{ $param.missing }}"}}),
+    )
+}
