@@ -22,7 +22,7 @@ from runtime.calls import Calls
 from runtime.context import RunContext
 from runtime.expressions import ExpressionError, Scope, Value
 from runtime.graph import FlowPlan, PlanNode
-from runtime.loops import Attempt, Frame, Loop
+from runtime.loops import Attempt, Frame, Loop, numbers
 from runtime.records import Place, Records
 from runtime.retries import delay_s
 from runtime.stepping import Stepping, run_error
@@ -66,17 +66,15 @@ class Execution:
             param=self.payload,
             action=outputs,
             var={},
-            item=None,
-            index=None,
             env=shared.environment,
             flow={"id": plan.flow_id, "name": plan.name, "version": state.version},
             run={"id": state.id, "started_at": self.now.isoformat().replace("+00:00", "Z")},
             now=self.now,
         )
         self.told: set[Place] = set()  # steps whose failed or unknown end is recorded
-        self.is_blocked = False  # a step's outcome is unknown or it waits without an end: something has to come
+        self.blocked: set[Frame] = set()  # where a step's outcome is unknown or it waits without an end
         self.has_waits = bool(state.waits)
-        self.returned: str | None = None  # the run's output as JSON
+        self.returned = self._returned_before()  # the run's output as JSON
         self._top = Frame(plan.parts[state.trigger], scope, outputs)
         self._ready: deque[tuple[Frame, str]] = deque([(self._top, state.trigger)])
         self._begun: list[tuple[Frame, Awaitable[None]]] = []  # steps that have to be awaited
@@ -106,7 +104,7 @@ class Execution:
     def walk_through(self) -> asyncio.Future[None] | None:
         """Do what needs no waiting. Return the future of the run's end, or None when ``go`` has more to do."""
         self._advance()
-        if self._ready or self._begun or self._due or self.is_blocked or self._error or self._must_tell:
+        if self._ready or self._begun or self._due or self.blocked or self._error or self._must_tell:
             return None
         if self._top.walk.open:
             self.record_skipped(self._top, self._top.walk.rest())
@@ -132,6 +130,17 @@ class Execution:
             for task in self._tasks:
                 task.cancel()
             self._stepping.close()
+
+    def _returned_before(self) -> str | None:
+        """Return what the run has returned so far, also from rounds that are not walked again."""
+        nodes = self.plan.nodes
+        found = [
+            step
+            for step in self.state.steps
+            if step.status == "succeeded" and step.node in nodes and nodes[step.node].type.is_returning
+        ]
+        last = max(found, key=lambda step: (step.started_us or 0, numbers(step.iteration)), default=None)
+        return None if last is None else orjson.dumps(last.output).decode()
 
     @property
     def _must_tell(self) -> bool:
@@ -195,7 +204,7 @@ class Execution:
         self._settle(frame)
 
     async def _end(self) -> Ended:
-        if self._error is None and (self._due or self.is_blocked):
+        if self._error is None and (self._due or self.blocked):
             wake = min([*self._due.values(), *([] if self._deadline is None else [self._deadline])], default=None)
             await self.shared.journal.finish(
                 self.state.epoch, RunWrite(self.state.id, "waiting", None, wake, None, self._output)
@@ -238,7 +247,7 @@ class Execution:
         """Look at a step again at *moment_us*; None: when the run is taken up anew."""
         self.recorded[Place(node_id, frame.iteration)] = found
         if moment_us is None:
-            self.is_blocked = True
+            self.blocked.add(frame)
         else:
             self._due[(frame, node_id)] = moment_us
 
@@ -329,7 +338,7 @@ class Execution:
             self.records.row(attempt.place, attempt.number, "running", started=attempt.started, input=attempt.text)
         )
         if isinstance(wanted, AnotherRound):
-            self._next_round(loop, loop.frame, wanted, None)
+            self._next_round(loop, wanted)
         else:
             self._pump(loop)
 
@@ -346,19 +355,24 @@ class Execution:
         if not loop.running:
             self._end_loop(loop)
 
-    def _next_round(self, loop: Loop, last: Frame, wanted: AnotherRound, result: Any) -> None:
-        if not wanted.is_wanted:
-            self._end_loop(loop)
-        elif loop.next >= wanted.most:
-            message = f"The condition still holds after {wanted.most:,} rounds, which is the most that is allowed."
-            loop.failure = {"message": message, "code": "loop.bound_reached"}
-            self._end_loop(loop)
-        else:
+    def _next_round(self, loop: Loop, wanted: AnotherRound) -> None:
+        """Start another round, or end the loop."""
+        is_empty = not self.plan.bodies[loop.node.id].order
+        while wanted.is_wanted and loop.failure is None:
+            if loop.next >= wanted.most:
+                message = f"The condition still holds after {wanted.most:,} rounds, which is the most that is allowed."
+                loop.failure = {"message": message, "code": "loop.bound_reached"}
+                break
             number, loop.next = loop.next, loop.next + 1
-            self._start_round(loop, number, result, last)
+            if not is_empty:
+                self._start_round(loop, number, loop.results[-1] if loop.results else None)
+                return
+            loop.take(number, None)
+            wanted = self._asked_again(loop, loop.frame.outputs)
+        self._end_loop(loop)
 
-    def _start_round(self, loop: Loop, number: int, item: Any, last: Frame | None = None) -> None:
-        outputs = dict((last or loop.frame).outputs)
+    def _start_round(self, loop: Loop, number: int, item: Any) -> None:
+        outputs = dict(loop.frame.outputs)
         scope = replace(loop.frame.scope, action=outputs, item=item, index=number)
         frame = Frame(self.plan.bodies[loop.node.id], scope, outputs, loop, number)
         loop.running.add(frame)
@@ -373,6 +387,7 @@ class Execution:
         if frame.error is not None:
             for key in [key for key in self._due if key[0] is frame]:
                 del self._due[key]
+            self.blocked.discard(frame)
             self.record_skipped(frame, frame.walk.rest())
         loop.close(frame)
         if self._error is not None:
@@ -384,23 +399,20 @@ class Execution:
             if not loop.running and loop in self._loops:
                 self._end_loop(loop)
         elif loop.items is None:
-            self._ask_again(loop, frame)
+            self._next_round(loop, self._asked_again(loop, frame.outputs))
         else:
             self._pump(loop)
 
-    def _ask_again(self, loop: Loop, last: Frame) -> None:
-        """Evaluate the condition of a loop after a round."""
-        result = loop.results[-1]
-        scope = replace(loop.frame.scope, action=last.outputs, item=result, index=loop.next)
+    def _asked_again(self, loop: Loop, outputs: dict[str, Any]) -> AnotherRound:
+        """Ask a loop after a round, which came to *outputs*, whether it wants another."""
+        scope = replace(loop.frame.scope, action=outputs, item=loop.results[-1], index=loop.next)
         try:
             wanted = self.calls.inline(loop.node, prepare(loop.node, scope), loop.frame.iteration)
         except StepFailed as failure:
-            wanted, loop.failure = (
-                AnotherRound(False, 0),
-                {"message": failure.error.message, "code": failure.error.code},
-            )
+            loop.failure = {"message": failure.error.message, "code": failure.error.code}
+            return AnotherRound(False, 0)
         assert isinstance(wanted, AnotherRound)
-        self._next_round(loop, last, wanted, result)
+        return wanted
 
     def _stop_round(self, frame: Frame, error: dict[str, Any]) -> None:
         frame.error = frame.error or error

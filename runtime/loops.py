@@ -59,7 +59,7 @@ class Frame:
         """What the round gave: the output of the step that ended it; of several an object by node, of none null."""
         if len(self.leaves) == 1:
             return next(iter(self.leaves.values()))
-        return dict(self.leaves) or None
+        return {node: self.leaves[node] for node in self.walk.order if node in self.leaves} or None
 
 
 class Loop:
@@ -112,3 +112,8 @@ class Loop:
             errors = sorted(self.errors, key=lambda error: error["index"])[: limits.LOOP_ERRORS]
             found |= {"count": len(self.items), "failed": len(self.errors), "errors": errors}
         return found, orjson.dumps(found).decode()
+
+
+def numbers(iteration: str) -> tuple[int, ...]:
+    """Return the numbers of the rounds that *iteration* names, the outermost first."""
+    return tuple(int(number) for number in iteration.split(".") if number)

@@ -72,6 +72,8 @@ class Stepping:
         elif node.pinned is not None:
             output = node.pinned.output
             pinned = None if output is None else orjson.dumps(output).decode()
+            if node.type.is_returning:
+                run.returned = pinned
             run.succeed(attempt, Outcome(node.pinned.port, output, pinned, PINNED))
         else:
             message = "This step has no output yet. Run up to here first."
@@ -104,7 +106,7 @@ class Stepping:
         attempt = Attempt(frame, node, number, started, prepared.text)
         if node.type.effect != "none" or node.type.is_async:
             if self._is_another(node, prepared, found):
-                self._leave_to_a_person(attempt.place, found)
+                self._leave_to_a_person(attempt.frame, node, found)
             else:
                 self._run.begin(frame, self._waited(attempt, prepared, found))
             return
@@ -133,12 +135,10 @@ class Stepping:
         elif status == "planned" or (status == "running" and self._may_repeat(node)):
             return found.attempt
         elif status in ("running", "unknown"):
-            self._leave_to_a_person(place, found)
+            self._leave_to_a_person(frame, node, found)
         elif status == "skipped" and found.port is not None:  # it was passed over
             self._run.fire(frame, node, found.port)
         elif found.port is not None:
-            if node.type.is_returning:
-                self._run.returned = orjson.dumps(found.output).decode()
             self._run.decide(frame, node, found.port, self._output_of(node, found))
         elif status == "failed":
             self._run.told.add(place)
@@ -147,9 +147,10 @@ class Stepping:
             return 1  # skipped in the run that this one retries
         return None
 
-    def _leave_to_a_person(self, place: Place, found: StepState | None) -> None:
+    def _leave_to_a_person(self, frame: Frame, node: PlanNode, found: StepState | None) -> None:
         """Do not repeat a step of which nobody knows whether it took place."""
-        self._run.is_blocked = True
+        place = Place(node.id, frame.iteration)
+        self._run.blocked.add(frame)
         if found is not None and found.status == "running":
             self._run.told.add(place)
             self._records.put_unknown(place, found)

@@ -49,6 +49,11 @@ class Walk:
             at, fired = skipped[done], None
             done += 1
 
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The nodes of the part, in the order of the graph."""
+        return self._part.order
+
     def leads_on(self, node: str, port: str) -> bool:
         """Return whether an edge of the part leaves *node* at *port*."""
         return any(key == port for key, _target in self._outgoing[node])
