@@ -13,7 +13,7 @@ from tests.lengths import examples
 from tests.runtime.semantics import strategies
 from tests.runtime.semantics.agreement import differences
 from tests.runtime.semantics.driving import ScriptedRig, key_of
-from tests.runtime.semantics.interpreter import Interpreter
+from tests.runtime.semantics.interpreter import Told
 from tests.runtime.semantics.strategies import Case, Kinds
 
 NOTHING_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
@@ -37,15 +37,14 @@ def test_the_engine_comes_to_what_the_rules_say(tmp_path: Path) -> None:
         @given(strategies.cases(KINDS))
         @settings(max_examples=examples(100, 20_000), deadline=None, suppress_health_check=NOTHING_SLOW)
         def compare(case: Case) -> None:
-            runner.run(_compare(rig, case, next(numbers)))
+            runner.run(_compare(rig, case, case.told(), next(numbers)))
 
         compare()
         runner.run(rig.close())
 
 
-async def _compare(rig: ScriptedRig, case: Case, number: int) -> None:
+async def _compare(rig: ScriptedRig, case: Case, told: Told, number: int) -> None:
     document = case.document | {"graph": case.document["graph"] | {"id": f"f{number}"}}
-    told = Interpreter(document, case.world, is_test=case.is_test).run(case.trigger, case.payload)
     rig.script.answers, rig.script.heard = case.world.answers, case.world.heard
     rig.publish(document, prefix=f"{number}.")
 

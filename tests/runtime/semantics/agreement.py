@@ -30,7 +30,7 @@ def _differences(
             yield f"the run failed with {run.error}, the steps that may fail it are {told.failing}"
         elif not any(_same((run.error or {}).get("code"), told.steps[key].code) for key in failing):
             yield f"the run failed with {run.error}, not with {[told.steps[key].code for key in failing]}"
-    if run.status == "succeeded" and not any(_same(run.output, output) for output in told.returned or [None]):
+    if run.status == "succeeded" and not any(_same(run.output, output) for output in told.returned):
         yield f"the run returned {run.output}, not {told.returned}"
     for key, step in told.steps.items():
         row = rows.get(key)
@@ -66,11 +66,9 @@ def _is_as_told(step: Step, row: StepRow | None) -> bool:
 
 def _is_cut(step: Step, row: StepRow | None) -> bool:
     """Return whether the step did not take place, or got no further attempt, because the run had failed by then."""
-    if row is None or row.status == "skipped":
+    if row is None or row.status in ("skipped", "unknown"):
         return True
-    if row.status == "failed" and row.port is None:
-        return (row.error or {}).get("code") in (BUSY, STOPPED)
-    return False
+    return row.status == "failed" and (row.error or {}).get("code") in (BUSY, STOPPED)
 
 
 def _same(found: Json, told: Json) -> bool:

@@ -43,13 +43,12 @@ class World:
     flows: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
 
 
-class OneOf(frozenset[Any]):
-    """Any of these: where several branches fail, the first decides, and it is not settled which one that is."""
+class OneOf(frozenset[str]):
+    """Any of these codes: where several branches fail, the first decides, and it is not settled which one that is."""
 
-    @classmethod
-    def all(cls, codes: Iterable[Json]) -> OneOf:
-        """Return all that *codes* may be."""
-        return cls(each for code in codes for each in (code if isinstance(code, OneOf) else [code]))
+
+class Unsettled(Exception):
+    """The flow goes on with something that is not settled."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +65,18 @@ class Step:
 
 @dataclass
 class Told:
-    """What a run comes to. *returned* holds every output that may be the run's, where several steps return one."""
+    """What a run comes to. *returning* are the steps that return an output; the last one's is the run's."""
 
     status: str
     steps: dict[Key, Step]
     failing: list[Key]
-    returned: list[Json]
+    returning: list[Key]
+
+    @property
+    def returned(self) -> list[Json]:
+        """Every output that may be the run's: of branches side by side any may be the last one, or cut short."""
+        steps = [self.steps[key] for key in self.returning]
+        return [step.output for step in steps] + [None] * all(step.may_be_cut for step in steps)
 
 
 @dataclass
@@ -105,7 +110,7 @@ class Interpreter:
         self._world = world
         self._is_test = is_test
         self._steps: dict[Key, Step] = {}
-        self._returned: list[Json] = []
+        self._returning: list[Key] = []
         graph = networkx.MultiDiGraph((source, target) for source, _port, target in self._edges)
         graph.add_nodes_from(self._nodes)
         self._order = list(networkx.lexicographical_topological_sort(graph, key=list(self._nodes).index))
@@ -124,7 +129,7 @@ class Interpreter:
         failing = self._walk(takes_part, Frame(trigger, "", ChainMap()))
         if failing:
             self._may_be_cut("")
-        return Told("failed" if failing else "succeeded", self._steps, failing, self._returned)
+        return Told("failed" if failing else "succeeded", self._steps, failing, self._returning)
 
     def _reached(self, starts: Collection[str], without: tuple[str, str] | None = None) -> set[str]:
         found, waiting = set(starts), list(starts)
@@ -159,6 +164,8 @@ class Interpreter:
             else:
                 step = self._step(self._nodes[name], frame)
             self._steps[name, frame.iteration] = step
+            if self._nodes[name]["type"] == "return_output" and step.status == "succeeded":
+                self._returning.append((name, frame.iteration))
             if step.status == "failed" and step.port is None:
                 failing.append((name, frame.iteration))
                 continue
@@ -199,6 +206,8 @@ class Interpreter:
         try:
             return compile_value(dict(params)).evaluate(scope)
         except ExpressionError as error:
+            if error.code == "expression.result":  # JSON cannot hold it: it is one of several codes
+                raise Unsettled from error
             raise Failure(error.code) from error
 
     # what each node does
@@ -258,7 +267,6 @@ class Interpreter:
         output = self._evaluated(node["params"], frame)["output"]
         if not isinstance(output, dict):
             raise Failure(INVALID)
-        self._returned.append(output)
         return Step("succeeded", None, output)
 
     def _run_flow(self, node: Mapping[str, Json], frame: Frame) -> Step:
@@ -268,7 +276,7 @@ class Interpreter:
         told = called.run(trigger, params.get("input", {}))
         if told.status == "failed":
             raise Failure("run_flow.failed")
-        return Step("succeeded", "out", {"output": told.returned[-1] if told.returned else None})
+        return Step("succeeded", "out", {"output": told.returned[0]})
 
     def _for_each(self, node: Mapping[str, Json], frame: Frame) -> Step:
         params = self._evaluated(node["params"], frame)
@@ -278,16 +286,16 @@ class Interpreter:
         is_in_turn = params.get("parallel", 1) == 1
         outputs, errors = [], []
         for number, item in enumerate(items):
-            output, codes = self._round(node["id"], frame.round(node["id"], number, item))
+            output, code = self._round(node["id"], frame.round(node["id"], number, item))
             outputs.append(output)
-            if codes:
-                errors.append({"index": number, "code": codes})
+            if code is not None:
+                errors.append({"index": number, "code": code})
                 if is_in_turn and not goes_on:
                     break
         if errors and not goes_on:
             if not is_in_turn:
                 self._may_be_cut(frame.iteration, node["id"])
-            raise Failure(OneOf.all(error["code"] for error in errors))
+            raise Failure(_any(error["code"] for error in errors))
         done = {"outputs": outputs, "count": len(items), "failed": len(errors), "errors": errors}
         return Step("succeeded", "done", done)
 
@@ -305,18 +313,18 @@ class Interpreter:
             if len(outputs) == params.get("max_rounds", 100):
                 raise Failure("loop.bound_reached")
             around = frame.round(node["id"], len(outputs), last)
-            output, codes = self._round(node["id"], around)
-            if codes:
-                raise Failure(codes)
+            output, code = self._round(node["id"], around)
+            if code is not None:
+                raise Failure(code)
             outputs.append(output)
             seen = around.outputs
 
-    def _round(self, loop: str, frame: Frame) -> tuple[Json, OneOf]:
-        """Return what one round of a loop's body gave, and the codes of which one ended it if it failed."""
+    def _round(self, loop: str, frame: Frame) -> tuple[Json, Json]:
+        """Return what one round of a loop's body gave, and the code of its failure; None where it did not fail."""
         body = self._bodies[loop] - set[str]().union(*(self._bodies.get(name, set()) for name in self._bodies[loop]))
         if failing := self._walk(body, frame):
             self._may_be_cut(frame.iteration)
-            return None, OneOf.all(self._steps[key].code for key in failing)
+            return None, _any(self._steps[key].code for key in failing)
         ended = {
             name: step.output
             for name in self._order
@@ -325,8 +333,8 @@ class Interpreter:
             and not set(self._targets(name, step.port or "")) & body
         }
         if len(ended) == 1:
-            return next(iter(ended.values())), OneOf()
-        return ended or None, OneOf()
+            return next(iter(ended.values())), None
+        return ended or None, None
 
     def _may_be_cut(self, iteration: str, loop: str | None = None) -> None:
         """Mark what was done in *iteration*, or in the rounds of *loop* in it: another branch may have ended it."""
@@ -339,6 +347,11 @@ class Interpreter:
         for name, at in list(self._steps):
             if not iteration or at == iteration or at.startswith(f"{iteration}."):
                 yield name, at
+
+
+def _any(codes: Iterable[Json]) -> Json:
+    found = OneOf(each for code in codes for each in (code if isinstance(code, OneOf) else [code]))
+    return next(iter(found)) if len(found) == 1 else found
 
 
 def _text(params: Mapping[str, Json]) -> str:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, TypeAlias
 
+from hypothesis import reject
 from hypothesis import strategies as st
 
 from runtime.limits import CRASHES
-from tests.runtime.semantics.interpreter import Answer, Key, World
+from tests.runtime.semantics.interpreter import Answer, Interpreter, Key, Told, Unsettled, World
 
 Json: TypeAlias = Any
 Port: TypeAlias = tuple[str, str]  # node and port
@@ -27,6 +28,13 @@ class Case:
     payload: dict[str, Json]
     world: World
     is_test: bool
+
+    def told(self) -> Told:
+        """Return what the run comes to; a case for which that is not settled is rejected."""
+        try:
+            return Interpreter(self.document, self.world, is_test=self.is_test).run(self.trigger, self.payload)
+        except Unsettled:
+            reject()
 
     def _repr_pretty_(self, printer: Any, _is_cycle: bool) -> None:
         """Say of a failing example what there is to say, in few lines."""
@@ -138,7 +146,9 @@ class _Drawing:
 
     def _texts(self, name: str, visible: list[str], depth: int) -> st.SearchStrategy[str]:
         texts = [name, name, "{{ $param.s }}", *(f"{{{{ $action.{other}.text }}}}" for other in visible[-4:])]
-        if depth:
+        if not depth:
+            texts += ["{{ $index }}"]  # of no loop
+        else:
             texts += ["{{ $item }}", "at {{ $index }}", "{{ 'some' if $item else 'none' }}"]
         texts += [f"{{{{ $action.{other}.text }}}}" for other in self.hidden[-1:]]
         return st.sampled_from(texts)
@@ -251,7 +261,7 @@ def _callable(flow_id: str, *nodes: dict[str, Json]) -> dict[str, Json]:
     return flow(flow_id, chain, edges)
 
 
-_GIVE = {"id": "give", "type": "return_output", "params": {"output": {"text": "{{ $param.text }}!"}}}
+_GIVE = {"id": "give", "type": "return_output", "params": {"output": {"text": "{{ $param.text }}"}}}
 CALLABLE = {
     each["graph"]["id"]: each
     for each in (
