@@ -108,27 +108,6 @@ async def test_events_beyond_the_queue_are_refused_and_not_kept_in_memory(
     assert peak_bytes < 50_000_000
 
 
-async def test_a_flow_whose_service_hangs_keeps_no_other_flow_waiting(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dispatcher, "RUNS_AT_ONCE", 200)
-    rig.flow([call("hangs")], ["start>hangs"])
-    rig.flow([echo("inside")], ["start>inside"], flow_id="inside", event="inside")
-    rig.flow([call("quick")], ["start>quick"], flow_id="outside", event="outside")
-    rig.calls.hold("hangs")
-
-    await flood(rig, "go", 1_000)
-    others = [await rig.emit(name=name) for name in ("inside", "outside")]
-    runs = [await rig.run(run_id) for run_id in others]
-    hanging = statuses(rig, "f")
-    rig.calls.release("hangs")
-    await all_ended(rig)
-
-    assert [run.status for run in runs] == ["succeeded", "succeeded"]
-    assert hanging["succeeded"] == 0
-    assert statuses(rig, "f") == {"succeeded": 1_000}
-
-
 # loops
 
 ITEMS = examples(1_000, 10_000)
@@ -166,23 +145,6 @@ async def test_every_item_of_a_long_loop_is_recorded_and_counted(rig: Rig, paral
     assert [output["text"] for output in loop.output["outputs"]] == [str(number) for number in range(ITEMS)]
 
 
-async def test_a_long_loop_holds_little_more_than_its_items_and_what_they_gave(rig: Rig) -> None:
-    rig.flow([each("loop", "{{ $param.items }}"), echo("one", "{{ $param.text }}"), echo("two", "done")], [
-        "start>loop", "loop.each>one", "one>two",
-    ])  # fmt: skip
-    payload = {"items": list(range(ITEMS)), "text": "x" * 20_000}
-
-    tracemalloc.start()
-    try:
-        run = await rig.run(await rig.emit(payload), lambda run: run.status == "succeeded")
-        _, peak_bytes = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-
-    assert rows_by_node(rig, run.id)["one", "succeeded"] == ITEMS  # 20 MB of outputs, or 200
-    assert peak_bytes < 15_000_000
-
-
 async def test_loops_in_loops_record_every_round_of_each(rig: Rig) -> None:
     rig.flow([each("rows", "{{ $param.side }}", parallel=5), each("columns", "{{ $param.side }}"), echo("cell")], [
         "start>rows", "rows.each>columns", "columns.each>cell",
@@ -204,7 +166,7 @@ async def test_a_list_that_is_too_long_fails_its_loop_before_anything_of_it_is_d
     run, steps = await rig.done({"items": [0] * (limits.LOOP_ITEMS + 1)})
 
     assert (run.status, steps["loop"].status) == ("failed", "failed")
-    assert f"{limits.LOOP_ITEMS:,}" in steps["loop"].error["message"]
+    assert str(limits.LOOP_ITEMS) in steps["loop"].error["message"]
     assert rig.calls.seen == []
 
 
