@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from queue import Empty, SimpleQueue
@@ -157,8 +158,9 @@ class Writer:
         return batch, []
 
     def _commit(self, connection: Connection, cursor: sqlite3.Cursor, batch: list[Entry]) -> None:
+        needs_session = any(entry.kind is Kind.WORK for entry in batch)
         try:
-            with connection.begin():
+            with connection.begin() if needs_session else _transaction(cursor):
                 self.lease.hold(cursor)
                 self._apply(connection, cursor, batch)
                 crash_here("journal.before_commit")
@@ -211,6 +213,19 @@ class Writer:
         states = {state.id: state for state in load_runs(cursor, wanted)}
         for entry in entries:
             entry.result = [states[run_id] for run_id in entry.body if run_id in states]
+
+
+@contextmanager
+def _transaction(cursor: sqlite3.Cursor) -> Iterator[None]:
+    """Hold the write lock for what is written with the cursor alone: quicker than by way of SQLAlchemy."""
+    cursor.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        cursor.execute("COMMIT")
+    except BaseException:
+        if cursor.connection.in_transaction:
+            cursor.execute("ROLLBACK")
+        raise
 
 
 def _is_current(entry: Entry, epochs: dict[int, int]) -> bool:
