@@ -119,7 +119,7 @@ class Execution:
                 self._advance()
                 self._look_at_the_clock()
                 if self._ready and not self.shared.is_stopping:
-                    await asyncio.sleep(0)  # others have their turn
+                    await self._pause()
                 elif self._begun or self._tasks:
                     await self._wait()
                 elif self._ready:
@@ -130,6 +130,13 @@ class Execution:
             for task in self._tasks:
                 task.cancel()
             self._stepping.close()
+
+    async def _pause(self) -> None:
+        """Give others their turn, and the disk its time."""
+        if self.shared.journal.is_behind:
+            await self.shared.journal.barrier()
+        else:
+            await asyncio.sleep(0)
 
     def _returned_before(self) -> str | None:
         """Return what the run has returned so far, also from rounds that are not walked again."""

@@ -26,6 +26,7 @@ from storage.lease import Keeper, Lease, LeaseLost
 __all__ = ["Fenced", "QueueFull", "SqliteJournal"]
 
 Result = TypeVar("Result")
+BACKLOG_CHARS = 8_000_000  # of step rows that wait to be written, until runs with many steps wait, too
 log = logging.getLogger("pulsewire.journal")
 
 
@@ -43,6 +44,7 @@ class SqliteJournal:
         self._fresh: list[Entry] = []  # of this tick of the loop
         self._open: dict[int, Entry] = {}  # of these, the one that takes a run's further steps
         self._pending = 0
+        self._backlog = 0  # characters of step rows that are not durable yet
         self._is_closed = False
         self.broken = asyncio.Event()  # the database can no longer be written
 
@@ -50,6 +52,11 @@ class SqliteJournal:
     def is_full(self) -> bool:
         """Whether the disk has no room; noticed again by itself when it has."""
         return self._writer.is_full
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits to be written that whoever can wait should let it be written first."""
+        return self._backlog > BACKLOG_CHARS
 
     async def start(self, lease: Lease) -> None:
         """Open the connection and begin to write, as long as *lease* is the engine's."""
@@ -92,10 +99,12 @@ class SqliteJournal:
 
     def put(self, epoch: int, step: StepWrite) -> asyncio.Future[None]:
         """Queue a step row; await the future to know that it is durable. Raises Fenced."""
+        self._backlog += step.size
         return self._add(Kind.RUN, RunChange([step]), step.run_id, epoch)
 
     def put_soon(self, epoch: int, step: StepWrite) -> None:
         """Queue a step row that nobody waits for; one of an older epoch is dropped."""
+        self._backlog += step.size
         entry = self._open.get(step.run_id)
         if entry is not None and entry.epoch == epoch:
             entry.body.steps.append(step)
@@ -184,6 +193,8 @@ class SqliteJournal:
     def _settle(self, batch: list[Entry]) -> None:
         self._pending -= len(batch)
         for entry in batch:
+            if entry.kind is Kind.RUN:
+                self._backlog -= sum(step.size for step in entry.body.steps)
             if entry.future is None or entry.future.done():
                 continue
             if entry.error is not None:

@@ -91,6 +91,11 @@ class StepWrite(NamedTuple):
     sealed: str | None = None
     input_hash: str | None = None
 
+    @property
+    def size(self) -> int:
+        """How many characters it carries, the small columns aside."""
+        return len(self.input or "") + len(self.output or "") + len(self.sealed or "")
+
 
 class RunWrite(NamedTuple):
     """The state a run reaches. A *wake_at* that someone has set meanwhile stays if it is earlier."""

@@ -145,6 +145,23 @@ async def test_every_item_of_a_long_loop_is_recorded_and_counted(rig: Rig, paral
     assert [output["text"] for output in loop.output["outputs"]] == [str(number) for number in range(ITEMS)]
 
 
+async def test_a_long_loop_holds_little_more_than_its_items_and_what_they_gave(rig: Rig) -> None:
+    rig.flow([each("loop", "{{ $param.items }}"), echo("one", "{{ $param.text }}"), echo("two", "done")], [
+        "start>loop", "loop.each>one", "one>two",
+    ])  # fmt: skip
+    payload = {"items": list(range(ITEMS)), "text": "x" * 40_000}
+
+    tracemalloc.start()
+    try:
+        run = await rig.run(await rig.emit(payload), lambda run: run.status == "succeeded")
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert rows_by_node(rig, run.id)["one", "succeeded"] == ITEMS  # 80 MB of rows, or 800
+    assert peak_bytes < 35_000_000
+
+
 async def test_loops_in_loops_record_every_round_of_each(rig: Rig) -> None:
     rig.flow([each("rows", "{{ $param.side }}", parallel=5), each("columns", "{{ $param.side }}"), echo("cell")], [
         "start>rows", "rows.each>columns", "columns.each>cell",

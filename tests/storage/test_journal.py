@@ -335,7 +335,7 @@ async def test_after_a_partial_failure_a_run_does_not_end_before_its_steps_are_t
     pages = await journal.call(lambda session: session.execute(text("PRAGMA page_count")).scalar_one())
 
     limit_pages(connections, pages)
-    unfit = journal.put(1, StepWrite(run, "unfit", "", 1, "succeeded", output=object()))  # type: ignore[arg-type]
+    unfit = journal.put(1, StepWrite(run, "unfit", "", 1, "succeeded", port=object()))  # type: ignore[arg-type]
     big = journal.put(1, StepWrite(run, "big", "", 1, "succeeded", "out", None, '"' + "x" * 100_000 + '"'))
     end = journal.finish(1, RunWrite(run, "succeeded", None, None, 1))
     with pytest.raises(sqlite3.Error):
