@@ -25,13 +25,15 @@ AT_ONCE = 25  # retried in one transaction, so that the engine never waits long 
 class Failed:
     """Which failed runs are meant: of one flow, with one error code, accepted in [since, until).
 
-    Runs that somebody has run again already are left out, and tests.
+    Runs that somebody has run again already are left out, and tests. So are dead letters, unless they are what is
+    meant: *dead*.
     """
 
     flow: str | None = None
     code: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    dead: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ def meant(session: Session, failed: Failed) -> tuple[list[int], int]:
     """Return the runs that *failed* describes, the oldest first, as many as are retried at once, and how many more."""
     again = aliased(RunRow)
     query = select(RunRow.id).where(RunRow.status == "failed", col(RunRow.is_test).is_(False))
+    query = query.where(col(RunRow.is_dead) if failed.dead else ~col(RunRow.is_dead))
     query = query.where(~select(again.id).where(again.parent_run == RunRow.id).exists())
     if failed.flow is not None:
         query = query.where(RunRow.flow_id == failed.flow)

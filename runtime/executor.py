@@ -50,8 +50,11 @@ class Executor:
     def open(self, state: RunState, walkable: Walkable) -> Execution:
         """Return a claimed run, ready to go on."""
         plan, scope = walkable.plan, state.scope or {}
-        node = scope.get("until") or scope.get("only")
-        return Execution(self, state, plan if node is None else plan.until(state.trigger, node))
+        if (node := scope.get("until") or scope.get("only")) is not None:
+            plan = plan.until(state.trigger, node)
+        elif (node := scope.get("from")) is not None:
+            plan = plan.from_(state.trigger, node)
+        return Execution(self, state, plan)
 
     async def run(self, state: RunState, walkable: Walkable) -> Ended | None:
         """Take a claimed run as far as it goes; None when it is no longer this engine's."""

@@ -69,7 +69,14 @@ class FlowPlan:
 
     def until(self, trigger: str, node: str) -> FlowPlan:
         """Return the plan of what leads from *trigger* to *node*, and *node*."""
-        before = reachable_from([node], ((edge.target, edge.source) for edge in self.edges))
+        return self._leading_to(trigger, [node])
+
+    def from_(self, trigger: str, node: str) -> FlowPlan:
+        """Return the plan of *node*, what follows it, and what leads from *trigger* to any of these."""
+        return self._leading_to(trigger, reachable_from([node], ((e.source, e.target) for e in self.edges)))
+
+    def _leading_to(self, trigger: str, nodes: Collection[str]) -> FlowPlan:
+        before = reachable_from(nodes, ((edge.target, edge.source) for edge in self.edges))
         kept = before & self.reachable(trigger)
         return replace(
             self,
@@ -198,7 +205,7 @@ def _plan_node(node: Node, node_type: NodeType, leaving: list[PlanEdge], arrivin
         id=node.id,
         name=node.name,
         type=node_type,
-        params=compile_params(node.params, node_type.late_params),
+        params=compile_params({} if node.disabled else node.params, node_type.late_params),
         raw_params=node.params,
         retry=node.retry,
         on_error=node.on_error,

@@ -15,7 +15,7 @@ from storage.tables import Flow, FlowVersion, RunRow
 
 
 def manual_triggers(document: Mapping[str, Any], types: Mapping[str, NodeType]) -> list[str]:
-    """Return the ids of the triggers that no event starts."""
+    """Return the ids of the triggers that no event starts, without those that are disabled."""
     return [node["id"] for node in document["nodes"] if _waits_for_a_person(node, types.get(node["type"]))]
 
 
@@ -54,7 +54,7 @@ def start_by_hand(
 
 
 def _waits_for_a_person(node: Mapping[str, Any], node_type: NodeType | None) -> bool:
-    if node_type is None or node_type.listen is None:
+    if node_type is None or node_type.listen is None or node.get("disabled"):
         return False
     try:
         params = node_type.params.model_validate(node.get("params", {}))

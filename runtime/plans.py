@@ -76,7 +76,7 @@ class Plans:
 
 def _filter(plan: FlowPlan, trigger: str) -> Value | None:
     node = plan.nodes[trigger]
-    if node.type.listen is None:
+    if node.type.listen is None or node.is_disabled:
         return None
     where = node.type.listen(node.type.params.model_validate(node.raw_params)).where
     return None if where is None else compile_condition(where)

@@ -75,7 +75,8 @@ def repeat(
         raise Conflict(Problem("flow.version_gone", message))
     if allow is not None:
         allow(dump(document))
-    begin = asked.from_ or (old.scope or {}).get("only")
+    scope = old.scope or {}
+    begin = asked.from_ or scope.get("only") or scope.get("from")
     if begin is not None:
         _require_step(document, old, begin, asked.version)
     session.add(new)

@@ -143,6 +143,7 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
     "runs": {
         "list": VIEW,
         "get": VIEW,
+        "failed": VIEW,
         "item": VIEW,
         "items": VIEW,
         "start": Right("editor", "run.start", "flow_id", condition=conditions.may_start),

@@ -159,6 +159,12 @@ class Runs:
 
         return await self._queued(await asyncio.to_thread(again))
 
+    def failed(self, failed: Failed) -> int:
+        """Return how many runs *failed* describes."""
+        with self._database.read() as session:
+            found, left = bulk_retries.meant(session, failed)
+        return len(found) + left
+
     async def retry_many(
         self,
         ids: Collection[int] | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from nodes.spec import NodeType
@@ -80,6 +80,8 @@ def prepare(
     chosen = _sample(document, sample)
     starts = _starts(document, types, trigger or (chosen.trigger if chosen else None), extent)
     base, taken = None, list[str]()
+    if extent.from_ is not None:  # of a loop every item is done again
+        extent = replace(extent, from_=Shape(document, types).outermost(extent.from_))
     if extent.takes_over:
         base, taken = _base(document, types, starts, extent, earlier)
     start = base.trigger if base else _only_one(starts)
@@ -136,7 +138,7 @@ def _base(
         loop = _node(document, around[0] if around else node.id)
         what = f"“{node.name}” is inside the loop “{loop.name}”" if around else f"“{node.name}” repeats what follows it"
         raise Invalid(Problem("test.in_loop", f"{what}. Run up to here instead: that does every item.", node.id))
-    begin = shape.outermost(node.id)
+    begin = node.id
     if not (needed := _needed(document, types, begin)):
         if not _is_reached(document, types, (), begin):
             raise Invalid(_not_reached(None, node))
@@ -212,9 +214,10 @@ def _taking_part(document: Document, start: str, extent: Extent) -> set[str]:
     reached = set(reachable_from([start], edges))
     if extent.only is not None:
         return {extent.only}
-    if extent.until is not None:
-        return reached & reachable_from([extent.until], [(target, source) for source, target in edges])
-    return reached
+    if extent.node is None:
+        return reached
+    ends = [extent.until] if extent.until is not None else reachable_from([extent.node], edges)
+    return reached & reachable_from(ends, [(target, source) for source, target in edges])
 
 
 def _counts(problem: Problem, document: Document, takes_part: Collection[str], taken: Collection[str]) -> bool:

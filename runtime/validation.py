@@ -44,7 +44,7 @@ def check(
     for node in document.nodes:
         if (node_type := types.get(node.type)) is None:
             problems.append(_unknown_type(node))
-        else:
+        elif not node.disabled:  # it is passed over, however unfinished it is
             problems += check_params(node, node_type, tables, credentials)
     return problems
 

@@ -59,6 +59,7 @@ def retry_runs(
     from_failed: Annotated[bool, typer.Option("--from-failed", help="Keep what was done before the failure.")] = False,
     now: Annotated[bool, typer.Option("--now", help="On the version that is live now.")] = False,
     failed: Annotated[bool, typer.Option("--failed", help="Every failed run that was not retried yet.")] = False,
+    dead: Annotated[bool, typer.Option("--dead", help="With --failed: those that stopped the engine.")] = False,
     flow: Annotated[str | None, typer.Option(help="With --failed: only of this flow.")] = None,
     code: Annotated[str | None, typer.Option(help="With --failed: only with this error code.")] = None,
     since: Annotated[str | None, typer.Option(help="With --failed: accepted since; a time, or 30m, 12h, 7d.")] = None,
@@ -67,7 +68,7 @@ def retry_runs(
 ) -> None:
     """Run again, on the same version, and print the new runs' numbers; status 1 when one was refused."""
     ids = list(run_ids or ())
-    if bool(ids) == failed or (not failed and any((flow, code, since, until))):
+    if bool(ids) == failed or (not failed and any((dead, flow, code, since, until))):
         fail("Give the numbers of runs, or --failed with --flow, --code, --since and --until.", 2)
     if (from_ or payload) and len(ids) != 1:
         fail("--from and --payload are for one run.", 2)
@@ -77,7 +78,7 @@ def retry_runs(
         return
     from runtime.bulk_retries import Failed
 
-    meant = Failed(flow, code, _moment(since), _moment(until)) if failed else None
+    meant = Failed(flow, code, _moment(since), _moment(until), dead) if failed else None
     with told(), opened() as service:
         done = ask_engine(
             service, lambda: service.runs.retry_many(ids or None, meant, from_failed=from_failed, version=version)

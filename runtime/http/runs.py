@@ -39,6 +39,7 @@ class FailedRuns(BaseModel):
     code: str | None = None
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
+    dead: bool = False
 
 
 class RetriesRequest(BaseModel):
@@ -138,7 +139,8 @@ def run_routes(_service: Service) -> APIRouter:
         summary="Run many again",
         description=(
             "Takes the numbers of runs in “ids”, or “failed”, which describes them: “flow”, “code” of the error, and "
-            "when they were accepted, from “since” on and before “until”; runs that were retried already are left out. "
+            "when they were accepted, from “since” on and before “until”; runs that were retried already are left out, "
+            "and dead letters unless they are meant: “dead”. "
             f"At most {RETRIES:,} at once: “left” says how many more there are."
         ),
         responses=answers(examples.RETRIED),

@@ -168,7 +168,7 @@ def test_from_a_node_inside_a_loop_begins_at_the_loop(service: Service, document
     request = asked(service, loop(document), Extent(from_="item"))
     after = asked(service, loop(document), Extent(from_="after"), ran(7, "start.out each.done"))
 
-    assert (request.base, request.taken) == (None, [])
+    assert (request.base, request.taken, request.scope) == (None, [], {"from": "each"})
     assert (after.base, after.taken) == (7, ["each"])
 
 
@@ -218,6 +218,27 @@ def test_problems_of_what_is_not_called_do_not_matter(service: Service, document
     pinned = changed(document(), "large", params={}, pinned=PINNED)
 
     assert asked(service, disabled, Extent()).trigger == asked(service, pinned, Extent()).trigger == "start"
+
+
+async def test_unfinished_nodes_that_are_disabled_are_published_and_passed_over(service: Service, document: Make):
+    flow = changed(document(samples=[]), "large", params={"if": "{{ $param. }}"}, disabled=True)
+    flow["nodes"] += [
+        {"id": "loose", "type": "event", "name": "Loose", "params": {"filter": "{{ ("}, "disabled": True},
+        {"id": "hand", "type": "manual", "name": "Hand", "params": {}, "disabled": True},
+    ]
+    service.flows.create(flow)
+    service.flows.publish("greet")
+
+    (accepted,) = await service.emit([NewEvent("shop.order_paid", {"total": 1})])
+    await service.engine.wait(accepted.runs[0], 10)
+
+    assert states(service.runs.get(accepted.runs[0])) == {
+        "start": "succeeded",
+        "large": "skipped",
+        "greet": "succeeded",
+    }
+    with pytest.raises(Invalid, match="no manual start"):
+        await service.runs.start("greet")
 
 
 # -- and the runs
@@ -287,6 +308,25 @@ async def test_pinned_output_is_taken_in_tests_and_a_disabled_node_is_passed_ove
     assert greet is not None
     assert (large.is_pinned, large.output, greet.status, greet.port) == (True, {"result": True}, "skipped", "out")
     assert real.steps[1].output == {"result": False}
+
+
+async def test_from_a_node_on_nothing_beside_it_is_done(service: Service, document: Make):
+    flow = document()
+    flow["nodes"] += [
+        {"id": name, "type": "set_fields", "name": name.title(), "params": {"fields": {"a": 1}}}
+        for name in ("beside", "joined", "lost")
+    ]
+    flow["edges"] += [
+        {"source": source, "target": target, "key": "out"}
+        for source, target in (("start", "beside"), ("beside", "joined"), ("greet", "joined"), ("start", "lost"))
+    ]
+    service.flows.create(flow)
+    await service.runs.test("greet", extent=Extent(until="greet"))
+
+    run = await service.runs.test("greet", extent=Extent(from_="greet"))
+
+    assert states(run) == dict.fromkeys(("start", "large", "greet", "beside", "joined"), "succeeded")
+    assert kept(run) == {"large"}
 
 
 async def test_outputs_of_a_named_run_are_taken_over_with_another_payload(service: Service, document: Make):
