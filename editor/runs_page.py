@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from nicegui import ui
 
 from editor import words
+from editor.bulk_retry import BulkRetry
 from editor.frame import box, frame, icon
-from editor.session import service_here
+from editor.session import may_edit, service_here
 from editor.widgets import STATE_ICONS, STATE_TONES, button, chip, choice, empty_state, link_button, row_link
+from runtime.bulk_retries import Failed
 from runtime.run_views import STATUSES, RunSummary
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 PAGE = 50
 REFRESH_S = 2.0
 OPEN = frozenset({"queued", "running", "waiting"})
+DEAD = "dead"  # among the statuses to choose from: failed runs that were given up
 
 
 def register(app: App) -> None:
@@ -29,7 +32,8 @@ def register(app: App) -> None:
     @ui.page("/runs", title="Runs · Pulsewire")
     async def runs_page(flow: str | None = None, status: str | None = None, tests: bool = False) -> None:
         with frame("Runs", active="runs"):
-            await RunList(service_here(app), flow, status if status in STATUSES else None, tests).build()
+            is_known = status in STATUSES or status == DEAD
+            await RunList(service_here(app), flow, status if is_known else None, tests).build()
 
 
 class RunList:
@@ -43,20 +47,32 @@ class RunList:
         self._runs: list[RunSummary] = []
         self._next: int | None = None
         self._drawn: dict[int, tuple[RunSummary, Any]] = {}
+        self._flows: dict[str | None, str] = {}
+        self._may_edit = may_edit()
 
     async def build(self) -> None:
         """Draw the page's content and keep it current."""
-        flows = {flow.id: flow.name for flow in await to_thread(self._service.flows.list)}
-        if self._flow and self._flow not in flows:
-            flows[self._flow] = self._flow
+        self._flows = {flow.id: flow.name for flow in await to_thread(self._service.flows.list)}
+        if self._flow and self._flow not in self._flows:
+            self._flows[self._flow] = self._flow
+        dead = await to_thread(self._service.runs.list, is_dead=True, is_test=None, limit=1)
         with box("pw-toolbar"):
-            by_flow = choice({None: "All flows"} | flows, self._flow, on_change=lambda e: self._show(flow=e.value))
+            by_flow = choice(
+                {None: "All flows"} | self._flows, self._flow, on_change=lambda e: self._show(flow=e.value)
+            )
             by_flow.classes("pw-filter").props["aria-label"] = "Flow"
-            statuses = {None: "Any status"} | {each: each.capitalize() for each in STATUSES}
+            statuses = {None: "Any status"} | {each: each.capitalize() for each in STATUSES} | {DEAD: "Dead letters"}
             by_status = choice(statuses, self._status, on_change=lambda e: self._show(status=e.value))
             by_status.classes("pw-filter pw-filter--small").props["aria-label"] = "Status"
+            if dead.items:
+                with box("pw-dead", "button").props("type=button") as tab:
+                    icon("report")
+                    ui.label("Dead letters")
+                tab.props["title"] = "Runs that were given up because they stopped the engine again and again"
+                tab.on("click", lambda: by_status.set_value(None if by_status.value == DEAD else DEAD))
             ui.switch("Test runs", value=self._with_tests, on_change=lambda e: self._show(tests=e.value)).props("dense")
         self._place = box("pw-list-place")
+        self._bulk = BulkRetry(self._service, redraw=self._draw_anew, done=self._read) if self._may_edit else None
         await self._read()
         ui.timer(REFRESH_S, self._look, immediate=False)
 
@@ -67,13 +83,16 @@ class RunList:
         query = {"flow": self._flow, "status": self._status, "tests": "true" if self._with_tests else None}
         kept = "&".join(f"{key}={value}" for key, value in query.items() if value)
         ui.navigate.history.replace(f"/runs?{kept}" if kept else "/runs")
+        if self._bulk is not None:
+            self._bulk.clear()
         await self._read()
 
     async def _page(self, after: int | None = None) -> tuple[list[RunSummary], int | None]:
         page = await to_thread(
             self._service.runs.list,
             flow=self._flow,
-            status=self._status,
+            status=None if self._status == DEAD else self._status,
+            is_dead=True if self._status == DEAD else None,
             after=after,
             limit=PAGE,
             is_test=None if self._with_tests else False,
@@ -82,7 +101,22 @@ class RunList:
 
     async def _read(self) -> None:
         self._runs, self._next = await self._page()
+        self._draw_anew()
+
+    def _draw_anew(self) -> None:
+        self._drawn = {}
         self._draw()
+        self._offer_all()
+
+    def _offer_all(self) -> None:
+        """Say what of the shown runs can be retried as a whole: those that failed."""
+        if self._bulk is None:
+            return
+        is_failed = self._status in ("failed", DEAD) or (self._flow is not None and self._status is None)
+        what = "dead letters" if self._status == DEAD else "failed runs"
+        whose = f" of “{self._flows.get(self._flow, self._flow)}”" if self._flow else ""
+        failed = Failed(self._flow, dead=self._status == DEAD)
+        self._bulk.offer_all(failed if is_failed else None, f"{what}{whose}")
 
     async def _more(self) -> None:
         older, self._next = await self._page(self._runs[-1].id if self._runs else None)
@@ -131,7 +165,7 @@ class RunList:
                 return
             with box("pw-card pw-list", "ul"):
                 for each in self._runs:
-                    with box("pw-row pw-run", "li") as row:
+                    with box("pw-row pw-run pw-run--picked" if self._bulk else "pw-row pw-run", "li") as row:
                         self._row(each)
                     self._drawn[each.id] = (each, row)
             if self._next is not None:
@@ -153,6 +187,9 @@ class RunList:
 
     def _row(self, each: RunSummary) -> None:
         row_link(f"/runs/{each.id}", f"Open run {each.id}, {each.status}")
+        if self._bulk is not None:
+            with box("pw-run-pick"):
+                self._checkbox(each, self._bulk)
         tone, symbol = STATE_TONES[each.status], STATE_ICONS[each.status]
         with box(f"pw-run-state pw-tone--{tone}"):
             icon(symbol).classes("pw-spin" if symbol == "progress_activity" else "")
@@ -165,11 +202,20 @@ class RunList:
                     )
                 if each.flow_name is None:
                     chip("Deleted flow")
+                if each.is_dead:
+                    chip("Dead letter", "fail")
+                if each.retried_by:
+                    chip(f"Retried as #{each.retried_by[-1]}")
             ui.label(self._about(each)).classes("pw-row-sub pw-clip" + (" pw-tone--fail" if each.error else ""))
         ui.label(f"#{each.id}").classes("pw-row-sub pw-num pw-not-phone")
         ui.label(_taken(each)).classes("pw-row-sub pw-num pw-run-time")
         when = ui.label(words.ago(each.created_at)).classes("pw-row-sub pw-run-when")
         when.props["title"] = words.exact(each.created_at)
+
+    def _checkbox(self, each: RunSummary, bulk: BulkRetry) -> None:
+        if each.has_ended:
+            made = ui.checkbox(value=bulk.has(each.id), on_change=lambda event: bulk.select(each, bool(event.value)))
+            made.props("dense size=sm").props["aria-label"] = f"Select run {each.id}"
 
     def _about(self, each: RunSummary) -> str:
         if each.error:

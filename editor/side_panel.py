@@ -140,9 +140,9 @@ class NodePanel:
                 with box("fe-panel-sub"):
                     self._kind_label = ui.label(self._kind(node))
                     ui.label(self.node_id).classes("fe-id").props('title="The id that expressions use"')
-            with icon_button("play_arrow", "Run a part of the flow", is_small=True).classes("fe-panel-act"), _menu():
+            with _menu_button("play_arrow", "Run a part of the flow"), _menu():
                 self._actions.test_items(self.node_id)
-            with icon_button("more_horiz", "More", is_small=True).classes("fe-panel-act"):
+            with _menu_button("more_horiz", "More"):
                 self._more = _menu()
                 self._more.on("before-show", self._fill_more)
             icon_button("close", "Close", self._close, is_small=True)
@@ -178,7 +178,7 @@ class NodePanel:
             if marks[1]:
                 edit = ("Edit", lambda: self._actions.edit_pin(self.node_id))
                 unpin = ("Unpin", lambda: self._actions.unpin(self.node_id))
-                self._mark("keep", "Pinned: tests take its output in place of calling it.", edit, unpin)
+                self._mark("keep", "Pinned: tests do not call it.", edit, unpin)
 
     def _mark(self, symbol: str, text: str, *acts: tuple[str, Callable[[], None]]) -> None:
         with box("fe-mark"):
@@ -281,6 +281,12 @@ class NodePanel:
 
     def _edit(self, operations: list[dict[str, Json]], merge_key: str | None) -> None:
         background_tasks.create(self._draft.edit(operations, merge_key), name="edit a flow")
+
+
+def _menu_button(symbol: str, title: str) -> ui.button:
+    made = icon_button(symbol, title, is_small=True, has_tip=False).classes("fe-panel-act")
+    made.props["title"] = title
+    return made
 
 
 def _menu() -> ui.menu:

@@ -67,7 +67,7 @@ def step_detail(step: StepView, *, is_simulated: bool, repeats: int | None = Non
             unknown_view(step, tools)
         if step.effect and not step.is_pinned and step.wait is None:
             effect_view(step.effect, is_simulated=is_simulated)
-        if step.called is not None:
+        if step.called is not None and step.wait is None:
             with ui.link(target=f"/runs/{step.called}").classes("fe-hint-link"):
                 ui.label(f"Open run {step.called}, which this step started")
         if step.output is not None and step.wait is None:

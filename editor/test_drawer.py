@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = Any
 EXAMPLE = ""  # the sample that the trigger's type brings
+UNTIL_HELPS = frozenset({"test.output_missing", "test.not_reached", "test.in_loop"})  # codes of problems
 NEWEST_USER = "\n"  # the same with a user of this installation in it; no sample of a flow has such a name
 
 
@@ -295,6 +296,9 @@ class TestDrawer:
                     ui.label(problem.message.replace("**", ""))
                 if problem.node:
                     line.on("click", lambda node=problem.node: self._visit(node))
+                if problem.node and problem.code in UNTIL_HELPS:
+                    until = Extent(until=problem.node)
+                    button("Run up to here", lambda until=until: self.run(until), icon="keyboard_tab")
 
     def _empty(self) -> None:
         with self._log, box("ft-empty"):

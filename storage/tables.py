@@ -236,7 +236,7 @@ class RunRow(SQLModel, table=True):
     is_simulated: bool = False
     epoch: int = 0  # raised by every claim; a write with an older one is refused
     parent_run: int | None = None  # the run this one retries
-    scope: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))  # of a test: until, only
+    scope: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))  # of a test: until, only or from
     key: str | None = None  # runs of one flow with the same key keep their order; empty: limited, without a key
     crashes: int = 0  # engines that died while it was under way
     is_dead: bool = False  # given up because it stopped one engine after the other

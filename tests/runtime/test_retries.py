@@ -303,17 +303,23 @@ async def test_failed_runs_are_chosen_by_code_and_time(service: Service, live: s
     code, at = failed.error["code"], failed.created_at
     moment = timedelta(microseconds=1)
 
-    async def count(**wanted: Any) -> int:
-        with service.database.read() as session:
-            from runtime.bulk_retries import meant
+    def count(**wanted: Any) -> int:
+        return service.runs.failed(Failed(**wanted))
 
-            return len(meant(session, Failed(**wanted))[0])
+    assert count(code=code, since=at, until=at + moment) == 1
+    assert count(code="other") == 0
+    assert count(since=at + moment) == 0
+    assert count(until=at) == 0
+    assert count(flow="other") == 0
 
-    assert await count(code=code, since=at, until=at + moment) == 1
-    assert await count(code="other") == 0
-    assert await count(since=at + moment) == 0
-    assert await count(until=at) == 0
-    assert await count(flow="other") == 0
+
+async def test_dead_letters_are_retried_only_when_they_are_meant(service: Service, live: str):
+    failed, dead = await run_once(service, "many"), await run_once(service, "many")
+    with service.database.write() as session:
+        session.get_one(RunRow, dead.id).is_dead = True
+
+    assert (service.runs.failed(Failed()), service.runs.failed(Failed(dead=True))) == (1, 1)
+    assert [old for old, _new in (await service.runs.retry_many(failed=Failed())).started] == [failed.id]
 
 
 async def test_run_that_is_refused_keeps_no_other_from_being_retried(service: Service, live: str):

@@ -34,7 +34,7 @@ export const SHORTCUTS = [
   ]],
 ]
 
-const TYPING = 'input, textarea, select, [contenteditable="true"], .q-dialog, .q-menu, .fc-picker'
+const TYPING = 'input, textarea, select, [contenteditable="true"], .q-dialog, .q-menu, .fc-picker, .fc-menu'
 const ARROWS = { arrowleft: [-1, 0], arrowright: [1, 0], arrowup: [0, -1], arrowdown: [0, 1] }
 
 // Keys work while the focus is on the canvas or nowhere in particular, never while somebody types.
