@@ -45,6 +45,8 @@ BREAKER_S = 60
 LOOP_STOPS = 10  # chains of one flow that were stopped within BREAKER_S: it is paused
 HELD_RUNS = 100_000  # queued for one flow that is paused or limited
 COMMENT_CHARS = 2_000  # of who approves or rejects
+PLACES = 100_000  # open runs of a flow with a key and no limit of its own
+KEY_CHARS = 500  # of a run's key; a longer one is kept as its digest
 RETRIES = 1_000  # runs that are retried with one request
 CRASHES = 3  # engines that one run may stop before it is given up
 
