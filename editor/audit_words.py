@@ -12,6 +12,7 @@ ACTIONS = {
     "flow.unpublish": "unpublished the flow",
     "flow.pause": "paused the flow",
     "flow.resume": "resumed the flow",
+    "flow.dismiss_notice": "dismissed what was noticed about the flow",
     "flow.test": "tested the flow",
     "run.start": "started the flow",
     "run.cancel": "cancelled run",

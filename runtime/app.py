@@ -146,6 +146,7 @@ def build_service(
     webhooks = WebhookView(database, Credentials(database, locked))
     flows = Flows(database, types)
     flows.on_live(webhooks.forget)
+    flows.on_live(waker)  # runs may begin now, or have to wait
     record = Reporter(Seals(box), heard=heard)
     passwords = passwords or Passwords()
     hosted = HostedPages(database)

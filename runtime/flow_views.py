@@ -43,6 +43,8 @@ class FlowView:
     has_unpublished_changes: bool
     updated_at: datetime
     schedules: tuple[ScheduleView, ...] = ()  # of the live version
+    queued: int = 0  # runs that wait to begin
+    notice: dict[str, Any] | None = None  # code, message, at: what the platform stopped or paused, and why
 
     def as_json(self) -> dict[str, Any]:
         """Return the published shape of a flow."""
@@ -57,6 +59,8 @@ class FlowView:
             "has_unpublished_changes": self.has_unpublished_changes,
             "updated_at": moment(self.updated_at),
             "schedules": [schedule.as_json() for schedule in self.schedules],
+            "queued": self.queued,
+            "notice": self.notice,
         }
 
 
@@ -93,6 +97,8 @@ class FlowSummary:
     problem_count: int
     last_run: LastRun | None
     next_due_at: datetime | None = None  # of its schedules, while it is live
+    queued: int = 0  # runs that wait to begin
+    notice: dict[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the published shape of a flow in a list."""
@@ -110,7 +116,19 @@ class FlowSummary:
             "problem_count": self.problem_count,
             "last_run": last and {"id": last.id, "status": last.status, "created_at": moment(last.created_at)},
             "next_due_at": moment(self.next_due_at),
+            "queued": self.queued,
+            "notice": self.notice,
         }
+
+
+@dataclass(frozen=True)
+class FlowStanding:
+    """What of a flow may change without anybody editing it; *revision* is there to notice edits elsewhere, too."""
+
+    revision: int
+    state: str
+    notice: dict[str, Any] | None
+    queued: int
 
 
 @dataclass(frozen=True)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Collection
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
 
 import orjson
 from sqlalchemy import func
 from sqlmodel import Session, col, delete, select
 
-from runtime import schedule_rows
+from runtime import flow_queue, schedule_rows
 from runtime.document import dump, dumps, new, parse
-from runtime.drafts import Drafts, flow_changed, flow_row, flow_too_large
+from runtime.drafts import flow_changed, flow_row, flow_too_large
 from runtime.edits import apply
 from runtime.errors import Conflict, Invalid, NotFound, Problem, TooLarge
 from runtime.flow_ids import decode, free_id, has_id, name_in, renamed, slug, with_id
-from runtime.flow_views import FlowChange, FlowSummary, FlowView, LastRun, LiveTrigger, PublishedVersion, ScheduleView
+from runtime.flow_views import FlowChange, FlowSummary, FlowView, LastRun, LiveTrigger, PublishedVersion
 from runtime.limits import DOCUMENT_BYTES
-from runtime.publishing import freeze, subscribe, unsubscribe
+from runtime.live_flows import LiveFlows, has_unpublished_changes
 from runtime.surroundings import Surroundings
 from runtime.validation import check
 from storage.tables import Flow, FlowEdit, FlowVersion, RunRow, Schedule, Subscription, Webhook
@@ -28,7 +28,7 @@ UNDRAWABLE = frozenset({"graph.cycle", "node.id_duplicate", "edge.dangling", "ed
 UNKNOWN_HERE = UNDRAWABLE | {"node.type_unknown"}
 
 
-class Flows(Drafts):
+class Flows(LiveFlows):
     """Everything that can be done with flows. Raises ``runtime.errors``; a refused call changed nothing."""
 
     def list(self, state: str | None = None, search: str | None = None) -> list[FlowSummary]:
@@ -51,9 +51,13 @@ class Flows(Drafts):
         around = self._around()
         with self._database.read() as session:
             found = session.exec(query.order_by(col(Flow.updated_at).desc(), col(Flow.id))).all()
-            due = schedule_rows.next_by_flow(session)
+            due, queued = schedule_rows.next_by_flow(session), flow_queue.waiting_by_flow(session)
             return [
-                self._summary(flow, around, None if run is None else LastRun(run, status, created_at), due.get(flow.id))
+                replace(
+                    self._summary(flow, around, None if run is None else LastRun(run, status, created_at)),
+                    next_due_at=due.get(flow.id),
+                    queued=queued.get(flow.id, 0),
+                )
                 for flow, run, status, created_at in found
             ]
 
@@ -63,20 +67,9 @@ class Flows(Drafts):
             Flow, col(Flow.id) == Subscription.flow_id
         )
         with self._database.read() as session:
-            found = session.exec(query.order_by(Flow.name, Flow.id, Subscription.node)).all()
+            live = query.where(Flow.state == "published").order_by(Flow.name, Flow.id, Subscription.node)
+            found = session.exec(live).all()
             return [LiveTrigger(event, dict(match), flow_id, name) for event, match, flow_id, name in found]
-
-    def get(self, flow_id: str) -> FlowView:
-        """Return one flow with its draft and the draft's problems."""
-        around = self._around()
-        with self._database.read() as session:
-            flow = flow_row(session, flow_id)
-            return self._view(flow, around, schedule_rows.views(session, flow))
-
-    def schedules(self, flow_id: str) -> tuple[ScheduleView, ...]:
-        """Return the schedules of the live version, and when they are due."""
-        with self._database.read() as session:
-            return schedule_rows.views(session, flow_row(session, flow_id))
 
     def create(self, document: object = None, name: str | None = None) -> FlowView:
         """Return a new flow: of a document, or an empty one called *name*.
@@ -123,70 +116,17 @@ class Flows(Drafts):
         return self.get(flow_id)
 
     def delete(self, flow_id: str) -> None:
-        """Delete a flow. Its runs stay, and those under way finish on the version that they started on."""
+        """Delete a flow. Its runs stay, and those under way finish on the version that they started on.
+
+        What waits because it is paused or limited is cancelled.
+        """
         with self._order:
-            with self._database.write() as session:
-                flow = flow_row(session, flow_id)
-                revision = flow.revision + 1
-                session.delete(flow)
-                for table in (FlowEdit, Subscription, Schedule, Webhook):
-                    session.exec(delete(table).where(col(table.flow_id) == flow_id))
+            revision = self._deleted(flow_id)
+            while revision is None:
+                revision = self._deleted(flow_id)
             self._checked.pop(flow_id, None)
             self._tell_live()
             self._tell(FlowChange(flow_id, revision, None, None))
-
-    def publish(self, flow_id: str, *, if_match: int | None = None) -> FlowView:
-        """Make the draft the live version; Invalid with every problem while it has errors.
-
-        Conflict when *if_match* is given and is not the revision that is kept.
-        """
-        around = self._around()
-        with self._database.write() as session:
-            flow = flow_row(session, flow_id)
-            if if_match is not None and if_match != flow.revision:
-                raise Conflict(flow_changed(flow.name))
-            problems = self._look_at(flow_id, flow.revision, flow.draft, around).problems
-            if any(problem.severity == "error" for problem in problems):
-                raise Invalid(*problems)
-            if flow.published_version is None or flow.published_revision != flow.revision:
-                flow.published_version = freeze(session, flow, self._clock())
-                flow.published_revision = flow.revision
-            flow.state = "published"
-            session.add(flow)
-            subscribe(session, flow, self._types, self._clock())
-        self._tell_live()
-        return self.get(flow_id)
-
-    def unpublish(self, flow_id: str) -> FlowView:
-        """Take the live version away; events start nothing from now on."""
-        with self._database.write() as session:
-            flow = flow_row(session, flow_id)
-            flow.state, flow.published_version, flow.published_revision = "draft", None, None
-            session.add(flow)
-            unsubscribe(session, flow)
-            schedule_rows.drop(session, flow_id)
-        self._tell_live()
-        return self.get(flow_id)
-
-    def pause(self, flow_id: str) -> FlowView:
-        """Stop events from starting runs until the flow is resumed; the live version is kept."""
-        with self._database.write() as session:
-            flow = _live(session, flow_id)
-            flow.state = "paused"
-            session.add(flow)
-            unsubscribe(session, flow)
-        self._tell_live()
-        return self.get(flow_id)
-
-    def resume(self, flow_id: str) -> FlowView:
-        """Let events start runs of the live version again."""
-        with self._database.write() as session:
-            flow = _live(session, flow_id)
-            flow.state = "published"
-            session.add(flow)
-            subscribe(session, flow, self._types, self._clock())
-        self._tell_live()
-        return self.get(flow_id)
 
     def export(self, flow_id: str) -> str:
         """Return the draft as the text of a file; the same draft always gives the same text."""
@@ -245,6 +185,18 @@ class Flows(Drafts):
             self._insert(session, document_for(flow_id))
         return self.get(flow_id)
 
+    def _deleted(self, flow_id: str) -> int | None:
+        """Delete the flow and return its last revision; None while there is more in its queue."""
+        with self._database.write() as session:
+            flow = flow_row(session, flow_id)
+            is_waiting = flow_queue.has_rule(flow)
+            if is_waiting and not flow_queue.discard(session, flow_id, flow_queue.DELETED, self._clock()):
+                return None
+            session.delete(flow)
+            for table in (FlowEdit, Subscription, Schedule, Webhook):
+                session.exec(delete(table).where(col(table.flow_id) == flow_id))
+            return flow.revision + 1
+
     def _insert(self, session: Session, document: dict[str, Any]) -> None:
         graph, now = document["graph"], self._clock()
         if len(orjson.dumps(document)) > DOCUMENT_BYTES:
@@ -252,9 +204,7 @@ class Flows(Drafts):
         session.exec(delete(FlowEdit).where(col(FlowEdit.flow_id) == graph["id"]))
         session.add(Flow(id=graph["id"], name=graph["name"], draft=document, created_at=now, updated_at=now))
 
-    def _summary(
-        self, flow: Flow, around: Surroundings, last_run: LastRun | None, next_due_at: datetime | None
-    ) -> FlowSummary:
+    def _summary(self, flow: Flow, around: Surroundings, last_run: LastRun | None) -> FlowSummary:
         checked = self._look_at(flow.id, flow.revision, flow.draft, around)
         return FlowSummary(
             id=flow.id,
@@ -265,33 +215,8 @@ class Flows(Drafts):
             trigger_types=checked.trigger_types,
             updated_at=flow.updated_at,
             published_version=flow.published_version,
-            has_unpublished_changes=_has_unpublished_changes(flow),
+            has_unpublished_changes=has_unpublished_changes(flow),
             problem_count=sum(problem.severity == "error" for problem in checked.problems),
             last_run=last_run,
-            next_due_at=next_due_at,
+            notice=flow.notice,
         )
-
-    def _view(self, flow: Flow, around: Surroundings, schedules: tuple[ScheduleView, ...]) -> FlowView:
-        return FlowView(
-            id=flow.id,
-            name=flow.name,
-            state=flow.state,
-            draft=flow.draft,
-            published_version=flow.published_version,
-            problems=self._look_at(flow.id, flow.revision, flow.draft, around).problems,
-            revision=flow.revision,
-            has_unpublished_changes=_has_unpublished_changes(flow),
-            updated_at=flow.updated_at,
-            schedules=schedules,
-        )
-
-
-def _live(session: Session, flow_id: str) -> Flow:
-    flow = flow_row(session, flow_id)
-    if flow.published_version is None:
-        raise Conflict(Problem("flow.not_published", f"“{flow.name}” is not published. Publish it first."))
-    return flow
-
-
-def _has_unpublished_changes(flow: Flow) -> bool:
-    return flow.published_version is not None and flow.published_revision != flow.revision

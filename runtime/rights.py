@@ -52,8 +52,8 @@ OWN = Right("owner")
 VALUE = Right("viewer", is_value=True)
 
 
-def _flow(action: str, role: Role = "editor", condition: Condition | None = None, *, is_merged: bool = False) -> Right:
-    return Right(role, f"flow.{action}", "flow_id", condition=condition, is_merged=is_merged)
+def _flow(action: str, *details: str, condition: Condition | None = None, is_merged: bool = False) -> Right:
+    return Right("editor", f"flow.{action}", "flow_id", details=details, condition=condition, is_merged=is_merged)
 
 
 def _run(action: str, condition: Condition | None = None) -> Right:
@@ -119,6 +119,7 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
         "get": VIEW,
         "history_state": VIEW,
         "revision": VIEW,
+        "standing": VIEW,
         "schedules": VIEW,
         "live_triggers": VIEW,
         "on_change": VIEW,
@@ -135,10 +136,11 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
         "undo": _flow("edit", is_merged=True),
         "redo": _flow("edit", is_merged=True),
         "delete": _flow("delete"),
-        "publish": _flow("publish", condition=conditions.may_publish),
+        "publish": _flow("publish", "queue", condition=conditions.may_publish),
         "unpublish": _flow("unpublish"),
         "pause": _flow("pause"),
-        "resume": _flow("resume", condition=conditions.may_resume),
+        "resume": _flow("resume", "queue", condition=conditions.may_resume),
+        "dismiss_notice": _flow("dismiss_notice"),
     },
     "runs": {
         "list": VIEW,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Flows: list, read, check, test, publish, and move them as files.")
 
+
+class QueueChoice(StrEnum):
+    run = "run"
+    discard = "discard"
+
+
 FlowId = Annotated[str, typer.Argument(metavar="ID", help="The flow's id.")]
 
 
@@ -30,8 +37,8 @@ def list_flows(search: str | None = None, as_json: JsonOption = False) -> None:
         print_json([flow.as_json() for flow in flows])
     else:
         print_table(
-            ("ID", "NAME", "STATE", "NODES", "PROBLEMS"),
-            [(flow.id, flow.name, flow.state, flow.node_count, flow.problem_count) for flow in flows],
+            ("ID", "NAME", "STATE", "NODES", "PROBLEMS", "QUEUED"),
+            [(flow.id, flow.name, flow.state, flow.node_count, flow.problem_count, flow.queued) for flow in flows],
         )
 
 
@@ -45,7 +52,10 @@ def show_flow(flow_id: FlowId, as_json: JsonOption = False) -> None:
         return
     live = "not published" if flow.published_version is None else f"version {flow.published_version} is live"
     changes = ", the draft has changes" if flow.has_unpublished_changes else ""
-    typer.echo(f"{flow.name} ({flow.id}): {flow.state}, {live}{changes}")
+    waits = f", {flow.queued} runs wait" if flow.queued else ""
+    typer.echo(f"{flow.name} ({flow.id}): {flow.state}, {live}{changes}{waits}")
+    if flow.notice:
+        typer.echo(flow.notice["message"])
     print_table(("NODE", "TYPE", "NAME"), [(node["id"], node["type"], node["name"]) for node in flow.draft["nodes"]])
     if flow.schedules:
         print_table(
@@ -161,6 +171,23 @@ def unpublish_flow(flow_id: FlowId) -> None:
     """Take the live version away."""
     with opened() as service:
         typer.echo(f"{service.flows.unpublish(flow_id).name}: not published any more")
+
+
+@app.command("pause")
+def pause_flow(flow_id: FlowId) -> None:
+    """Keep runs from beginning; events are heard, and their runs wait for the flow to be resumed."""
+    with opened() as service:
+        typer.echo(f"{service.flows.pause(flow_id).name}: paused")
+
+
+@app.command("resume")
+def resume_flow(
+    flow_id: FlowId,
+    queue: Annotated[QueueChoice, typer.Option(help="What becomes of the runs that wait.")] = QueueChoice.run,
+) -> None:
+    """Let runs begin again. Those that wait run; with --queue discard they are cancelled."""
+    with opened() as service:
+        typer.echo(f"{service.flows.resume(flow_id, queue.value).name}: live")
 
 
 @app.command("delete")

@@ -37,6 +37,8 @@ FLOW = {
     "has_unpublished_changes": False,
     "updated_at": MOMENT,
     "schedules": [],
+    "queued": 0,
+    "notice": None,
 }
 FLOW_LINE = {
     "id": FLOW_ID,
@@ -51,6 +53,8 @@ FLOW_LINE = {
     "problem_count": 0,
     "last_run": {"id": 17, "status": "succeeded", "created_at": MOMENT},
     "next_due_at": None,
+    "queued": 0,
+    "notice": None,
 }
 PAYLOAD = {"ID": TABLE_ID, "Name": "orders", "Description": ""}
 RUN_LINE = {

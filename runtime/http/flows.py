@@ -45,6 +45,12 @@ class StartRequest(BaseModel):
     payload: dict[str, Any] | None = None
 
 
+class ResumeRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    queue: Literal["run", "discard"] = "run"
+
+
 def flow_routes(_service: Service) -> APIRouter:
     """Return the routes of flows."""
     router = APIRouter(prefix="/api/flows", tags=["Flows"], route_class=ApiRoute)
@@ -137,6 +143,7 @@ def flow_routes(_service: Service) -> APIRouter:
         "/{flow_id}/pause",
         dependencies=[EDITOR],
         summary="Pause",
+        description="Events are heard, and the runs that they start wait until the flow is resumed.",
         responses=answers(examples.FLOW, refusals=(404, 409)),
     )
     def pause_flow(caller: Caller, flow_id: str) -> Response:
@@ -146,10 +153,25 @@ def flow_routes(_service: Service) -> APIRouter:
         "/{flow_id}/resume",
         dependencies=[EDITOR],
         summary="Resume",
+        description="“queue” says what becomes of the runs that wait: they “run”, which is the default, or are "
+        "cancelled (“discard”).",
         responses=answers(examples.FLOW, refusals=(404, 409)),
     )
-    def resume_flow(caller: Caller, flow_id: str) -> Response:
-        return _told(caller.flows.resume(flow_id))
+    def resume_flow(
+        caller: Caller, flow_id: str, request: Annotated[ResumeRequest | None, Body(examples=[{"queue": "run"}])] = None
+    ) -> Response:
+        return _told(caller.flows.resume(flow_id, (request or ResumeRequest()).queue))
+
+    @router.delete(
+        "/{flow_id}/notice",
+        dependencies=[EDITOR],
+        summary="Dismiss the notice",
+        description="Forgets what the platform noticed about a live flow, such as a chain of runs that it stopped. "
+        "A flow that it paused says why until it is resumed.",
+        responses=answers(examples.FLOW, refusals=(404,)),
+    )
+    def dismiss_notice(caller: Caller, flow_id: str) -> Response:
+        return _told(caller.flows.dismiss_notice(flow_id))
 
     @router.get(
         "/{flow_id}/export",
