@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any
 
+from runtime.fair_queue import FairQueue
+
 RUNS_AT_ONCE = 2_000  # held in memory; more wait as rows
 CLAIM_AT_ONCE = 200
+SHARE = 3  # a flow may have as many times more runs at work as there is room left
 TICK_S = 1.0  # the longest time between two looks at the clock
 log = logging.getLogger("pulsewire.dispatcher")
 
@@ -54,13 +57,13 @@ class InProcess:
         self._claim = claim
         self._now_us = now_us
         self._active: dict[int, asyncio.Future[None]] = {}
+        self._of_flow: Counter[str] = Counter()  # how many of them
         self._again: set[int] = set()  # under way, and something has come for them meanwhile
-        self._queue: deque[int] = deque()
-        self._queued: set[int] = set()
+        self._queue = FairQueue()
         self._claiming: set[int] = set()
         self._quarantine = Quarantine()
         self._pump: asyncio.Task[None] | None = None
-        self._timers: list[tuple[int, int]] = []
+        self._timers: list[tuple[int, int, str]] = []
         self._timers_changed = asyncio.Event()
         self._is_open = True
 
@@ -69,46 +72,55 @@ class InProcess:
         """How many more runs may begin at once; none while others wait for their turn."""
         return 0 if self._queue or not self._is_open else RUNS_AT_ONCE - len(self._active) - len(self._claiming)
 
+    def may_begin(self, flow_id: str, more: int = 0) -> bool:
+        """Return whether the flow may begin a run beside *more* others: some room is left for other flows.
+
+        Runs whose flow is not known here have no share of their own.
+        """
+        taken = self._of_flow[flow_id] + more
+        room = RUNS_AT_ONCE + CLAIM_AT_ONCE - len(self._active) - len(self._claiming) - more
+        return not flow_id or taken < SHARE * room
+
     @property
     def open_runs(self) -> int:
-        return len(self._active) + len(self._queued) + len(self._claiming) + self._quarantine.waiting
+        return len(self._active) + len(self._queue) + len(self._claiming) + self._quarantine.waiting
 
     def suspect(self, run_ids: Iterable[int]) -> None:
         """Let these work one at a time, because one of them may be what stops engines."""
         self._quarantine.suspects.update(run_ids)
 
-    def submit(self, run_ids: Iterable[int]) -> None:
-        """Put committed runs into the queue; one that is worked on comes again when it has left."""
+    def submit(self, run_ids: Iterable[int], flow_id: str = "") -> None:
+        """Put committed runs of a flow into the queue; one that is worked on comes again when it has left."""
         for run_id in run_ids:
             if run_id in self._active:
                 self._again.add(run_id)
-            elif run_id in self._queued or run_id in self._claiming:
+            elif run_id in self._queue or run_id in self._claiming:
                 continue
             elif self._quarantine.enter(run_id):
-                self._queue.append(run_id)
-                self._queued.add(run_id)
+                self._queue.push(run_id, flow_id)
         if self._queue and self._is_open and (self._pump is None or self._pump.done()):
             self._pump = asyncio.create_task(self._claim_queued())
 
-    def begin(self, run_id: int, work: Coroutine[Any, Any, None]) -> None:
+    def begin(self, run_id: int, flow_id: str, work: Coroutine[Any, Any, None]) -> None:
         """Work on a claimed run; after ``stop`` it is left to the next start."""
         if not self._is_open:
             work.close()
             return
-        self.hold(run_id, asyncio.create_task(work))
+        self.hold(run_id, flow_id, asyncio.create_task(work))
 
-    def hold(self, run_id: int, work: asyncio.Future[None]) -> None:
+    def hold(self, run_id: int, flow_id: str, work: asyncio.Future[None]) -> None:
         """Count a run as worked on until *work* is done."""
         self._active[run_id] = work
-        work.add_done_callback(partial(self._ended, run_id))
+        self._of_flow[flow_id] += 1
+        work.add_done_callback(partial(self._ended, run_id, flow_id))
 
     def works_on(self, run_id: int) -> bool:
         """Return whether the run is worked on, or will be."""
-        return run_id in self._active or run_id in self._queued or run_id in self._claiming
+        return run_id in self._active or run_id in self._queue or run_id in self._claiming
 
-    def wake_at(self, moment_us: int, run_id: int) -> None:
+    def wake_at(self, moment_us: int, run_id: int, flow_id: str = "") -> None:
         """Submit the run when its time has come."""
-        heapq.heappush(self._timers, (moment_us, run_id))
+        heapq.heappush(self._timers, (moment_us, run_id, flow_id))
         self._timers_changed.set()
 
     def cancel(self, run_id: int) -> None:
@@ -122,7 +134,8 @@ class InProcess:
             self._timers_changed.clear()
             now = self._now_us()
             while self._timers and self._timers[0][0] <= now:
-                self.submit([heapq.heappop(self._timers)[1]])
+                _moment, run_id, flow_id = heapq.heappop(self._timers)
+                self.submit([run_id], flow_id)
             wait_s = min(TICK_S, (self._timers[0][0] - now) / 1e6) if self._timers else None
             try:
                 async with asyncio.timeout(wait_s):
@@ -141,28 +154,33 @@ class InProcess:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    def _ended(self, run_id: int, work: asyncio.Future[None]) -> None:
+    def _ended(self, run_id: int, flow_id: str, work: asyncio.Future[None]) -> None:
+        self._of_flow[flow_id] -= 1
+        if not self._of_flow[flow_id]:
+            del self._of_flow[flow_id]
         if self._active.get(run_id) is work:
             del self._active[run_id]
             self.submit(self._quarantine.leave(run_id))
         if run_id in self._again:
             self._again.discard(run_id)
-            self.submit([run_id])
+            self.submit([run_id], flow_id)
         elif self._queue:
             self.submit(())
 
     async def _claim_queued(self) -> None:
         while self._queue and self._is_open and len(self._active) < RUNS_AT_ONCE:
-            batch = [self._queue.popleft() for _ in range(min(CLAIM_AT_ONCE, len(self._queue)))]
-            self._queued.difference_update(batch)
+            taken = self._queue.pop(CLAIM_AT_ONCE, self.may_begin)
+            batch = [run_id for run_id, _flow_id in taken]
+            if not batch:  # those that wait have their share; whoever ends asks again
+                return
             self._claiming.update(batch)
             try:
                 await self._claim(batch)
             except Exception as error:  # they stay in the queue
                 log.error("taking up runs failed with %s", type(error).__name__)
                 self._claiming.difference_update(batch)
-                self._queue.extend(batch)
-                self._queued.update(batch)
+                for run_id, flow_id in taken:
+                    self._queue.push(run_id, flow_id)
                 await asyncio.sleep(TICK_S)
             else:
                 for run_id in batch:  # one that has ended meanwhile was not begun

@@ -17,6 +17,8 @@ from backend import one_time_tokens
 from nodes import spec
 from nodes.spec import NodeError, NodeType
 from runtime import engine_rows, limits, outbox, recovery, trial_rows
+from runtime.admission import Admission
+from runtime.backlog import Backlog, read_backlog, reading
 from runtime.dispatcher import InProcess
 from runtime.engine_api import Accepted, EngineApi, EngineStatus, RunResponse, TestRequest
 from runtime.engine_rows import OPEN
@@ -83,6 +85,7 @@ class Engine:
         self._journal = SqliteJournal(database, router, self._now_us, queue_limit=limits.QUEUE_RUNS)
         self._seal_sweep = SealSweep(database, self._journal.call, self._platform.seals)
         self._dispatcher = InProcess(self._claim, self._now_us)
+        self._admission = Admission(database, self._journal.call, self._now_us, self._dispatcher.submit)
         self._scheduler = Scheduler(database, self._journal.call, clock, self._look_for_runs)
         self.sweeper = Sweeper(
             *(database, self._journal.call, clock),
@@ -130,6 +133,7 @@ class Engine:
             asyncio.create_task(self._sweep_forever()),
             asyncio.create_task(self._scheduler.run()),
             asyncio.create_task(self.sweeper.run_forever()),
+            asyncio.create_task(self._admission.run()),
         ]
         self._is_ready = True
 
@@ -235,8 +239,15 @@ class Engine:
         self._scheduler.poke()
         await self._look_for_runs()
 
-    async def _look_for_runs(self) -> None:
-        self._dispatcher.submit(await asyncio.to_thread(self._due))
+    async def _look_for_runs(self, *, is_start: bool = False) -> None:
+        found = await asyncio.to_thread(self._backlog, is_start)
+        self._admission.update(found.rules, found.held)
+        for run_id, flow_id in found.due:
+            self._dispatcher.submit([run_id], flow_id)
+
+    def _backlog(self, is_start: bool) -> Backlog:
+        with reading(self._database) as cursor:
+            return read_backlog(cursor, self._now_us(), limits.QUEUE_RUNS, is_start=is_start)
 
     async def cancel(self, run_id: int) -> bool:
         """Stop a run; False when it had ended or does not exist."""
@@ -249,7 +260,7 @@ class Engine:
             return False
         self._dispatcher.cancel(run_id)
         self._dispatcher.submit(due)
-        self._tell_waiters(run_id)
+        self._left(run_id)
         return True
 
     async def status(self) -> EngineStatus:
@@ -288,41 +299,50 @@ class Engine:
             if event.woken:
                 self._dispatcher.submit(event.woken)
             for run in event.runs:
-                if run.status == "running" and self._dispatcher.room > 0:
+                flow_id = run.seed.flow_id
+                if run.seed.is_held:
+                    self._admission.offer(flow_id)
+                elif run.status == "running" and self._dispatcher.room > 0 and self._dispatcher.may_begin(flow_id):
                     self._start(started(event, run))
                 elif run.status in OPEN:  # it waits for a place as a row, claimed or not
-                    self._dispatcher.submit([run.id])
+                    self._dispatcher.submit([run.id], flow_id)
         return [Accepted(event.seed.id, event.is_duplicate, [run.id for run in event.runs]) for event in stored]
 
     async def _claim(self, run_ids: list[int]) -> None:
-        for state in await self._journal.claim(run_ids):
-            self._start(state)
+        claimed = await self._journal.take_up(run_ids, self._admission.admitted(run_ids))
+        self._admission.claimed(run_ids, claimed)
+        for state in claimed.states:
+            if (error := self._admission.refusal(state.id)) is None:
+                self._start(state)
+            else:
+                refused = self._run(state, partial(self._executor.refuse, state, error))
+                self._dispatcher.begin(state.id, state.flow_id, refused)
 
     def _start(self, state: RunState) -> None:
         """Work on a claimed run: do what needs no waiting at once, and the rest in a task of its own."""
         walkable = self._plans.known(state)
         if walkable is None or state.trigger in walkable.filters or self._executor.is_stopping:
-            self._dispatcher.begin(state.id, self._run(state, partial(self._walked, state)))
+            self._dispatcher.begin(state.id, state.flow_id, self._run(state, partial(self._walked, state)))
             return
         try:
             execution = self._executor.open(state, walkable)
             end = execution.walk_through()
         except Exception as error:
-            self._dispatcher.begin(state.id, self._run(state, partial(_raised, error)))
+            self._dispatcher.begin(state.id, state.flow_id, self._run(state, partial(_raised, error)))
             return
         if end is None:
-            self._dispatcher.begin(state.id, self._run(state, partial(self._executor.go_on, execution)))
+            self._dispatcher.begin(state.id, state.flow_id, self._run(state, partial(self._executor.go_on, execution)))
         else:
-            self._dispatcher.hold(state.id, end)
+            self._dispatcher.hold(state.id, state.flow_id, end)
             end.add_done_callback(lambda end: self._recorded(state, end))
 
     def _recorded(self, state: RunState, end: asyncio.Future[None]) -> None:
         """Look at how the end of a run, which was done at once, was recorded."""
         error = None if end.cancelled() else end.exception()
         if error is None:
-            self._tell_waiters(state.id)
+            self._left(state.id)
         elif not isinstance(error, Fenced):
-            self._dispatcher.begin(state.id, self._run(state, partial(_raised, error)))
+            self._dispatcher.begin(state.id, state.flow_id, self._run(state, partial(_raised, error)))
 
     async def _run(self, state: RunState, work: Callable[[], Awaitable[Ended | None]]) -> None:
         try:
@@ -336,10 +356,14 @@ class Engine:
             ended = None
             with contextlib.suppress(StorageError):  # then the journal is broken, and a restart takes it up
                 ended = await self._executor.refuse(state, NodeError(message, code="engine.crashed"))
-        if ended is not None and ended.wake_us is not None:
-            self._dispatcher.wake_at(ended.wake_us, state.id)
-        elif ended is not None:
+        if ended is None:
+            await self._admission.doubt([state.id])
+        elif ended.wake_us is not None:
+            self._dispatcher.wake_at(ended.wake_us, state.id, state.flow_id)
+        elif ended.status == "waiting":
             self._tell_waiters(state.id)
+        else:
+            self._left(state.id, counts=ended.status != "removed")
 
     async def _walked(self, state: RunState) -> Ended | None:
         try:
@@ -356,6 +380,11 @@ class Engine:
             await waiter
             self._waiters.pop(run_id, None)
 
+    def _left(self, run_id: int, *, counts: bool = True) -> None:
+        """Do what is to be done when a run has ended."""
+        self._admission.ended(run_id, counts=counts)
+        self._tell_waiters(run_id)
+
     def _tell_waiters(self, run_id: int) -> None:
         self._responses.ended(run_id)
         for waiter in self._waiters.get(run_id, ()):
@@ -364,18 +393,16 @@ class Engine:
 
     async def _recover(self) -> None:
         def read() -> list[tuple[int | None, str, datetime | None]]:
-            query = select(RunRow.id, RunRow.status, RunRow.wake_at).where(col(RunRow.status).in_(OPEN))
+            query = select(RunRow.id, RunRow.flow_id, RunRow.wake_at).where(RunRow.status == "waiting")
             with self._database.read() as session:
-                return list(session.exec(query.order_by(col(RunRow.id))).all())
+                return list(session.exec(query.where(col(RunRow.wake_at).is_not(None))).all())
 
-        now = self._clock()
         self._dispatcher.suspect(await self._journal.call(recovery.suspects))
-        for run_id, status, wake_at in await asyncio.to_thread(read):
+        await self._look_for_runs(is_start=True)
+        for run_id, flow_id, wake_at in await asyncio.to_thread(read):
             assert run_id is not None
-            if status != "waiting" or (wake_at is not None and wake_at <= now):
-                self._dispatcher.submit([run_id])
-            elif wake_at is not None:
-                self._dispatcher.wake_at(to_us(wake_at), run_id)
+            assert wake_at is not None
+            self._dispatcher.wake_at(to_us(wake_at), run_id, flow_id)
 
     async def _poll_forever(self) -> None:
         while True:
@@ -392,14 +419,6 @@ class Engine:
             except Exception as error:
                 log.error("blanking what has expired failed with %s", type(error).__name__)
             await asyncio.sleep(SWEEP_S)
-
-    def _due(self) -> list[int]:
-        queued = select(RunRow.id).where(RunRow.status == "queued").order_by(col(RunRow.id)).limit(limits.QUEUE_RUNS)
-        woken = select(RunRow.id).where(RunRow.status == "waiting", col(RunRow.wake_at) <= self._clock())
-        woken = woken.order_by(col(RunRow.wake_at)).limit(limits.QUEUE_RUNS)
-        with self._database.read() as session:  # two queries: each reads an index only as far as it needs
-            found = {*session.exec(queued), *session.exec(woken)}
-        return sorted(run_id for run_id in found if run_id is not None)[: limits.QUEUE_RUNS]
 
     def _is_settled(self, run_id: int) -> bool:
         """Return whether nothing more happens by itself: the run has ended or is gone, or something has to come."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from nodes.spec import NodeError, NodeType
 from runtime import engine_rows, limits
 from runtime.execution import Ended, Execution
+from runtime.outside import Outside
 from runtime.plans import Walkable
 from runtime.platform import Platform
 from storage.journal import Fenced, SqliteJournal
@@ -40,7 +40,7 @@ class Executor:
         self.now_us = now_us
         self.due = due
         self.answered = answered
-        self.outside = asyncio.Semaphore(limits.STEPS_AT_ONCE)
+        self.outside = Outside(limits.STEPS_AT_ONCE)
         self.is_stopping = False  # steps under way end, none is started
 
     def clock(self) -> datetime:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from runtime import limits
-from runtime.chains import Chains
+from runtime.chains import Chains, loop_error
 from runtime.rules import Rule
 from storage.journal_rows import EventSeed, RunSeed
 
@@ -64,6 +64,12 @@ class Intake:
         """Return the runs that *event* starts; one that is refused carries its error and is never started."""
         return [self._run(found, event) for found in subscribers]
 
+    def called(self, found: Subscriber, event: EventSeed) -> RunSeed:
+        """Return the run of a sub-flow. How often a flow is called, its callers decide: only chains are stopped."""
+        if (error := loop_error(found.flow_id, event)) is not None:
+            return RunSeed(found.flow_id, found.version, found.node, error)
+        return self._queued(found)
+
     def _run(self, found: Subscriber, event: EventSeed) -> RunSeed:
         flow_id, version, node, _match = found
         if event.depth:
@@ -73,6 +79,10 @@ class Intake:
                 self.rules = {**self.rules, flow_id: replace(rule, is_paused=True)}
             if error is not None:
                 return RunSeed(flow_id, version, node, error)
+        return self._queued(found)
+
+    def _queued(self, found: Subscriber) -> RunSeed:
+        flow_id, version, node, _match = found
         is_held = flow_id in self.rules
         if is_held and not self._has_seat(flow_id):
             return RunSeed(flow_id, version, node, _queue_full())

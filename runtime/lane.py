@@ -55,20 +55,25 @@ class Lane:
             for moment in moments_us:
                 self._starts.add(moment)
 
-    def take(self, run_id: int, key: str, *, is_nested: bool = False) -> None:
-        """Take in the next waiting run; ids only grow. One that *is_nested* is waited for by a run of this flow."""
-        self.seen = run_id
-        if self.may_begin(run_id):
-            return
-        if is_nested:
+    def take_nested(self, run_id: int) -> None:
+        """Take in a run that a run of this flow waits for: it needs no place, for that one keeps its own."""
+        if not self.may_begin(run_id) and run_id not in self._nested:
             self._nested.append(run_id)
-        elif key not in self._left:
+
+    def take(self, run_id: int, key: str) -> None:
+        """Take in the next waiting run; ids only grow."""
+        self.seen = run_id
+        if not self.may_begin(run_id) and key not in self._left:
             waiting = self._waiting.setdefault(key, deque())
             if self._has_room(key, waiting):
                 self._append(key, waiting, run_id)
             else:
                 self._left[key] = waiting[-1] if waiting else run_id - 1
                 self._drop_empty(key)
+
+    def skip(self, run_id: int) -> None:
+        """Pass over the next waiting run."""
+        self.seen = run_id
 
     def take_again(self, key: str, run_ids: Sequence[int], *, is_all: bool) -> None:
         """Take in waiting runs of a key that were left in the database; *is_all*: there are no more."""
@@ -103,6 +108,9 @@ class Lane:
                 self._waiting[key].popleft()
                 self._kept -= 1
                 self._drop_empty(key)
+                if self.may_begin(run_id):
+                    self._make_ready(key)
+                    continue
                 self.hold(run_id, key)
                 self._make_ready(key)
             else:

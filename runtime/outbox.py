@@ -126,8 +126,7 @@ def call(
     """
     stored = seed(event)
     session.flush()
-    (run_seed,) = _intake_for(session, [subscriber], chains).runs_of([subscriber], stored)
-    run = _run_row(run_seed, stored.id, now)
+    run = _run_row(_intake_for(session, [subscriber], chains).called(subscriber, stored), stored.id, now)
     run.called_by = called_by
     session.add(_event_row(stored, now, sealed))
     session.add(run)
@@ -256,6 +255,10 @@ class Subscriptions:
         """Return the runs that *event* starts."""
         heard = self._by_event.get(event.name)
         return self._intake.runs_of(_matching(heard, event), event) if heard else []
+
+    def held(self) -> Mapping[str, bool]:
+        """Return the flows whose runs may have to wait, and whether each is paused."""
+        return {flow_id: rule.is_paused for flow_id, rule in self._intake.rules.items()}
 
     def _read_rules(self, cursor: sqlite3.Cursor) -> None:
         self._chains.has_paused = False

@@ -29,9 +29,13 @@ class Outside:
         """Return how many places the flow holds."""
         return self._taken[flow_id]
 
+    def has_place(self, flow_id: str) -> bool:
+        """Return whether the flow would get a place at once."""
+        return flow_id not in self._waiting and self._may_take(flow_id)
+
     async def take(self, flow_id: str) -> None:
         """Wait for a place; ``give_back`` it."""
-        if flow_id not in self._waiting and self._may_take(flow_id):
+        if self.has_place(flow_id):
             self._take(flow_id)
             return
         place = asyncio.get_running_loop().create_future()

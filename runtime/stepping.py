@@ -180,7 +180,7 @@ class Stepping:
             elif node.type.effect == "send":
                 done = answer(await self._send(attempt, prepared, found))
             elif node.type.is_async:
-                async with self._shared.outside:
+                async with self._shared.outside.slot(self._state.flow_id):
                     done = answer(await self._calls.awaited(node, prepared, iteration))
             else:
                 done = answer(await self._calls.reading(node, prepared, iteration))
@@ -212,9 +212,9 @@ class Stepping:
             effect=orjson.dumps(REPEATED).decode() if was_under_way else None,
             input_hash=input_hash(prepared.text),
         )
-        if self._shared.outside.locked() and not was_under_way:
+        if not was_under_way and not self._shared.outside.has_place(self._state.flow_id):
             self._records.put(row)
-        async with self._shared.outside:
+        async with self._shared.outside.slot(self._state.flow_id):
             # the queue is in order: this row is durable only after everything the run did before
             await self._shared.journal.put(self._state.epoch, self._records.shown(row._replace(status="running")))
             return await self._calls.awaited(attempt.node, prepared, attempt.frame.iteration)

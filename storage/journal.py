@@ -20,7 +20,7 @@ from storage.errors import StorageError
 from storage.journal_events import EventIdReused
 from storage.journal_rows import EventSeed, Router, RunWrite, StepWrite, StoredEvent
 from storage.journal_runs import RunState
-from storage.journal_writer import Entry, Fenced, Kind, RunChange, Writer
+from storage.journal_writer import Claim, Claimed, Entry, Fenced, Kind, RunChange, Writer
 from storage.lease import Keeper, Lease, LeaseLost
 
 __all__ = ["Fenced", "QueueFull", "SqliteJournal"]
@@ -94,8 +94,15 @@ class SqliteJournal:
 
     async def claim(self, run_ids: Collection[int]) -> list[RunState]:
         """Make open runs this engine's: epoch + 1, with their steps so far. Ended runs are left out."""
-        states: list[RunState] = await self._add(Kind.CLAIM, tuple(run_ids))
-        return states
+        return (await self.take_up(run_ids, run_ids)).states
+
+    async def take_up(self, run_ids: Collection[int], admitted: Collection[int]) -> Claimed:
+        """Do ``claim`` for runs that may begin; also return those that have to wait for their flow.
+
+        These have never begun, and their flow is paused, or it is limited and has not *admitted* them.
+        """
+        claimed: Claimed = await self._add(Kind.CLAIM, Claim(tuple(run_ids), admitted))
+        return claimed
 
     def put(self, epoch: int, step: StepWrite) -> asyncio.Future[None]:
         """Queue a step row; await the future to know that it is durable. Raises Fenced."""

@@ -6,7 +6,7 @@ A statement takes its rows as one list of VALUES, so that SQLite works on all of
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NamedTuple, Protocol
@@ -68,9 +68,12 @@ class Router(Protocol):
         """Notice what other processes have committed."""
 
     def begin(self, cursor: sqlite3.Cursor) -> None:
-        """Look into this transaction from now on; called before the events of each."""
+        """Look into this transaction from now on; called before the events and claims of each."""
 
     def route(self, event: EventSeed) -> list[RunSeed]: ...
+
+    def held(self) -> Mapping[str, bool]:
+        """Return the flows whose runs may have to wait, and whether each is paused."""
 
 
 class StepWrite(NamedTuple):

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
@@ -25,13 +25,14 @@ from storage.database import Database
 from storage.errors import StorageBusy, StorageError, StorageFull, storage_error
 from storage.journal_events import store_events
 from storage.journal_rows import CLAIM, STATE, STEP, Router, RunWrite, StepWrite, read_many, write_many
-from storage.journal_runs import load_runs
+from storage.journal_runs import RunState, load_runs
 from storage.lease import Keeper
 
 RETRY_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)  # back-off while the disk is full or the file is locked
 PROBE_S = 1.0  # how often to see whether there is room again when nothing waits to be written
 CHECKPOINT_PAGES = 4_000
 EPOCHS = "SELECT id, epoch FROM run WHERE id"
+FRESH = "SELECT id, flow_id FROM run WHERE status = 'queued' AND started_at IS NULL AND is_test = 0 AND id"
 log = logging.getLogger("pulsewire.journal")
 
 
@@ -54,6 +55,20 @@ class RunChange:
 
     steps: list[StepWrite]
     state: RunWrite | None = None
+
+
+class Claim(NamedTuple):
+    """Runs to be taken up; those that are *admitted* need not wait for their flow, unless it is paused."""
+
+    run_ids: tuple[int, ...]
+    admitted: Collection[int]
+
+
+class Claimed(NamedTuple):
+    """What was taken up, and what has to wait for its flow, with the flow."""
+
+    states: list[RunState]
+    held: dict[int, str]
 
 
 @dataclass(slots=True, eq=False)
@@ -177,9 +192,10 @@ class Writer:
             entry.result = entry.error = None
             sorted_by_kind[entry.kind].append(entry)
         accepts, claims, changes, works = sorted_by_kind
-        if accepts:
+        if accepts or claims:
             self._refresh(cursor)
             self._router.begin(cursor)
+        if accepts:
             requests = [entry.body for entry in accepts]
             answers = store_events(cursor, self._router, requests, self._now_us())
             for entry, answer in zip(accepts, answers, strict=True):
@@ -208,11 +224,29 @@ class Writer:
 
     def _claim(self, cursor: sqlite3.Cursor, entries: list[Entry]) -> None:
         now = self._now_us()
-        wanted = {run_id for entry in entries for run_id in entry.body}
+        asked = {run_id for entry in entries for run_id in entry.body.run_ids}
+        held = self._held(cursor, entries, asked)
+        wanted = asked - held.keys()
         write_many(cursor, CLAIM, [(run_id, now) for run_id in wanted])
         states = {state.id: state for state in load_runs(cursor, wanted)}
         for entry in entries:
-            entry.result = [states[run_id] for run_id in entry.body if run_id in states]
+            run_ids = entry.body.run_ids
+            entry.result = Claimed(
+                [states[run_id] for run_id in run_ids if run_id in states],
+                {run_id: held[run_id] for run_id in run_ids if run_id in held},
+            )
+
+    def _held(self, cursor: sqlite3.Cursor, entries: list[Entry], asked: set[int]) -> dict[int, str]:
+        """Return those of the runs that have to wait for their flow, which is paused or has not admitted them."""
+        flows = self._router.held()
+        if not flows:
+            return {}
+        admitted = {run_id for entry in entries for run_id in entry.body.admitted}
+        return {
+            run_id: flow_id
+            for run_id, flow_id in read_many(cursor, FRESH, asked)
+            if flow_id in flows and (flows[flow_id] or run_id not in admitted)
+        }
 
 
 @contextmanager

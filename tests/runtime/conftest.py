@@ -179,15 +179,20 @@ class Rig:
         flow_id: str = "f",
         event: str = "go",
         match: dict[str, Any] | None = None,
+        limits: dict[str, Any] | None = None,
     ) -> None:
         """Publish nodes and edges (``a.port>b``); a trigger ``start`` on *event* is there already."""
-        self.publish(self.document(nodes, edges, flow_id=flow_id, event=event), match)
+        self.publish(self.document(nodes, edges, flow_id=flow_id, event=event), match, limits)
 
-    def publish(self, document: dict[str, Any], match: dict[str, Any] | None = None) -> None:
-        """Make *document* live; what starts it is its first node."""
+    def publish(
+        self, document: dict[str, Any], match: dict[str, Any] | None = None, limits: dict[str, Any] | None = None
+    ) -> None:
+        """Make *document* live, with *limits*; what starts it is its first node."""
         flow_id, start = document["graph"]["id"], document["nodes"][0]["params"]
         with self.database.write() as session:
-            session.add(Flow(id=flow_id, name=flow_id, state="published", draft=document, published_version=1))
+            flow = Flow(id=flow_id, name=flow_id, state="published", draft=document, published_version=1)
+            flow.limits = limits
+            session.add(flow)
             session.add(FlowVersion(flow_id=flow_id, version=1, document=document))
             if "event" in start:
                 listens = Subscription(

@@ -104,7 +104,7 @@ def test_a_run_that_its_own_flow_waits_for_needs_no_place() -> None:
     narrow = lane(1, runs_at_once=1)
     begin(narrow)
 
-    narrow.take(2, "", is_nested=True)
+    narrow.take_nested(2)
 
     assert begin(narrow) == [2]
 

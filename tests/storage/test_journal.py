@@ -32,6 +32,9 @@ class TwoFlows:
 
     def begin(self, cursor: sqlite3.Cursor) -> None: ...
 
+    def held(self) -> dict[str, bool]:
+        return {}
+
     def route(self, event: EventSeed) -> list[RunSeed]:
         return [RunSeed("a", 1, "start"), RunSeed("b", 2, "start")] if event.name == "order" else []
 

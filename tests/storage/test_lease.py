@@ -21,6 +21,11 @@ NOW = datetime(2026, 5, 4, tzinfo=UTC)
 class NoFlows:
     def refresh(self, cursor: object) -> None: ...
 
+    def begin(self, cursor: object) -> None: ...
+
+    def held(self) -> dict[str, bool]:
+        return {}
+
     def route(self, event: EventSeed) -> list[RunSeed]:
         return []
 
