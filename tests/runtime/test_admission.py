@@ -292,7 +292,9 @@ async def test_sub_flows_wait_for_their_flow(flowing: Flowing) -> None:
     run = {"id": "run", "type": "run_flow", "params": {"flow": "b", "input": {"n": "{{ $param.n }}"}}}
     flowing.rig.flow([hand, CALL], EDGES, flow_id="b", limits={"runs_at_once": 1})
     flowing.rig.flow([run], ["start>run"], flow_id="a")
-    first, second = await flowing.emit({"n": 1}, {"n": 2})
+    (first,) = await flowing.emit({"n": 1})
+    await flowing.seen(1)
+    (second,) = await flowing.emit({"n": 2})
 
     await flowing.seen(1)
     await flowing.release(1, first)
