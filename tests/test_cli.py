@@ -18,6 +18,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from backend.audit import Audit
+from runtime import outbox
 from runtime.cli import app
 from runtime.settings import Settings
 from storage.database import Database
@@ -108,6 +109,22 @@ def test_a_live_flow_shows_when_it_is_due(run: Run, file: Path, document: Callab
     shown = run("flow", "show", "greet").stdout
 
     assert re.search(r"^daily +\S+T09:00:00Z +-$", shown, re.MULTILINE)
+
+
+def test_a_flow_is_paused_and_resumed_with_or_without_what_waits(run: Run, file: Path, data_dir: Path):
+    run("flow", "import", file)
+    run("flow", "publish", "greet")
+
+    assert run("flow", "pause", "greet").stdout == "Greet: paused\n"
+    database = Database(Settings().url)
+    with database.write() as session:
+        outbox.record(session, "shop.order_paid", {"total": 1})
+    assert "1 run waits" in run("flow", "show", "greet").stdout
+    assert json.loads(run("flow", "list", "--json").stdout)[0]["queued"] == 1
+    assert run("flow", "resume", "greet", "--queue", "discard").stdout == "Greet: live\n"
+    assert json.loads(run("flow", "show", "greet", "--json").stdout)["queued"] == 0
+    run("flow", "resume", "greet", "--queue", "later", status=2)
+    database.dispose()
 
 
 def test_check_needs_no_installation(run: Run, file: Path, data_dir: Path, document: Callable[..., dict[str, Any]]):

@@ -52,7 +52,7 @@ def show_flow(flow_id: FlowId, as_json: JsonOption = False) -> None:
         return
     live = "not published" if flow.published_version is None else f"version {flow.published_version} is live"
     changes = ", the draft has changes" if flow.has_unpublished_changes else ""
-    waits = f", {flow.queued} runs wait" if flow.queued else ""
+    waits = f", {flow.queued} run{'s wait' if flow.queued > 1 else ' waits'}" if flow.queued else ""
     typer.echo(f"{flow.name} ({flow.id}): {flow.state}, {live}{changes}{waits}")
     if flow.notice:
         typer.echo(flow.notice["message"])

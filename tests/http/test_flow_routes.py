@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 
 from runtime.service import Service
+from storage.tables import Flow
 
 Make = Callable[..., dict[str, Any]]
 
@@ -200,3 +201,46 @@ async def test_names_come_back_as_they_were(client: httpx.AsyncClient, document:
     too_long = document("long")
     too_long["graph"]["name"] = "x" * 10_000
     assert (await client.post("/api/flows", json=too_long)).status_code == 422
+
+
+async def test_a_paused_flow_keeps_its_runs_and_whoever_resumes_it_says_what_becomes_of_them(
+    client: httpx.AsyncClient, service: Service, document: Make
+):
+    await client.post("/api/flows", json=document())
+    await client.post("/api/flows/greet/publish")
+
+    async def paused_with(count: int) -> list[int]:
+        await client.post("/api/flows/greet/pause")
+        body = {"name": "shop.order_paid", "payload": {"total": 120}}
+        answers = [await client.post("/api/events", json=body) for _ in range(count)]
+        return [run for answer in answers for run in answer.json()["runs"]]
+
+    dropped = await paused_with(2)
+    waiting = (await client.get("/api/flows/greet")).json()
+    listed = (await client.get("/api/flows")).json()["items"][0]
+    empty = (await client.post("/api/flows/greet/resume", json={"queue": "discard"})).json()
+    kept = await paused_with(1)
+    await client.post("/api/flows/greet/resume")
+    wrong = await client.post("/api/flows/greet/resume", json={"queue": "later"})
+
+    assert (waiting["state"], waiting["queued"], listed["queued"]) == ("paused", 2, 2)
+    assert (empty["state"], empty["queued"], empty["notice"]) == ("published", 0, None)
+    shown = (await client.get(f"/api/runs/{dropped[0]}")).json()
+    assert (shown["status"], shown["error"]["code"]) == ("cancelled", "flow.discarded")
+    assert await service.engine.wait(kept[0], 10)
+    assert (await client.get(f"/api/runs/{kept[0]}")).json()["status"] == "succeeded"
+    assert wrong.status_code == 422
+
+
+async def test_a_notice_is_shown_until_it_is_dismissed(client: httpx.AsyncClient, service: Service, document: Make):
+    await client.post("/api/flows", json=document())
+    await client.post("/api/flows/greet/publish")
+    notice = {"code": "event.loop", "message": "It went round.", "at": "2026-01-01T00:00:00Z"}
+    with service.database.write() as session:
+        session.get_one(Flow, "greet").notice = notice
+
+    before = (await client.get("/api/flows/greet")).json()["notice"]
+    answer = await client.delete("/api/flows/greet/notice")
+
+    assert before == notice
+    assert (answer.status_code, answer.json()["notice"]) == (200, None)
