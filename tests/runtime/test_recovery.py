@@ -7,8 +7,9 @@ import pytest
 
 from runtime import limits
 from runtime.engine import Engine, NewEvent
+from runtime.run_ends import RUN_FAILED
 from storage import lease
-from storage.tables import RunRow
+from storage.tables import EventRow, RunRow
 
 
 @pytest.fixture(autouse=True)
@@ -33,9 +34,25 @@ async def under_way(rig: Any, count: int) -> list[int]:
     rig.flow([SEND], ["start>send"])
     rig.calls.hold("send")
     accepted = await rig.engine.accept([NewEvent("go", {"n": n}) for n in range(count)])
-    while len(rig.calls.seen) < count:  # noqa: ASYNC110 - nothing tells of the last
-        await asyncio.sleep(0.01)
+    await called(rig, count)
     return [each.runs[0] for each in accepted]
+
+
+async def called(rig: Any, count: int) -> None:
+    """Return when so many calls have been made since the rig began."""
+    async with asyncio.timeout(10):
+        while len(rig.calls.seen) < count:  # noqa: ASYNC110 - nothing tells of the last
+            await asyncio.sleep(0.01)
+
+
+async def suspected(rig: Any, count: int) -> tuple[list[int], list[Engine]]:
+    """Return runs that two engines died with, and the engines; the first of the runs is under way."""
+    run_ids = await under_way(rig, count)
+    left = [await cut_off(rig)]
+    await called(rig, 2 * count)
+    left.append(await cut_off(rig))
+    await called(rig, 2 * count + 1)
+    return run_ids, left
 
 
 async def test_a_run_that_was_under_way_when_the_engine_died_counts_it_and_goes_on(rig) -> None:
@@ -62,10 +79,9 @@ async def test_the_third_death_makes_a_dead_letter_that_says_what_to_do(rig) -> 
     (run_id,) = await under_way(rig, 1)
 
     left = []
-    for _ in range(limits.CRASHES - 1):
+    for count in range(limits.CRASHES):
+        await called(rig, count + 1)
         left.append(await cut_off(rig))
-        await asyncio.wait_for(rig.calls.arrived["send"].wait(), 10)
-    left.append(await cut_off(rig))
     run = rig.read(run_id)
 
     assert (run.status, run.crashes, run.is_dead, run.error["code"]) == ("failed", 3, True, "run.dead_letter")
@@ -78,10 +94,24 @@ async def test_the_third_death_makes_a_dead_letter_that_says_what_to_do(rig) -> 
         await engine.stop(grace_s=0)
 
 
+async def test_a_dead_letter_is_reported_to_flows_that_listen(rig) -> None:
+    rig.flow([{"id": "note", "type": "echo", "params": {"text": "x"}}], ["start>note"], flow_id="w", event=RUN_FAILED)
+    (run_id,), left = await suspected(rig, 1)
+
+    left.append(await cut_off(rig))
+    told = await rig.run(run_id + 1)
+
+    with rig.database.read() as session:
+        payload = session.get_one(EventRow, told.event_id).payload
+    assert (told.flow_id, told.status, payload["run"]) == ("w", "succeeded", run_id)
+    assert payload["error"]["code"] == "run.dead_letter"
+    rig.calls.release("send")
+    for engine in left:
+        await engine.stop(grace_s=0)
+
+
 async def test_suspects_work_one_at_a_time_and_everyone_else_beside_them(rig) -> None:
-    suspects = await under_way(rig, 3)
-    left = [await cut_off(rig), await cut_off(rig)]
-    await asyncio.wait_for(rig.calls.arrived["send"].wait(), 10)
+    suspects, left = await suspected(rig, 3)
     rig.flow([{**SEND, "params": {"text": "other"}}], ["start>send"], flow_id="g", event="other")
 
     (other,) = await rig.engine.accept([NewEvent("other", {})])
@@ -97,12 +127,10 @@ async def test_suspects_work_one_at_a_time_and_everyone_else_beside_them(rig) ->
 
 
 async def test_a_suspect_that_did_not_have_its_turn_is_not_blamed(rig) -> None:
-    suspects = await under_way(rig, 2)
-    left = [await cut_off(rig), await cut_off(rig)]
-    await asyncio.wait_for(rig.calls.arrived["send"].wait(), 10)
+    suspects, left = await suspected(rig, 2)
 
     left.append(await cut_off(rig))
-    await asyncio.wait_for(rig.calls.arrived["send"].wait(), 10)
+    await called(rig, 6)
     rig.calls.release("send")
 
     assert [(await rig.run(run_id)).status for run_id in suspects] == ["failed", "succeeded"]
@@ -112,9 +140,7 @@ async def test_a_suspect_that_did_not_have_its_turn_is_not_blamed(rig) -> None:
 
 
 async def test_a_cancelled_suspect_makes_room_for_the_next(rig) -> None:
-    suspects = await under_way(rig, 3)
-    left = [await cut_off(rig), await cut_off(rig)]
-    await asyncio.wait_for(rig.calls.arrived["send"].wait(), 10)
+    suspects, left = await suspected(rig, 3)
 
     for run_id in suspects[:2]:
         await rig.engine.cancel(run_id)
