@@ -348,7 +348,8 @@ class Engine:
         try:
             ended = await work()
         except StorageError as error:  # it is not the run's fault; steps that are recorded are not done again
-            log.error("run %d has to wait for the database: %s", state.id, error)
+            if not self.broken.is_set():
+                log.error("run %d has to wait for the database: %s", state.id, error)
             ended = Ended("running", self._now_us() + AGAIN_US)
         except Exception as error:  # nothing may leave a run open that nobody works on
             log.error("run %d stopped with %s", state.id, type(error).__name__)

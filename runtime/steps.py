@@ -12,7 +12,19 @@ import orjson
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from nodes.spec import FreeOutput, Json, NodeError, NodeType, Output, Params, Plan, Result, Routed, Suspended
+from nodes.spec import (
+    FreeOutput,
+    Json,
+    NodeError,
+    NodeType,
+    Output,
+    Params,
+    Plan,
+    Result,
+    Routed,
+    Suspended,
+    TemporaryError,
+)
 from runtime import limits, wording
 from runtime.expressions import ExpressionError, Scope
 from runtime.graph import PlanNode
@@ -104,6 +116,9 @@ def unexpected(error: BaseException, run_id: int, node: NodeType) -> NodeError:
         trace = trace.tb_next
     place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
     log.error("run %d: %s raised %s at %s", run_id, node.type, type(error).__name__, place)
+    if isinstance(error, MemoryError):  # it may be another step that needed so much at this moment
+        message = "The engine had no memory left for this step. Let it handle less at once, or set a higher limit."
+        return TemporaryError(message, code="step.out_of_memory")
     message = f"Something unexpected happened in this step. The log says where, under run {run_id}."
     return NodeError(message, code="node.crashed")
 

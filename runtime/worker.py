@@ -61,6 +61,11 @@ def main() -> int:
     _limit_memory(settings.worker_memory_mb)
     try:
         return _run(_serve(engine, settings, turn))
+    except StorageBusy as error:
+        if turn.over is not None:
+            who = turn.over.process
+            log.error("the engine before this one (%s) is stopped and keeps the database locked: end it", who)
+        return _refusal(error)
     except StorageError as error:  # of the start; later ones break the journal
         return _refusal(error)
     finally:

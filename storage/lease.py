@@ -56,6 +56,12 @@ class Standing:
     epoch: int
     beat_us: int
 
+    @property
+    def process(self) -> str:
+        """Which process the owner is, in words."""
+        host, *rest = self.owner.rsplit("-", 3)
+        return f"process {rest[0]} on {host}" if rest else "one that was ending"
+
 
 def take(session: Session, now: datetime, over: Standing | None = None) -> Lease:
     """Become the owner, in the session's transaction. Raises LeaseHeld when the lease is no longer as *over* says."""

@@ -59,6 +59,7 @@ class Outside:
 
     http: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
     mail: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    delay_s: float = 0.0  # until a request is answered
     url: str = ""
     smtp_url: str = ""
 
@@ -75,6 +76,7 @@ class Outside:
                 headers = dict(line.split(": ", 1) for line in head[1:] if line)
                 body = json.loads(await reader.readexactly(int(headers["content-length"])))
                 self.http[body["n"]].append(headers["idempotency-key"])
+                await asyncio.sleep(self.delay_s)
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -212,13 +214,63 @@ class Bare:
         for pid in list(self.pids):
             self.kill(pid)
 
+    def add_flow(self, document: dict[str, Any]) -> None:
+        """Make a flow live that has nodes which the library does not know."""
+        flow_id, event = document["graph"]["id"], document["nodes"][0]["params"]["event"]
+        text, now = json.dumps(document), int(time.time() * 1e6)
+        with closing(self.connect()) as database, database:
+            database.execute(
+                "INSERT INTO flow (id, name, state, draft, revision, published_version, created_at, updated_at) "
+                "VALUES (?, ?, 'published', ?, 1, 1, ?, ?)",
+                [flow_id, flow_id, text, now, now],
+            )
+            database.execute("INSERT INTO flow_version VALUES (?, 1, ?, ?)", [flow_id, text, now])
+            database.execute(
+                'INSERT INTO subscription (flow_id, node, version, event, "match") VALUES (?, ?, 1, ?, ?)',
+                [flow_id, "start", event, "{}"],
+            )
+
+    def keep_running(self, **order: Any) -> int:
+        """Start the engine as often as it ends, until no run is open; return how often it ended."""
+        ended = 0
+        pid = self.start(**order)
+        end = time.monotonic() + 60
+        while self.has_open_runs():
+            assert time.monotonic() < end, "it did not come to an end"
+            if _has_ended(pid):
+                self.wait(pid)
+                ended += 1
+                pid = self.start(**order)
+            time.sleep(0.01)
+        return ended
+
     def blame_nobody(self) -> None:
         """Let the next engine know that the kill was ours."""
         with closing(self.connect()) as database, database:
             database.execute("UPDATE engine_lease SET owner = ''")
 
+    def forgive_runs(self) -> None:
+        """Let no run be a suspect because of what the test did to its engines."""
+        with closing(self.connect()) as database, database:
+            database.execute("UPDATE run SET crashes = 0")
+
+    def epoch(self) -> int:
+        return int(self.select("SELECT epoch FROM engine_lease")[0][0])
+
+    def until_takes_over(self, pid: int, epoch: int) -> None:
+        """Return when the lease is another's than that of *epoch*, or the process has ended."""
+        until(lambda: _has_ended(pid) or self.epoch() != epoch)
+
     def connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self.directory / "pulsewire.db", timeout=10)
+
+    def forget(self, flow_id: str) -> None:
+        """Remove a flow's runs and their events, so that ``check`` sees the others alone."""
+        with closing(self.connect()) as database, database:
+            database.execute("DELETE FROM run WHERE flow_id = ?", [flow_id])
+
+    def is_up(self, pid: int) -> bool:
+        return not _has_ended(pid)
 
     def select(self, sql: str) -> list[tuple[Any, ...]]:
         with closing(self.connect()) as database:
@@ -265,14 +317,16 @@ class Bare:
 
 
 class Senders:
-    """Clients that send numbered events, each again with the same id until it is acknowledged."""
+    """Clients that send numbered events, each again with the same id until it is acknowledged, *pause_s* between."""
 
-    def __init__(self, directory: Path, count: int = 8) -> None:
+    def __init__(self, directory: Path, count: int = 8, pause_s: float = 0) -> None:
         self._link = EngineLink(directory)
         self._count = count
+        self._pause_s = pause_s
         self._is_over = False
         self._next = 0
         self.accepted: set[int] = set()
+        self.refused: Counter[str] = Counter()  # codes of what was answered instead
 
     async def __aenter__(self) -> Senders:
         self._tasks = [asyncio.create_task(self._send_forever()) for _ in range(self._count)]
@@ -312,13 +366,15 @@ class Senders:
         while not self._is_over:
             number, self._next = self._next, self._next + 1
             await self.send(number)
+            await asyncio.sleep(self._pause_s)
 
-    async def send(self, number: int) -> None:
-        event = NewEvent(PAID, {"n": number}, f"order-{number}")
+    async def send(self, number: int, name: str = PAID) -> None:
+        event = NewEvent(name, {"n": number}, f"{name}-{number}")
         while True:
             try:
                 await self._link.accept([event])
-            except Unavailable:
+            except Unavailable as error:
+                self.refused[error.problems[0].code] += 1
                 await asyncio.sleep(0.005)
             else:
                 self.accepted.add(number)

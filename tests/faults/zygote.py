@@ -24,7 +24,7 @@ import uvloop
 
 from backend import datahub
 from nodes import spec
-from runtime import app, worker
+from runtime import app, engine_turn, worker
 from runtime.execution import Execution
 from runtime.link import EngineLink
 from runtime.settings import Settings
@@ -64,6 +64,7 @@ def child(order: dict[str, Any]) -> int:
     os.environ.update(order.get("environment", {}))
     lease.LEASE_S = order.get("lease_s", lease.LEASE_S)
     lease.BEAT_S = lease.LEASE_S / 5
+    engine_turn.WAIT_S = min(engine_turn.WAIT_S, lease.LEASE_S / 2)
     database.BUSY_TIMEOUT_S = order.get("busy_s", database.BUSY_TIMEOUT_S)
     random.seed()
     crash_points.arm(order.get("crash", ""))
