@@ -22,7 +22,7 @@ from backend.operators import Operators
 from backend.passwords import Passwords
 from backend.preferences import Preferences
 from backend.roles import Roles
-from backend.secrets import CREDENTIALS, MAILBOX, SecretBox, load_or_create_key
+from backend.secrets import CREDENTIALS, MAILBOX
 from backend.sessions import Sessions
 from backend.sign_in import SignIn
 from backend.sign_up_notice import SignUpNotice
@@ -39,6 +39,7 @@ from runtime.reporting import Reporter
 from runtime.retention_rules import Retention
 from runtime.runs import Runs
 from runtime.sealing import Seals
+from runtime.secret_key import secret_box
 from runtime.service import Service
 from runtime.settings import Settings
 from runtime.webhook_view import WebhookView
@@ -109,15 +110,10 @@ class App:
 def open_database(settings: Settings) -> Database:
     """Return the database, with the schema of this version."""
     database = Database(settings.url)
+    database.check()
     database.migrate()
     make_shrinkable(database)
     return database
-
-
-def secret_box(settings: Settings) -> SecretBox:
-    """Return what locks and unlocks with the installation's key; raises BackendError for a damaged key."""
-    secret = settings.secret_key.get_secret_value() if settings.secret_key else None
-    return SecretBox(load_or_create_key(settings.data_dir, secret))
 
 
 def preferences_of(settings: Settings, database: Database) -> Preferences:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runtime import engine_lock
+from runtime import engine_lock, preflight
 from runtime.commands import credentials, events, flows, keys, operators, runs, tables, users
 from runtime.commands.installation import opened_database, settings_from_environment
 from runtime.commands.terminal import JsonOption, fail, print_json, print_table, told
@@ -72,6 +72,8 @@ def serve(host: HostOption = None, port: PortOption = None) -> None:
     settings = settings_from_environment()
     if settings.database_file and engine_lock.is_held(settings.database_file) and _is_served(settings):
         fail(f"Another Pulsewire serves {settings.data_dir}. Stop it, or set another PULSEWIRE_DATA_DIR.", REFUSED)
+    if fault := preflight.fault(settings):
+        fail(fault, REFUSED)
     listen(settings.host, settings.port).close()
     command = [sys.executable, "-m", "runtime.supervisor"]
     os.execv(sys.executable, command)  # noqa: S606 - our own module, in place of this process: it is smaller

@@ -14,7 +14,7 @@ from backend.mail import Mailer
 from backend.mailbox import Mailbox
 from backend.passwords import Passwords
 from backend.preferences import Preferences
-from backend.secrets import CREDENTIALS, MAILBOX, SecretBox, load_or_create_key
+from backend.secrets import CREDENTIALS, MAILBOX
 from backend.users import Users
 from nodes.spec import HttpResponse
 from runtime import outbox
@@ -23,6 +23,7 @@ from runtime.chains import Chains
 from runtime.outbound import Outbound
 from runtime.reporting import Reporter
 from runtime.sealing import Seals
+from runtime.secret_key import secret_box
 from runtime.settings import Settings
 from storage.database import Database
 from storage.tables import to_us
@@ -73,9 +74,8 @@ class Platform:
 
 def build_platform(database: Database, settings: Settings) -> Platform:
     """Return the platform of an installation; raises BackendError for settings it cannot work with."""
-    configured = settings.secret_key.get_secret_value() if settings.secret_key else None
     smtp_url = settings.smtp_url.get_secret_value() if settings.smtp_url else None
-    box = SecretBox(load_or_create_key(settings.data_dir, configured))
+    box = secret_box(settings)
     mailbox = Mailbox(database, box.for_purpose(MAILBOX))
     return platform_of(
         database,

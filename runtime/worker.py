@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from backend.errors import BackendError
-from runtime import engine_lock
+from runtime import engine_lock, preflight
 from runtime.engine import Engine
 from runtime.engine_turn import Turn, await_turn
 from runtime.link_server import LinkServer
@@ -42,6 +42,9 @@ def main() -> int:
         settings = Settings()
         database = Database(settings.url)
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if fault := preflight.fault(settings):
+            log.error("the engine cannot start: %s", fault)
+            return REFUSED
         turn = await_turn(database)
         if turn is None:
             log.error("another Pulsewire engine works on %s; stop it first", database.path)

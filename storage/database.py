@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlmodel import Session
 
+from storage import soundness
 from storage.crash_points import crash_here
 from storage.errors import NewerSchema, StorageError, storage_error
 
@@ -69,6 +70,11 @@ class Database:
             crash_here("database.before_commit")
             session.commit()
             crash_here("database.after_commit")
+
+    def check(self) -> None:
+        """Raise StorageError when the log beside the file has lost something; before anything is read."""
+        if fault := soundness.log_fault(self.path):
+            raise StorageError(fault)
 
     def migrate(self) -> None:
         """Bring the schema to this version's; of several processes starting at once one does it.

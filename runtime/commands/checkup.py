@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.errors import BackendError
+from runtime import preflight
 from runtime.errors import RuntimeFault
 from runtime.settings import Settings
+from storage import soundness
 from storage.database import Database
 from storage.errors import StorageError
 
@@ -55,6 +57,8 @@ def _secret_key(settings: Settings) -> Finding:
     path = settings.data_dir / "secret.key"
     if settings.secret_key is not None:
         return Finding("secret key", "ok", "from PULSEWIRE_SECRET_KEY")
+    if fault := preflight.key_fault(settings):
+        return Finding("secret key", "fault", fault)
     if not path.exists():
         return Finding("secret key", "note", "There is none yet; it is made on the first start.")
     if path.stat().st_mode & 0o077:
@@ -68,15 +72,18 @@ def _database(settings: Settings) -> Iterator[Finding]:
         if not database.path.exists():
             yield Finding("database", "note", "There is none yet; it is made on the first start.")
             return
+        if fault := soundness.log_fault(database.path):
+            yield Finding("database", "fault", fault)
+            return
         with closing(sqlite3.connect(f"{database.path.as_uri()}?mode=ro", uri=True)) as raw:
-            fault = raw.execute("PRAGMA quick_check(1)").fetchone()[0]
+            sound = raw.execute("PRAGMA quick_check(1)").fetchone()[0]
             version = raw.execute("SELECT version_num FROM alembic_version").fetchone()[0]
         with database.read() as session:
             mode, synchronous = (session.connection().exec_driver_sql(f"PRAGMA {name}").scalar() for name in _PRAGMAS)
     except (StorageError, sqlite3.Error) as error:
         yield Finding("database", "fault", f"{error} Restore a backup if it is damaged.")
         return
-    if fault != "ok":
+    if sound != "ok":
         yield Finding("database", "fault", "The file is damaged. Stop the server and restore a backup.")
     elif (mode, synchronous) != ("wal", 2):
         yield Finding("database", "fault", f"{mode} with synchronous={synchronous}. Put it on a local disk.")

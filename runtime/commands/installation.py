@@ -39,6 +39,7 @@ def opened_database() -> Iterator[Database]:
     with told():
         database = Database(settings_from_environment().url)
         try:
+            database.check()
             database.migrate()
             yield database
         finally:

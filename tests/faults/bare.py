@@ -276,6 +276,11 @@ class Bare:
         with closing(self.connect()) as database:
             return database.execute(sql).fetchall()
 
+    def select_only(self, sql: str) -> list[tuple[Any, ...]]:
+        """Do ``select`` without touching the files."""
+        with closing(sqlite3.connect(f"file:{self.directory / 'pulsewire.db'}?mode=ro", uri=True)) as database:
+            return database.execute(sql).fetchall()
+
     def rows(self, table: str) -> list[int]:
         """Return the numbers in one of the tables, in order."""
         ((physical,),) = self.select(f"SELECT physical FROM data_table WHERE name = '{table}'")

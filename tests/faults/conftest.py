@@ -68,6 +68,19 @@ class Installation:
             return [problem["code"] for problem in json.load(error)["problems"]]
         return []
 
+    def metric(self, name: str) -> str:
+        request = urllib.request.Request(f"{self.server.url}/metrics", headers={"Authorization": f"Bearer {self._key}"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            lines = answer.read().decode().splitlines()
+        return next(line.partition(" ")[2] for line in lines if line.partition(" ")[0] == name)
+
+    def doctor(self, what: str) -> dict[str, str]:
+        """Return what ``pulsewire doctor`` says of one thing."""
+        command = [sys.executable, "-m", "runtime.cli", "doctor", "--json"]
+        root, environment = BENCHMARKS.parent, self.server.environment
+        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+        return next(finding for finding in json.loads(done.stdout) if finding["what"] == what)
+
     def emit(self, number: int) -> str | None:
         """Return the id of the event if it was acknowledged, else None."""
         try:

@@ -142,6 +142,7 @@ def test_a_full_disk_is_told_and_work_goes_on_when_there_is_room(small_disk, pul
     event = {"name": "other", "payload": {"text": "x" * 500_000}}
     wait_until(lambda: pulsewire.problems("POST", "/api/events", event) == ["storage.full"])
     readiness = pulsewire.problems("GET", "/readyz")
+    alarm, doctor = pulsewire.metric("pulsewire_storage_full"), pulsewire.doctor("engine")
     engine = pid_of(pulsewire, "engine")
     small_disk.clear()
     wait_until(lambda: pulsewire.problems("GET", "/readyz") == [])  # without any further write of ours
@@ -149,6 +150,9 @@ def test_a_full_disk_is_told_and_work_goes_on_when_there_is_room(small_disk, pul
     wait_until(lambda: set(pulsewire.runs().values()) == {"succeeded"})
 
     assert readiness == ["storage.full"]
+    assert (alarm, pulsewire.metric("pulsewire_storage_full")) == ("1", "0")
+    assert doctor["level"] == "fault"
+    assert "waits for room on the disk" in doctor["words"]
     assert pid_of(pulsewire, "engine") == engine
     assert set((accepted | later).values()) == set(pulsewire.runs())
     assert pulsewire.orders() == list(range(60))
