@@ -92,6 +92,7 @@ async def _about(service: Service, version: str) -> None:
     with box("pw-limits"):
         for title, value in (
             ("Payload of an event", words.size(limits.PAYLOAD_BYTES)),
+            ("Body of a webhook", words.size(limits.WEBHOOK_BYTES)),
             ("Flow document", words.size(limits.DOCUMENT_BYTES)),
             ("Nodes in a flow", f"{limits.FLOW_NODES:,}"),
             ("Output of a step", words.size(limits.OUTPUT_BYTES)),

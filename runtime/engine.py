@@ -80,12 +80,12 @@ class Engine:
         self._types = spec.load() if types is None else types
         self._plans = Plans(database, self._types)
         self._platform = platform or build_platform(database, settings)
-        self._responses = Responses(database, self._platform.seals, self._types)
         router = outbox.Subscriptions(self._platform.chains)
         self._journal = SqliteJournal(database, router, self._now_us, queue_limit=limits.QUEUE_RUNS)
         self._seal_sweep = SealSweep(database, self._journal.call, self._platform.seals)
         self._dispatcher = InProcess(self._claim, self._now_us)
         self._admission = Admission(database, self._journal.call, self._now_us, self._dispatcher.submit)
+        self._responses = Responses(database, self._platform.seals, self._types, self._dispatcher.works_on)
         self._scheduler = Scheduler(database, self._journal.call, clock, self._look_for_runs)
         self.sweeper = Sweeper(
             *(database, self._journal.call, clock),
@@ -115,6 +115,7 @@ class Engine:
         self._started_at = self._clock()
         self._lease = await asyncio.to_thread(recovery.take_over, self._database, self._started_at, over)
         await self._journal.start(self._lease)
+        await asyncio.to_thread(self._responses.start)
         self.installation = await self._journal.call(engine_rows.installation)
         self._executor = Executor(
             self._journal,
@@ -387,7 +388,7 @@ class Engine:
         self._tell_waiters(run_id)
 
     def _tell_waiters(self, run_id: int) -> None:
-        self._responses.ended(run_id)
+        self._responses.left(run_id)
         for waiter in self._waiters.get(run_id, ()):
             if not waiter.done():
                 waiter.set_result(None)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -17,48 +18,82 @@ from storage.database import Database
 from storage.tables import FlowVersion, RunRow, StepRow
 
 KEPT_FLOWS = 256
+KEPT_RUNS = 100_000  # that were told of
 STOPPING = Problem("engine.stopping", "The engine is stopping.")
 
 
 class Responses:
-    """One for an engine. ``answered`` and ``ended`` are called in its event loop after the commit."""
+    """One for an engine. ``answered`` and ``left`` are called in its event loop after the commit."""
 
-    def __init__(self, database: Database, seals: Seals, types: Mapping[str, NodeType]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        seals: Seals,
+        types: Mapping[str, NodeType],
+        works_on: Callable[[int], bool] = lambda _run_id: False,
+    ) -> None:
         self._database = database
         self._seals = seals
         self._types = types
+        self._works_on = works_on
+        self._before = 0  # the last run of an engine before this one
+        self._told_of: OrderedDict[int, None] = OrderedDict()  # runs that have answered, or left the executor
         self._waiters: dict[int, list[asyncio.Future[RunResponse | None]]] = {}
         self._answer_nodes: OrderedDict[tuple[str, int], list[str]] = OrderedDict()
 
+    def start(self) -> None:
+        """Look where this engine's own runs begin; call it before it works on any."""
+        with self._database.look() as connection:
+            found = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'run'").first()
+        self._before = 0 if found is None else int(found[0])
+
     def answered(self, run_id: int, output: dict[str, Any] | None) -> None:
         """Hand the first answer of a run to whoever waits for it."""
-        for waiter in self._waiters.get(run_id, ()):
-            if output is not None and not waiter.done():
-                waiter.set_result(RunResponse(run_id, "running", output))
+        if output is None:
+            return
+        self._tell(run_id, RunResponse(run_id, "running", output))
 
-    def ended(self, run_id: int) -> None:
-        """Let whoever waits for a run's answer look at how it ended."""
-        for waiter in self._waiters.get(run_id, ()):
-            if not waiter.done():
-                waiter.set_result(None)
+    def left(self, run_id: int) -> None:
+        """Let whoever waits for a run's answer look at it: it has ended, or waits for something itself."""
+        self._tell(run_id, None)
 
     async def wait(self, run_id: int, timeout_s: float) -> RunResponse:
         """Return a run's answer, or that it ended without; or how it is after *timeout_s*. Raises Unavailable."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    found = await self._told(run_id)
+                    if found.answer is not None or found.has_ended:
+                        return found
+        return await asyncio.to_thread(self._stored, run_id)
+
+    def _tell(self, run_id: int, response: RunResponse | None) -> None:
+        self._told_of[run_id] = None
+        if len(self._told_of) > KEPT_RUNS:
+            self._told_of.popitem(last=False)
+        for waiter in self._waiters.get(run_id, ()):
+            if not waiter.done():
+                waiter.set_result(response)
+
+    async def _told(self, run_id: int) -> RunResponse:
+        """Return a run's answer, or how it is when it leaves the executor, which it does also to wait."""
         waiter: asyncio.Future[RunResponse | None] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(run_id, []).append(waiter)
         try:
-            found = await asyncio.to_thread(self._stored, run_id)  # it may be over already
-            if found.answer is not None or found.has_ended:
-                return found
-            async with asyncio.timeout(timeout_s):
-                told = await waiter
+            if not self._is_silent(run_id):
+                found = await asyncio.to_thread(self._stored, run_id)
+                if found.answer is not None or found.has_ended:
+                    return found
+            told = await waiter
             return await asyncio.to_thread(self._stored, run_id) if told is None else told
-        except TimeoutError:
-            return await asyncio.to_thread(self._stored, run_id)
         finally:
             self._waiters[run_id].remove(waiter)
             if not self._waiters[run_id]:
                 del self._waiters[run_id]
+
+    def _is_silent(self, run_id: int) -> bool:
+        """Return whether the run is under way here and nothing was told of it, so that what comes will be."""
+        return run_id > self._before and run_id not in self._told_of and self._works_on(run_id)
 
     def close(self) -> None:
         """Tell everyone who waits that nothing more comes from here."""

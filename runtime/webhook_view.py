@@ -25,7 +25,10 @@ log = logging.getLogger("pulsewire.webhooks")
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A webhook of a live flow. *login* is what a caller must know; one that is missing admits nobody."""
+    """A webhook of a live flow. *login* is what a caller must know; one that is missing admits nobody.
+
+    *is_answered_by_flow*: the caller waits for it, unless the flow is paused and its runs wait themselves.
+    """
 
     path: str
     method: str
@@ -39,7 +42,7 @@ class Hook:
 
 
 NOTHING: Mapping[str, Hook] = MappingProxyType({})
-Row = tuple[str, str, str, str, str]
+WEBHOOKS = "SELECT path, method, flow_id, node, params, flow.state FROM webhook JOIN flow ON flow.id = webhook.flow_id"
 
 
 class WebhookView:
@@ -110,17 +113,12 @@ class WebhookView:
 
     def _stored(self) -> dict[str, dict[str, Hook]]:
         with self._database.read() as session:
-            rows: list[Row] = [
-                (path, method, flow_id, node, params)
-                for path, method, flow_id, node, params in session.connection().exec_driver_sql(
-                    "SELECT path, method, flow_id, node, params FROM webhook"
-                )
-            ]
+            rows = session.connection().exec_driver_sql(WEBHOOKS).all()
             logins = self._credentials.logins_in(session) if rows else {}
         found: dict[str, dict[str, Hook]] = {}
-        for row in rows:
-            hook = _hook(row, logins)
-            found.setdefault(hook.path, {})[hook.method] = hook
+        for path, method, flow_id, node, params, state in rows:
+            hook = _hook(path, method, flow_id, node, orjson.loads(params), state, logins)
+            found.setdefault(path, {})[method] = hook
         return found
 
 
@@ -128,9 +126,15 @@ def _of(hooks: Mapping[str, Hook], method: str) -> Hook | None:
     return hooks.get(method) or hooks.get(ANY)
 
 
-def _hook(row: Row, logins: Mapping[str, Login]) -> Hook:
-    path, method, flow_id, node, text = row
-    params: dict[str, Any] = orjson.loads(text)
+def _hook(
+    path: str,
+    method: str,
+    flow_id: str,
+    node: str,
+    params: Mapping[str, Any],
+    state: str,
+    logins: Mapping[str, Login],
+) -> Hook:
     return Hook(
         path=path,
         method=method,
@@ -138,7 +142,7 @@ def _hook(row: Row, logins: Mapping[str, Login]) -> Hook:
         node=node,
         has_login=params["auth"] != NO_LOGIN,
         login=logins.get(folded_credential(params["auth"])),
-        is_answered_by_flow=params["answer"] == BY_RESPOND,
+        is_answered_by_flow=params["answer"] == BY_RESPOND and state != "paused",
         status=params["status"],
         origins=frozenset(origin.lower() for origin in params["origins"]),
     )

@@ -150,7 +150,7 @@ class SqliteJournal:
 
     async def barrier(self) -> None:
         """Return when everything queued so far is durable."""
-        await self.call(lambda _session: None)
+        await self._add(Kind.RUN, RunChange([]))
 
     def _add(self, kind: Kind, body: Any, run: int = 0, epoch: int = 0) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = self._loop.create_future()

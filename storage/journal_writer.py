@@ -204,7 +204,7 @@ class Writer:
             self._claim(cursor, claims)
         runs = {entry.run for entry in batch if entry.run}
         epochs = dict(read_many(cursor, EPOCHS, runs)) if runs else {}
-        current = [entry.body for entry in changes if _is_current(entry, epochs)]
+        current = [entry.body for entry in changes if not entry.run or _is_current(entry, epochs)]
         write_many(cursor, STEP, [step for change in current for step in change.steps])
         write_many(cursor, STATE, [change.state for change in current if change.state is not None])
         is_stale = False

@@ -70,6 +70,18 @@ async def test_answer_comes_before_the_run_is_over(rig: Rig) -> None:
     assert (await rig.run(run)).status == "succeeded"
 
 
+async def test_run_that_waits_itself_is_waited_for(rig: Rig) -> None:
+    rig.flow([{"id": "rest", "type": "delay", "params": {"seconds": 60}}, ANSWER], ["start>rest", "rest>answer"])
+    run = await rig.emit({"n": 1})
+    waiting = asyncio.ensure_future(rig.engine.wait_response(run, 60))
+    await rig.run(run, until=lambda row: row.status == "waiting")
+
+    rig.clock.advance(seconds=61)
+    await rig.engine.wake()
+
+    assert (await waiting).answer == SAID
+
+
 async def test_run_that_takes_longer_is_told_as_it_stands(rig: Rig) -> None:
     rig.flow([CALL, ANSWER], ["start>call", "call>answer"])
     rig.calls.held["x"] = asyncio.Event()
@@ -98,6 +110,22 @@ async def test_answer_of_a_run_survives_a_restart(rig: Rig) -> None:
         await waiting
 
     assert (await rig.engine.wait_response(run, 10)).answer == SAID
+
+
+async def test_answer_given_before_a_restart_is_found_while_the_run_goes_on(rig: Rig) -> None:
+    rig.flow([ANSWER, LATER], ["start>answer", "answer>later"])
+    rig.calls.held["y"] = asyncio.Event()
+    run = await rig.emit({"n": 1})
+    await rig.calls.arrived["y"].wait()
+
+    await rig.restart()
+    await rig.calls.arrived["y"].wait()
+    async with asyncio.timeout(30):
+        found = await rig.engine.wait_response(run, 60)
+
+    assert (found.answer, found.status) == (SAID, "running")
+    rig.calls.held["y"].set()
+    assert (await rig.run(run)).status == "succeeded"
 
 
 async def test_answer_with_a_secret_is_handed_over_in_clear(rig: Rig) -> None:

@@ -140,6 +140,22 @@ async def test_same_request_again_gets_the_same_answer(anonymous: httpx.AsyncCli
     assert {answer.text for answer in (*answers, later)} == {'{"run":1}'}
 
 
+async def test_paused_flow_takes_requests_and_lets_nobody_wait(
+    anonymous: httpx.AsyncClient, publish: Publish, service: Service, ended: Ended
+):
+    publish("ask", respond(json=1), **BY_RESPOND)
+    service.flows.pause("ask")
+
+    kept = await anonymous.get("/hooks/ask")
+    status = service.runs.get(1).status
+    service.flows.resume("ask")
+    answered = await anonymous.get("/hooks/ask")
+
+    assert (kept.status_code, kept.json()["runs"], status) == (202, [1], "queued")
+    assert answered.json() == 1
+    assert (await ended(1)).status == "succeeded"
+
+
 class Slow:
     """A server that answers nobody until it is told to."""
 
