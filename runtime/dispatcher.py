@@ -10,9 +10,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any
 
+from runtime import limits
 from runtime.fair_queue import FairQueue
+from storage.journal_runs import RunState
 
 RUNS_AT_ONCE = 2_000  # held in memory; more wait as rows
+BYTES_AT_ONCE = 64 * limits.PAYLOAD_BYTES  # of their payloads and recorded outputs as JSON; in memory they are more
 CLAIM_AT_ONCE = 200
 SHARE = 3  # a flow may have as many times more runs at work as there is room left
 TICK_S = 1.0  # the longest time between two looks at the clock
@@ -62,6 +65,8 @@ class InProcess:
         self._queue = FairQueue()
         self._claiming: set[int] = set()
         self._quarantine = Quarantine()
+        self._bytes = 0  # of the active runs together
+        self._claim_at_once = CLAIM_AT_ONCE
         self._pump: asyncio.Task[None] | None = None
         self._timers: list[tuple[int, int, str]] = []
         self._timers_changed = asyncio.Event()
@@ -70,7 +75,9 @@ class InProcess:
     @property
     def room(self) -> int:
         """How many more runs may begin at once; none while others wait for their turn."""
-        return 0 if self._queue or not self._is_open else RUNS_AT_ONCE - len(self._active) - len(self._claiming)
+        if self._queue or not self._is_open or self._bytes >= BYTES_AT_ONCE:
+            return 0
+        return RUNS_AT_ONCE - len(self._active) - len(self._claiming)
 
     def may_begin(self, flow_id: str, more: int = 0) -> bool:
         """Return whether the flow may begin a run beside *more* others: some room is left for other flows.
@@ -101,18 +108,19 @@ class InProcess:
         if self._queue and self._is_open and (self._pump is None or self._pump.done()):
             self._pump = asyncio.create_task(self._claim_queued())
 
-    def begin(self, run_id: int, flow_id: str, work: Coroutine[Any, Any, None]) -> None:
+    def begin(self, run: RunState, work: Coroutine[Any, Any, None]) -> None:
         """Work on a claimed run; after ``stop`` it is left to the next start."""
         if not self._is_open:
             work.close()
             return
-        self.hold(run_id, flow_id, asyncio.create_task(work))
+        self.hold(run, asyncio.create_task(work))
 
-    def hold(self, run_id: int, flow_id: str, work: asyncio.Future[None]) -> None:
+    def hold(self, run: RunState, work: asyncio.Future[None]) -> None:
         """Count a run as worked on until *work* is done."""
-        self._active[run_id] = work
-        self._of_flow[flow_id] += 1
-        work.add_done_callback(partial(self._ended, run_id, flow_id))
+        self._active[run.id] = work
+        self._of_flow[run.flow_id] += 1
+        self._bytes += run.size_bytes
+        work.add_done_callback(partial(self._ended, run.id, run.flow_id, run.size_bytes))
 
     def works_on(self, run_id: int) -> bool:
         """Return whether the run is worked on, or will be."""
@@ -154,7 +162,8 @@ class InProcess:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    def _ended(self, run_id: int, flow_id: str, work: asyncio.Future[None]) -> None:
+    def _ended(self, run_id: int, flow_id: str, size_bytes: int, work: asyncio.Future[None]) -> None:
+        self._bytes -= size_bytes
         self._of_flow[flow_id] -= 1
         if not self._of_flow[flow_id]:
             del self._of_flow[flow_id]
@@ -168,8 +177,8 @@ class InProcess:
             self.submit(())
 
     async def _claim_queued(self) -> None:
-        while self._queue and self._is_open and len(self._active) < RUNS_AT_ONCE:
-            taken = self._queue.pop(CLAIM_AT_ONCE, self.may_begin)
+        while self._queue and self._is_open and len(self._active) < RUNS_AT_ONCE and self._bytes < BYTES_AT_ONCE:
+            taken = self._queue.pop(self._batch_size(), self.may_begin)
             batch = [run_id for run_id, _flow_id in taken]
             if not batch:  # those that wait have their share; whoever ends asks again
                 return
@@ -178,13 +187,20 @@ class InProcess:
                 await self._claim(batch)
             except Exception as error:  # they stay in the queue
                 log.error("taking up runs failed with %s", type(error).__name__)
+                self._claim_at_once = 1  # one of them may be more than memory holds
                 self._claiming.difference_update(batch)
                 for run_id, flow_id in taken:
                     self._queue.push(run_id, flow_id)
                 await asyncio.sleep(TICK_S)
             else:
+                self._claim_at_once = CLAIM_AT_ONCE
                 for run_id in batch:  # one that has ended meanwhile was not begun
                     if run_id not in self._active:
                         self.submit(self._quarantine.leave(run_id))
             finally:
                 self._claiming.difference_update(batch)
+
+    def _batch_size(self) -> int:
+        """Return how many runs may be claimed together, of which nobody knows yet how large they are."""
+        fits = (BYTES_AT_ONCE - self._bytes) // limits.PAYLOAD_BYTES
+        return max(1, min(self._claim_at_once, fits))

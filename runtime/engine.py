@@ -317,24 +317,24 @@ class Engine:
                 self._start(state)
             else:
                 refused = self._run(state, partial(self._executor.refuse, state, error))
-                self._dispatcher.begin(state.id, state.flow_id, refused)
+                self._dispatcher.begin(state, refused)
 
     def _start(self, state: RunState) -> None:
         """Work on a claimed run: do what needs no waiting at once, and the rest in a task of its own."""
         walkable = self._plans.known(state)
         if walkable is None or state.trigger in walkable.filters or self._executor.is_stopping:
-            self._dispatcher.begin(state.id, state.flow_id, self._run(state, partial(self._walked, state)))
+            self._dispatcher.begin(state, self._run(state, partial(self._walked, state)))
             return
         try:
             execution = self._executor.open(state, walkable)
             end = execution.walk_through()
         except Exception as error:
-            self._dispatcher.begin(state.id, state.flow_id, self._run(state, partial(_raised, error)))
+            self._dispatcher.begin(state, self._run(state, partial(_raised, error)))
             return
         if end is None:
-            self._dispatcher.begin(state.id, state.flow_id, self._run(state, partial(self._executor.go_on, execution)))
+            self._dispatcher.begin(state, self._run(state, partial(self._executor.go_on, execution)))
         else:
-            self._dispatcher.hold(state.id, state.flow_id, end)
+            self._dispatcher.hold(state, end)
             end.add_done_callback(lambda end: self._recorded(state, end))
 
     def _recorded(self, state: RunState, end: asyncio.Future[None]) -> None:
@@ -343,7 +343,7 @@ class Engine:
         if error is None:
             self._left(state.id)
         elif not isinstance(error, Fenced):
-            self._dispatcher.begin(state.id, state.flow_id, self._run(state, partial(_raised, error)))
+            self._dispatcher.begin(state, self._run(state, partial(_raised, error)))
 
     async def _run(self, state: RunState, work: Callable[[], Awaitable[Ended | None]]) -> None:
         try:

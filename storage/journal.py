@@ -27,6 +27,7 @@ __all__ = ["Fenced", "QueueFull", "SqliteJournal"]
 
 Result = TypeVar("Result")
 BACKLOG_CHARS = 8_000_000  # of step rows that wait to be written, until runs with many steps wait, too
+ARRIVING_CHARS = 64_000_000  # of payloads to be written; more are refused
 log = logging.getLogger("pulsewire.journal")
 
 
@@ -44,6 +45,7 @@ class SqliteJournal:
         self._fresh: list[Entry] = []  # of this tick of the loop
         self._open: dict[int, Entry] = {}  # of these, the one that takes a run's further steps
         self._pending = 0
+        self._arriving = 0  # characters of payloads that are not durable yet
         self._backlog = 0  # characters of step rows that are not durable yet
         self._is_closed = False
         self.broken = asyncio.Event()  # the database can no longer be written
@@ -88,8 +90,9 @@ class SqliteJournal:
         *claims*: the runs are this engine's at once (status ``running``, epoch 1).
         Raises StorageFull, StorageBusy or QueueFull, and then nothing was stored.
         """
-        if self._pending > self._queue_limit:
+        if self._pending > self._queue_limit or self._arriving > ARRIVING_CHARS:
             raise QueueFull("More work is waiting to be written than fits in memory.")
+        self._arriving += _size(groups)
         return self._add(Kind.ACCEPT, (groups, claims))
 
     async def claim(self, run_ids: Collection[int]) -> list[RunState]:
@@ -200,7 +203,9 @@ class SqliteJournal:
     def _settle(self, batch: list[Entry]) -> None:
         self._pending -= len(batch)
         for entry in batch:
-            if entry.kind is Kind.RUN:
+            if entry.kind is Kind.ACCEPT:
+                self._arriving -= _size(entry.body[0])
+            elif entry.kind is Kind.RUN:
                 self._backlog -= sum(step.size for step in entry.body.steps)
             if entry.future is None or entry.future.done():
                 continue
@@ -208,6 +213,10 @@ class SqliteJournal:
                 entry.future.set_exception(entry.error)
             else:
                 entry.future.set_result(entry.result)
+
+
+def _size(groups: Sequence[Sequence[EventSeed]]) -> int:
+    return sum(len(seed.payload_text) for group in groups for seed in group)
 
 
 def _broken() -> StorageError:

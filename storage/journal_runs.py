@@ -69,6 +69,7 @@ class RunState:
     called_by: int | None = None
     waits: list[WaitState] = field(default_factory=list)
     payload_text: str | None = None  # *payload* as JSON, where it is at hand
+    size_bytes: int = 0  # of the payload and the recorded outputs, as JSON
 
 
 RUNS = (
@@ -99,10 +100,12 @@ def load_runs(cursor: sqlite3.Cursor, run_ids: Collection[int]) -> list[RunState
             sealed=row[15],
             scope=_json(row[16]),
             called_by=row[17],
+            size_bytes=len(payload),
         )
     for run_id, node, iteration, attempt, status, port, output, error, effect, *rest in read_many(
         cursor, STEPS, list(states)
     ):
+        states[run_id].size_bytes += len(output or "")
         states[run_id].steps.append(
             StepState(*(node, iteration, attempt, status, port, _json(output), _json(error), _json(effect), *rest))
         )
@@ -129,6 +132,7 @@ def started(event: StoredEvent, run: StoredRun) -> RunState:
         *(cause.depth, cause.path, False, False, False, run.started_us),
         sealed=cause.sealed,
         payload_text=cause.payload_text,
+        size_bytes=len(cause.payload_text),
     )
 
 
