@@ -126,6 +126,7 @@ class LiveFlows(Drafts):
         subscribe(session, flow, self._types, self._clock())
 
     def _discard(self, session: Session, flow: Flow, message: str) -> bool:
+        schedule_rows.let_go(session, flow.id, self._clock())
         return flow_queue.discard(session, flow.id, message, self._clock())
 
     def _until_done(self, flow_id: str, change: Callable[[Session, Flow], bool]) -> FlowView:

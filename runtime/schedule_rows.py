@@ -30,6 +30,14 @@ def keep(session: Session, flow: Flow, wanted: Mapping[str, Mapping[str, Any]], 
         session.add(row)
 
 
+def let_go(session: Session, flow_id: str, now: datetime) -> None:
+    """Let the flow's schedules be due after *now*; what they have missed is not made up for."""
+    missed = select(Schedule).where(Schedule.flow_id == flow_id, col(Schedule.next_due_at) <= now)
+    for row in session.exec(missed):
+        row.next_due_at = next_due(Timetable.of(row.spec), now, anchor=row.next_due_at)
+        session.add(row)
+
+
 def drop(session: Session, flow_id: str) -> None:
     """Let the flow be due never again."""
     session.exec(delete(Schedule).where(col(Schedule.flow_id) == flow_id))

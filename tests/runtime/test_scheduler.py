@@ -399,6 +399,21 @@ async def test_a_paused_flow_starts_nothing_and_makes_up_for_it_when_it_is_resum
     assert [(run["due_at"], run["missed"]) for run in desk.runs()] == [("2026-05-04T09:09:00Z", 9)]
 
 
+@pytest.mark.parametrize("how", ["resume", "publish"])
+async def test_a_flow_that_goes_on_without_its_queue_makes_up_for_nothing(desk: Desk, how: str) -> None:
+    desk.now = NINE
+    desk.publish({"every_s": 420, "missed": "all"})
+    scheduler = desk.scheduler()
+    desk.flows.pause("f")
+
+    desk.now = NINE + timedelta(hours=1)
+    getattr(desk.flows, how)("f", queue="discard")
+    await scheduler.look()
+
+    assert desk.runs() == []
+    assert desk.row().next_due_at == NINE + timedelta(minutes=63)
+
+
 async def test_a_long_pause_is_not_made_up_for(desk: Desk) -> None:
     desk.publish(DAILY)
     scheduler = desk.scheduler()
