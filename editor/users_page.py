@@ -27,6 +27,11 @@ REFRESH_S = 5.0
 CLOSES = """() => document.querySelector(".q-menu, .q-dialog") || emit()"""  # else Escape closes those
 FOLLOW_HISTORY = """window.addEventListener("popstate", () => emitEvent("pw_place", location.pathname))"""
 
+FOCUS_SHEET = (  # not while somebody has begun to type in it: this may arrive late
+    "(sheet => sheet && !sheet.contains(document.activeElement) && sheet.focus({{preventScroll: true}}))"
+    "(document.getElementById('{}'))"
+)
+
 
 def register(app: App) -> None:
     """Add the page: the list alone, and with one user open."""
@@ -222,7 +227,7 @@ class UsersPage:
             self._panel = UserPanel(self._service, user, changed=self._changed, gone=self._gone, close=self.close)
             await self._panel.build()
         self._sheet.classes("is-open")
-        ui.run_javascript(f"document.getElementById('{self._sheet.html_id}')?.focus({{preventScroll: true}})")
+        ui.run_javascript(FOCUS_SHEET.format(self._sheet.html_id))
 
     async def close(self) -> None:
         """Leave the user that is open."""
