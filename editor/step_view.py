@@ -71,7 +71,11 @@ def step_detail(step: StepView, *, is_simulated: bool, repeats: int | None = Non
             with ui.link(target=f"/runs/{step.called}").classes("fe-hint-link"):
                 ui.label(f"Open run {step.called}, which this step started")
         if step.output is not None and step.wait is None:
-            _json("Output", step.output, pin=partial(tools.pin, step) if tools.pin else None)
+            _json(
+                "Output",
+                step.output,
+                pin=partial(tools.pin, step) if tools.pin and step.status == "succeeded" else None,
+            )
         if step.input is not None:
             _json("Input", step.input)
         if step.key is not None:

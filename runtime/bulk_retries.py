@@ -12,9 +12,9 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from nodes.spec import NodeType
-from runtime.errors import Invalid, Problem, RuntimeFault
+from runtime.errors import Invalid, NotFound, Problem, RuntimeFault
 from runtime.limits import RETRIES
-from runtime.repeats import Allow, Repeat, repeat
+from runtime.repeats import Allow, Prepared, Repeat, prepare, store
 from storage.database import Database
 from storage.tables import RunRow
 
@@ -87,12 +87,19 @@ def retry(
     started: list[tuple[int, int]] = []
     refused: list[tuple[int, tuple[Problem, ...]]] = []
     for start in range(0, len(wanted), AT_ONCE):
-        with database.write() as session:
+        prepared: list[Prepared] = []
+        with database.read() as session:
             for run_id in wanted[start : start + AT_ONCE]:
                 try:
-                    started.append((run_id, repeat(session, run_id, asked, types, clock(), allow)))
+                    prepared.append(prepare(session, run_id, asked, types, clock(), allow))
                 except RuntimeFault as fault:
                     refused.append((run_id, tuple(fault.problems)))
+        with database.write() as session:
+            for each in prepared:
+                try:
+                    started.append((each.of, store(session, each)))
+                except NotFound as fault:
+                    refused.append((each.of, tuple(fault.problems)))
     return Retried(tuple(started), tuple(refused), left)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from sqlalchemy import case, insert, literal, tuple_
+from sqlalchemy import case, insert, literal
 from sqlmodel import Session, col, select
 
 from nodes.spec import NodeType
@@ -52,6 +52,7 @@ class Shape:
         self.nodes = tuple(node.id for node in document.nodes)
         self._bodies = _bodies(document, types)
         self._around: dict[str, tuple[str, ...]] = {}
+        self._known: dict[str, list[tuple[str, int]]] = {}
         for loop in sorted(self._bodies, key=lambda each: len(self._bodies[each]), reverse=True):
             for node in self._bodies[loop]:
                 self._around[node] = (*self.loops_around(node), loop)
@@ -78,13 +79,18 @@ class Shape:
     def after(self, place: Place) -> set[Place]:
         """Return what depends on *place*, in the same item of the loops around it or further out."""
         node, iteration = place
-        items, own = iteration.split(".") if iteration else [], self.loops_around(node)
-        targets = {target for source, target in self._edges if source == node}
-        return {
-            (follower, ".".join(items[: len(loops)]))
-            for follower in reachable_from(targets, self._edges)
-            if (loops := self.loops_around(follower)) == own[: len(loops)]
-        }
+        items = iteration.split(".") if iteration else []
+        return {(follower, ".".join(items[:depth])) for follower, depth in self._followers(node)}
+
+    def _followers(self, node: str) -> list[tuple[str, int]]:
+        """Return what follows *node* without going into a loop, and in how many loops it is."""
+        if (found := self._known.get(node)) is None:
+            own = self.loops_around(node)
+            reached = reachable_from({target for source, target in self._edges if source == node}, self._edges)
+            depths = {each: len(self.loops_around(each)) for each in reached}
+            found = [(each, depth) for each, depth in depths.items() if self.loops_around(each) == own[:depth]]
+            self._known[node] = found
+        return found
 
 
 def kept(
@@ -132,14 +138,19 @@ def take_over(session: Session, places: Sequence[Place], *, of: int, into: int) 
     """Copy these steps of the run *of* to the run *into*. What is locked in them stays behind: it ends with its run."""
     table = StepRow.__table__  # type: ignore[attr-defined]
     columns = [column for column in table.columns if column.name not in ("run_id", "sealed")]
+    names = ["run_id", "sealed", *(column.name for column in columns)]
     sealed = case((col(StepRow.sealed).is_(None), None), else_=BLANK)
-    for start in range(0, len(places), AT_ONCE):
-        some = places[start : start + AT_ONCE]
-        chosen = select(literal(into), sealed, *columns).where(
-            col(StepRow.run_id) == of, tuple_(col(StepRow.node), col(StepRow.iteration)).in_(some)
-        )
-        names = ["run_id", "sealed", *(column.name for column in columns)]
-        session.connection().execute(insert(StepRow).from_select(names, chosen))
+    items: dict[str, list[str]] = {}
+    for node, iteration in places:
+        items.setdefault(node, []).append(iteration)
+    for node, iterations in items.items():  # one node at a time, so that its steps are found by their key
+        for start in range(0, len(iterations), AT_ONCE):
+            chosen = select(literal(into), sealed, *columns).where(
+                col(StepRow.run_id) == of,
+                col(StepRow.node) == node,
+                col(StepRow.iteration).in_(iterations[start : start + AT_ONCE]),
+            )
+            session.connection().execute(insert(StepRow).from_select(names, chosen))
 
 
 def _is_open(place: Place, shape: Shape, open_: Collection[Place]) -> bool:

@@ -14,7 +14,7 @@ from nodes.spec import NodeType
 from runtime.document import Document, dump, parse
 from runtime.errors import Conflict, Invalid, NotFound, Problem
 from runtime.graph import reachable_from
-from runtime.kept_steps import kept, read_settled, take_over
+from runtime.kept_steps import Place, kept, read_settled, take_over
 from runtime.validation import check
 from storage.tables import Flow, FlowVersion, RunRow, StepRow
 
@@ -39,10 +39,20 @@ class Repeat:
     version: Version = "then"
 
 
-def repeat(
+@dataclass(frozen=True)
+class Prepared:
+    """A run that may be queued, and the steps of *of* that it takes over."""
+
+    run: RunRow
+    of: int
+    places: list[Place]
+    payload: dict[str, Any] | None  # another than that of then
+
+
+def prepare(
     session: Session, run_id: int, asked: Repeat, types: Types, now: datetime, allow: Allow | None = None
-) -> int:
-    """Queue a new run and return its id; the old one stays as it is.
+) -> Prepared:
+    """Return the run that does an old one again; what takes long is done here, without the write lock.
 
     Raises NotFound, Conflict when the old run is still going or the flow no longer has what is needed, Invalid, and
     what *allow* raises.
@@ -79,12 +89,31 @@ def repeat(
     begin = asked.from_ or scope.get("only") or scope.get("from")
     if begin is not None:
         _require_step(document, old, begin, asked.version)
-    session.add(new)
-    session.flush()
-    assert new.id is not None
+    places: list[Place] = []
     if begin is not None or asked.from_failed:
-        _keep(session, old, new, asked, begin, document, former, types)
-    return new.id
+        places = kept(
+            document,
+            types,
+            read_settled(session, run_id),
+            begin=() if begin is None else (begin,),
+            former=None if document is former else former,
+            with_items=begin is None and asked.payload is None and document is former,
+        )
+    return Prepared(new, run_id, places, asked.payload)
+
+
+def store(session: Session, prepared: Prepared) -> int:
+    """Queue a prepared run and return its id; raises NotFound when the old one is gone by now."""
+    run_row(session, prepared.of)
+    run = prepared.run
+    session.add(run)
+    session.flush()
+    assert run.id is not None
+    take_over(session, prepared.places, of=prepared.of, into=run.id)
+    if prepared.payload is not None:  # the trigger's output is what the run was started with
+        trigger = update(StepRow).where(col(StepRow.run_id) == run.id, col(StepRow.node) == run.trigger)
+        session.connection().execute(trigger.values(output=prepared.payload, sealed=None))
+    return run.id
 
 
 def run_row(session: Session, run_id: int) -> RunRow:
@@ -101,33 +130,6 @@ def document_of(session: Session, run: RunRow) -> dict[str, Any] | None:
         return run.document
     version = session.get(FlowVersion, (run.flow_id, run.version))
     return version.document if version else None
-
-
-def _keep(
-    session: Session,
-    old: RunRow,
-    new: RunRow,
-    asked: Repeat,
-    begin: str | None,
-    document: Document,
-    former: Document | None,
-    types: Types,
-) -> None:
-    assert old.id is not None
-    assert new.id is not None
-    is_same = asked.payload is None and document is former
-    places = kept(
-        document,
-        types,
-        read_settled(session, old.id),
-        begin=() if begin is None else (begin,),
-        former=None if document is former else former,
-        with_items=is_same and begin is None,
-    )
-    take_over(session, places, of=old.id, into=new.id)
-    if asked.payload is not None:  # the trigger's output is what the run was started with
-        trigger = update(StepRow).where(col(StepRow.run_id) == new.id, col(StepRow.node) == new.trigger)
-        session.connection().execute(trigger.values(output=asked.payload, sealed=None))
 
 
 def _now(

@@ -154,8 +154,10 @@ class Runs:
         asked = Repeat(from_, payload, from_failed, version)
 
         def again() -> int:
+            with self._database.read() as session:
+                prepared = repeats.prepare(session, run_id, asked, self._types, self._clock(), allow)
             with self._database.write() as session:
-                return repeats.repeat(session, run_id, asked, self._types, self._clock(), allow)
+                return repeats.store(session, prepared)
 
         return await self._queued(await asyncio.to_thread(again))
 

@@ -207,9 +207,16 @@ def print_run(run: RunView) -> None:
     for step in run.steps:
         took = (step.ended_at - step.started_at).total_seconds() if step.started_at and step.ended_at else None
         rows.append(
-            (step.node, step.status, "" if took is None else f"{took * 1000:.1f} ms", (step.error or {}).get("message"))
+            (
+                f"{step.node}[{step.iteration}]" if step.iteration else step.node,
+                step.status,
+                "" if took is None else f"{took * 1000:.1f} ms",
+                (step.error or {}).get("message"),
+            )
         )
     print_table(("STEP", "STATUS", "TOOK", "ERROR"), rows)
+    if run.left_out:
+        typer.echo(f"… and {run.left_out:,} more steps inside loops")
 
 
 def _read(file: str) -> tuple[Document | None, list[Problem]]:
