@@ -28,6 +28,7 @@ __all__ = [
     "compile_value",
     "count_of",
     "has_expression",
+    "names_of_condition",
     "problems_of",
     "problems_of_condition",
 ]
@@ -97,6 +98,11 @@ def problems_of_condition(text: str) -> list[Found]:
     except ExpressionError as error:
         return [Found((), error.code, error.message, error.position)]
     return [Found((), fault.code, fault.message, fault.position) for fault in dialect.faults_of(source)]
+
+
+def names_of_condition(text: str) -> list[str]:
+    """Return the names in one expression that can be read, such as ``$param``, each once and in their order."""
+    return list(dict.fromkeys(token.text for token in _condition(text).tokens if token.kind == "root"))
 
 
 def problems_of(value: Json) -> list[Found]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import text, update
 from sqlmodel import Session, col, select
 
+from runtime.run_ends import end
 from storage.tables import Flow, RunRow
 
 AT_ONCE = 1_000  # runs that are discarded in one transaction
@@ -34,12 +35,15 @@ def has_rule(flow: Flow) -> bool:
 
 def discard(session: Session, flow_id: str, message: str, now: datetime) -> bool:
     """Cancel runs that wait and have not begun; return whether these were all of them. *message* tells them why."""
-    query = select(RunRow.id).where(RunRow.flow_id == flow_id, RunRow.status == "queued")
+    query = select(RunRow.id, RunRow.called_by).where(RunRow.flow_id == flow_id, RunRow.status == "queued")
     query = query.where(col(RunRow.started_at).is_(None), col(RunRow.is_test).is_(False)).order_by(col(RunRow.id))
-    ids = session.exec(query.limit(AT_ONCE)).all()
-    cancel = update(RunRow).where(col(RunRow.id).in_(ids))
+    found = session.exec(query.limit(AT_ONCE)).all()
     error = {"code": "flow.discarded", "message": message, "node": None}
+    cancel = update(RunRow).where(col(RunRow.id).in_([run_id for run_id, called_by in found if called_by is None]))
     session.connection().execute(
         cancel.values(status="cancelled", epoch=RunRow.epoch + 1, error=error, ended_at=now, wake_at=None)
     )
-    return len(ids) < AT_ONCE
+    for run_id in [run_id for run_id, called_by in found if called_by is not None]:
+        run = session.get_one(RunRow, run_id)
+        end(session, run, "cancelled", now, error=error, epoch=run.epoch + 1)  # the step that called it goes on
+    return len(found) < AT_ONCE

@@ -304,6 +304,23 @@ async def test_sub_flows_wait_for_their_flow(flowing: Flowing) -> None:
     assert [flowing.rig.read(run_id).status for run_id in (first, second)] == ["succeeded", "succeeded"]
 
 
+async def test_a_step_learns_that_the_sub_flow_it_waits_for_was_discarded(flowing: Flowing) -> None:
+    hand = {"id": "start", "type": "manual", "params": {}}
+    run = {"id": "run", "type": "run_flow", "params": {"flow": "b", "input": {"n": 1}}}
+    flowing.rig.flow([hand, CALL], EDGES, flow_id="b")
+    flowing.rig.flow([run], ["start>run"], flow_id="a")
+    flowing.flows.pause("b")
+    (caller,) = await flowing.emit({"n": 1}, hold=False)
+    await until(lambda: flowing.statuses() == ["waiting", "queued"])
+
+    flowing.flows.resume("b", queue="discard")
+    await flowing.rig.engine.wake()
+
+    found = await flowing.rig.run(caller)
+    assert (found.status, found.error["code"]) == ("failed", "run_flow.cancelled")
+    assert "resumed without" in found.error["message"]
+
+
 async def test_a_flow_that_calls_itself_does_not_wait_for_its_own_place(flowing: Flowing) -> None:
     hand = {"id": "start", "type": "manual", "params": {}}
     again = {"id": "again", "type": "condition", "params": {"if": "{{ $param.n > 0 }}"}}

@@ -1,0 +1,28 @@
+"""Checks what a flow's settings say about its runs, in the words of the form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runtime.document_parts import FlowSettings
+from runtime.errors import Problem
+from runtime.expressions import names_of_condition, problems_of_condition
+
+KNOWN = "$param"
+
+
+def check_settings(settings: FlowSettings | None) -> Iterator[Problem]:
+    """Return every problem of the settings; they belong to no node."""
+    if settings is None or settings.key is None:
+        return
+    found = problems_of_condition(settings.key)
+    for each in found:
+        yield Problem(each.code, f"Settings: “Key”: {each.message}", param="key")
+    if not found:
+        names = names_of_condition(settings.key)
+        if foreign := [name for name in names if name != KNOWN]:
+            message = f"Settings: “Key”: “{foreign[0]}” is not known before a run begins. Use {KNOWN} alone."
+            yield Problem("expression.name_unknown", message, param="key")
+        elif not names:
+            message = "Settings: “Key”: it is the same for all runs, so they run one by one. Use a value of $param."
+            yield Problem("settings.key_constant", message, param="key", severity="warning")
