@@ -22,7 +22,7 @@ from runtime.backlog import Backlog, read_backlog, reading
 from runtime.dispatcher import InProcess
 from runtime.engine_api import Accepted, EngineApi, EngineStatus, RunResponse, TestRequest
 from runtime.engine_rows import OPEN
-from runtime.errors import Invalid, Problem, Unavailable
+from runtime.errors import Invalid, Problem, RuntimeFault, TooLarge, Unavailable
 from runtime.execution import Ended
 from runtime.executor import Executor
 from runtime.outbox import NewEvent
@@ -39,7 +39,7 @@ from storage import lease
 from storage.database import Database
 from storage.errors import StorageBusy, StorageError, StorageFull
 from storage.journal import Fenced, QueueFull, SqliteJournal
-from storage.journal_events import EventIdReused
+from storage.journal_events import RUNS_AT_ONCE, EventIdReused, Refused, TooManyRuns
 from storage.journal_rows import EventSeed, StoredEvent
 from storage.journal_runs import RunState, started
 from storage.lease import Standing
@@ -159,19 +159,19 @@ class Engine:
     async def accept(self, events: Sequence[NewEvent]) -> list[Accepted]:
         """Store events and the runs they start, all or none of them; return after the commit.
 
-        Raises Invalid (``event.id_reused``, ``event.payload_invalid``) and Unavailable.
+        Raises Invalid (``event.id_reused``, ``event.payload_invalid``), TooLarge and Unavailable.
         """
         (answer,) = await self.accept_groups([events])
-        if isinstance(answer, Invalid):
+        if isinstance(answer, RuntimeFault):
             raise answer
         return answer
 
-    async def accept_groups(self, groups: Sequence[Sequence[NewEvent]]) -> list[list[Accepted] | Invalid]:
+    async def accept_groups(self, groups: Sequence[Sequence[NewEvent]]) -> list[list[Accepted] | RuntimeFault]:
         """Do ``accept`` for several callers in one commit; what is refused of one does not touch the others."""
         if not self._is_ready:
             raise _unavailable("engine.stopping", "The engine is starting or stopping. Send the event again.")
         if self._dispatcher.open_runs >= limits.QUEUE_RUNS:
-            raise _unavailable("engine.busy", "Too many runs are waiting. Nothing was accepted. Send the event later.")
+            raise _busy()
         seeds: list[list[EventSeed] | Invalid] = []
         for group in groups:
             try:
@@ -179,7 +179,7 @@ class Engine:
             except Invalid as error:
                 seeds.append(error)
         sound = [group for group in seeds if isinstance(group, list)]
-        answers: list[list[Accepted] | Invalid] = []
+        answers: list[list[Accepted] | RuntimeFault] = []
         try:
             stored = self._journal.accept(sound, claims=self._dispatcher.room > 0)
             # whoever called may be gone before the commit; the runs that it claims begin nevertheless
@@ -285,15 +285,17 @@ class Engine:
 
     def _begin_all(
         self,
-        answers: list[list[Accepted] | Invalid],
-        stored: asyncio.Future[list[list[StoredEvent] | EventIdReused]],
+        answers: list[list[Accepted] | RuntimeFault],
+        stored: asyncio.Future[list[list[StoredEvent] | Refused]],
     ) -> None:
         if not stored.cancelled() and stored.exception() is None:
             answers += [self._begin(answer) for answer in stored.result()]
 
-    def _begin(self, stored: list[StoredEvent] | EventIdReused) -> list[Accepted] | Invalid:
+    def _begin(self, stored: list[StoredEvent] | Refused) -> list[Accepted] | RuntimeFault:
         if isinstance(stored, EventIdReused):
             return outbox.id_reused(stored.event_id)
+        if isinstance(stored, TooManyRuns):
+            return _too_many_runs() if stored.is_for_good else _busy()
         for event in stored:
             if event.is_duplicate:
                 continue
@@ -434,6 +436,15 @@ class Engine:
 
 async def _raised(error: BaseException) -> Ended | None:
     raise error
+
+
+def _busy() -> Unavailable:
+    return _unavailable("engine.busy", "Too many runs are waiting. Nothing was accepted. Send the event later.")
+
+
+def _too_many_runs() -> TooLarge:
+    message = f"These events would start more than {RUNS_AT_ONCE:,} runs at once. Send fewer at a time."
+    return TooLarge(Problem("event.too_many_runs", message))
 
 
 def _unavailable(code: str, message: str) -> Unavailable:

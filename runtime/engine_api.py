@@ -67,7 +67,7 @@ class EngineApi(Protocol):
     async def accept(self, events: Sequence[NewEvent]) -> list[Accepted]:
         """Store events and the runs they start, all or none of them; return after the commit.
 
-        Raises Invalid (``event.id_reused``, ``event.payload_invalid``) and Unavailable.
+        Raises Invalid (``event.id_reused``, ``event.payload_invalid``), TooLarge and Unavailable.
         """
 
     async def start_test(self, request: TestRequest) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from runtime.engine_api import Accepted, EngineStatus, RunResponse, TestRequest
-from runtime.errors import Invalid, Problem, RuntimeFault, Unavailable
+from runtime.errors import Invalid, Problem, RuntimeFault, TooLarge, Unavailable
 from runtime.frames import Frames, socket_path
 from runtime.outbox import NewEvent
 
@@ -98,7 +98,7 @@ class EngineLink:
             if future.done():
                 continue
             if isinstance(answer, dict):
-                future.set_exception(Invalid(*(Problem(**problem) for problem in answer["problems"])))
+                future.set_exception(_fault(answer))
             else:
                 future.set_result(answer)
 
@@ -152,8 +152,7 @@ class EngineLink:
         if fault is None:
             future.set_result(result)
         else:
-            kind = Invalid if fault["status"] == Invalid.status else Unavailable
-            future.set_exception(kind(*(Problem(**problem) for problem in fault["problems"])))
+            future.set_exception(_fault(fault))
 
     def _lost(self, frames: Frames) -> None:
         if self._frames is frames:
@@ -181,6 +180,13 @@ def _encoded(events: Sequence[NewEvent]) -> bytes:
         return orjson.dumps(events)
     except TypeError as error:
         raise Invalid(Problem("event.payload_invalid", "The event holds something that is not JSON.")) from error
+
+
+def _fault(shape: dict[str, Any]) -> RuntimeFault:
+    """Return the refusal that came over the socket."""
+    kinds: dict[int, type[RuntimeFault]] = {kind.status: kind for kind in (Invalid, TooLarge)}
+    kind = kinds.get(shape["status"], Unavailable)
+    return kind(*(Problem(**problem) for problem in shape["problems"]))
 
 
 def _down() -> Unavailable:

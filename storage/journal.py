@@ -17,7 +17,7 @@ from sqlmodel import Session
 
 from storage.database import Database
 from storage.errors import StorageError
-from storage.journal_events import EventIdReused
+from storage.journal_events import Refused
 from storage.journal_rows import EventSeed, Router, RunWrite, StepWrite, StoredEvent
 from storage.journal_runs import RunState
 from storage.journal_writer import Claim, Claimed, Entry, Fenced, Kind, RunChange, Writer
@@ -83,10 +83,10 @@ class SqliteJournal:
 
     def accept(
         self, groups: Sequence[Sequence[EventSeed]], *, claims: bool
-    ) -> asyncio.Future[list[list[StoredEvent] | EventIdReused]]:
+    ) -> asyncio.Future[list[list[StoredEvent] | Refused]]:
         """Store events and the runs they start; the future is done after the commit.
 
-        A group is stored whole or not at all; its place in the answer holds what was stored, or EventIdReused.
+        A group is stored whole or not at all; its place in the answer holds what was stored, or why not.
         *claims*: the runs are this engine's at once (status ``running``, epoch 1).
         Raises StorageFull, StorageBusy or QueueFull, and then nothing was stored.
         """

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
 from storage.journal_rows import EVENT, RUN, EventSeed, Router, RunSeed, StoredEvent, StoredRun, read_many, write_many
 from storage.journal_waits import offer
+
+RUNS_AT_ONCE = 20_000  # that one commit begins
 
 
 class EventIdReused(Exception):
@@ -20,16 +22,30 @@ class EventIdReused(Exception):
         self.event_id = event_id
 
 
+class TooManyRuns(Exception):
+    """A group starts more runs than are written at once; *is_for_good*: alone, too. Nothing of it was stored."""
+
+    def __init__(self, is_for_good: bool) -> None:
+        super().__init__(is_for_good)
+        self.is_for_good = is_for_good
+
+
 Group = Sequence[EventSeed]
-Answer = list[list[StoredEvent] | EventIdReused]
+Refused: TypeAlias = EventIdReused | TooManyRuns
+Answer = list[list[StoredEvent] | Refused]
 
 
 def store_events(
-    cursor: sqlite3.Cursor, router: Router, requests: Sequence[tuple[Sequence[Group], bool]], now: int
+    cursor: sqlite3.Cursor,
+    router: Router,
+    requests: Sequence[tuple[Sequence[Group], bool]],
+    now: int,
+    most: int = RUNS_AT_ONCE,
 ) -> list[Answer]:
     """Store the groups of each request and the runs that *router* names; one answer for each request.
 
-    A request is its groups, and whether their runs are claimed at once. A group is stored whole or not at all.
+    A request is its groups, and whether their runs are claimed at once. A group is stored whole or not at all. Of all
+    requests together at most *most* runs are stored, or those of one event.
     """
     known = _known_digests(cursor, requests)
     run_ids = _free_run_ids(cursor)
@@ -45,13 +61,23 @@ def store_events(
         runs.extend(_run_row(run, seed, now) for run in started)
         return StoredEvent(seed, False, started)
 
-    answers: list[Answer] = []
-    for groups, claims in requests:
-        answer: Answer = []
-        for group in groups:
-            reused = _reused(group, known)
-            answer.append(EventIdReused(reused) if reused else [store(seed, claims) for seed in group])
-        answers.append(answer)
+    def store_group(group: Group, claims: bool) -> list[StoredEvent] | Refused:
+        if (reused := _reused(group, known)) is not None:
+            return EventIdReused(reused)
+        before = (len(events), len(runs))
+        stored: list[StoredEvent] = []
+        for seed in group:
+            stored.append(store(seed, claims))
+            if len(runs) > most and (before[1] or len(stored) > 1):
+                is_for_good = len(runs) - before[1] > most
+                for each in stored:
+                    if not each.is_duplicate:
+                        del known[each.seed.id]
+                del events[before[0] :], runs[before[1] :]
+                return TooManyRuns(is_for_good)
+        return stored
+
+    answers: list[Answer] = [[store_group(group, claims) for group in groups] for groups, claims in requests]
     write_many(cursor, EVENT, events)
     write_many(cursor, RUN, runs)
     _fill_duplicates(cursor, answers)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +17,7 @@ from storage import journal_writer, lease
 from storage.database import Database
 from storage.errors import StorageBusy, StorageError, StorageFull
 from storage.journal import Fenced, SqliteJournal
-from storage.journal_events import EventIdReused
+from storage.journal_events import EventIdReused, TooManyRuns, store_events
 from storage.journal_rows import EventSeed, RunSeed, RunWrite, StepWrite
 from storage.tables import EventRow, RunRow, Setting, StepRow
 
@@ -85,6 +86,44 @@ async def accept(journal: SqliteJournal, seed: EventSeed, claims: bool = True) -
 def rows(database: Database, kind: type) -> list[object]:
     with database.read() as session:
         return list(session.exec(select(kind)).all())
+
+
+@pytest.mark.parametrize(
+    ("groups", "stored"),
+    [
+        ([1, 1, 1], [True, True, False]),
+        ([3, 1], [None, True]),
+        ([1, 2, 1], [True, False, True]),
+    ],
+    ids=["the last has to wait", "one that never fits", "a later one that fits"],
+)
+def test_one_commit_begins_only_so_many_runs(
+    database: Database, router: TwoFlows, groups: list[int], stored: list[bool | None]
+) -> None:
+    numbers = itertools.count()
+    request = [[seed(f"e{next(numbers)}", digest="d") for _ in range(count)] for count in groups]
+
+    with database.writer.connect() as connection, connection.begin():
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        (answer,) = store_events(raw.cursor(), router, [(request, True)], 1, most=4)
+
+    kept = [isinstance(each, list) for each in answer]
+    for_good = [isinstance(each, TooManyRuns) and each.is_for_good for each in answer]
+    assert kept == [bool(each) for each in stored]
+    assert for_good == [each is None for each in stored]
+    events = sum(count for count, is_stored in zip(groups, stored, strict=True) if is_stored)
+    assert (len(rows(database, EventRow)), len(rows(database, RunRow))) == (events, 2 * events)
+
+
+def test_one_event_is_stored_however_many_runs_it_starts(database: Database, router: TwoFlows) -> None:
+    with database.writer.connect() as connection, connection.begin():
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        ((stored,),) = store_events(raw.cursor(), router, [([[seed("e1")]], True)], 1, most=1)
+
+    assert isinstance(stored, list)
+    assert len(rows(database, RunRow)) == 2
 
 
 async def test_event_and_its_runs_are_there_when_accept_returns(journal: SqliteJournal, database: Database) -> None:
