@@ -144,6 +144,8 @@ class Admission:
 
     def ended(self, run_id: int, *, counts: bool = True) -> None:
         """Free what the run held. One that does not *count* did not pass its trigger's filter."""
+        if not self._lanes:
+            return
         self._refused.pop(run_id, None)
         for gone in self._new.values():
             gone.add(run_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any
@@ -60,7 +60,7 @@ class InProcess:
         self._claim = claim
         self._now_us = now_us
         self._active: dict[int, asyncio.Future[None]] = {}
-        self._of_flow: Counter[str] = Counter()  # how many of them
+        self._of_flow: dict[str, int] = {}  # how many of them
         self._again: set[int] = set()  # under way, and something has come for them meanwhile
         self._queue = FairQueue()
         self._claiming: set[int] = set()
@@ -84,9 +84,8 @@ class InProcess:
 
         Runs whose flow is not known here have no share of their own.
         """
-        taken = self._of_flow[flow_id] + more
         room = RUNS_AT_ONCE + CLAIM_AT_ONCE - len(self._active) - len(self._claiming) - more
-        return not flow_id or taken < SHARE * room
+        return not flow_id or self._of_flow.get(flow_id, 0) + more < SHARE * room
 
     @property
     def open_runs(self) -> int:
@@ -118,7 +117,7 @@ class InProcess:
     def hold(self, run: RunState, work: asyncio.Future[None]) -> None:
         """Count a run as worked on until *work* is done."""
         self._active[run.id] = work
-        self._of_flow[run.flow_id] += 1
+        self._of_flow[run.flow_id] = self._of_flow.get(run.flow_id, 0) + 1
         self._bytes += run.size_bytes
         work.add_done_callback(partial(self._ended, run.id, run.flow_id, run.size_bytes))
 
@@ -164,8 +163,9 @@ class InProcess:
 
     def _ended(self, run_id: int, flow_id: str, size_bytes: int, work: asyncio.Future[None]) -> None:
         self._bytes -= size_bytes
-        self._of_flow[flow_id] -= 1
-        if not self._of_flow[flow_id]:
+        if self._of_flow[flow_id] > 1:
+            self._of_flow[flow_id] -= 1
+        else:
             del self._of_flow[flow_id]
         if self._active.get(run_id) is work:
             del self._active[run_id]

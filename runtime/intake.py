@@ -62,6 +62,8 @@ class Intake:
 
     def runs_of(self, subscribers: Iterable[Subscriber], event: EventSeed) -> list[RunSeed]:
         """Return the runs that *event* starts; one that is refused carries its error and is never started."""
+        if not self.rules and not event.depth:
+            return [RunSeed(flow_id, version, node) for flow_id, version, node, _match in subscribers]
         return [self._run(found, event) for found in subscribers]
 
     def called(self, found: Subscriber, event: EventSeed) -> RunSeed:

@@ -203,16 +203,14 @@ def _intake(session: Session, chains: Chains | None) -> Intake:
 
 
 def _matching(subscribers: Iterable[Subscriber], event: EventSeed) -> list[Subscriber]:
-    return [
+    found = [
         each
         for each in subscribers
-        if all(_has(event, key, value) for key, value in each.match.items()) and not _is_own_failure(each, event)
+        if not each.match or all(_has(event, key, value) for key, value in each.match.items())
     ]
-
-
-def _is_own_failure(subscriber: Subscriber, event: EventSeed) -> bool:
-    """A flow that hears of failed runs does not hear of its own."""
-    return event.name == "flow.run_failed" and event.payload.get("flow") == subscriber.flow_id
+    if event.name == "flow.run_failed":  # a flow that hears of failed runs does not hear of its own
+        found = [each for each in found if each.flow_id != event.payload.get("flow")]
+    return found
 
 
 def _has(event: EventSeed, key: str, value: Any) -> bool:
