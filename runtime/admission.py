@@ -20,7 +20,8 @@ from sqlmodel import Session
 
 from nodes.spec import NodeError
 from runtime import backlog, lane
-from runtime.backlog import Found
+from runtime.backlog import Callee, Found
+from runtime.deadlocks import deadlocked
 from runtime.lane import Lane
 from runtime.rules import Rule, read_rules
 from runtime.run_keys import key_of
@@ -330,6 +331,7 @@ class Admission:
                     if not known.is_empty and (holders := known.holders()):
                         start = turn * DOUBTS_AT_ONCE % len(holders)
                         await self.doubt(holders[start : start + DOUBTS_AT_ONCE])
+                await self.untie()
             except Exception as error:
                 log.error("looking at runs that hold places failed with %s", type(error).__name__)
 
@@ -344,6 +346,30 @@ class Admission:
         for run_id in run_ids:
             if run_id not in is_open:
                 self.ended(run_id)
+
+    async def untie(self) -> None:
+        """Let a sub-flow begin for whose place its own callers wait."""
+        full = [known for known in self._lanes.values() if not known.is_empty and known.holders_before("") is not None]
+        holders = [run_id for known in full for run_id in known.holders()[:DOUBTS_AT_ONCE]]
+
+        def read() -> tuple[dict[int, set[int]], list[Callee]]:
+            with backlog.reading(self._database) as cursor:
+                return backlog.calls(cursor, holders)
+
+        if not holders:
+            return
+        waits_for, found = await asyncio.to_thread(read)
+        callees = {callee.id: callee for callee in found}
+
+        def holders_before(run_id: int) -> list[int] | None:
+            known = self._lanes.get(callees[run_id].flow_id)
+            return None if known is None else known.holders_before(callees[run_id].key)
+
+        if stuck := deadlocked(callees, waits_for, holders_before):
+            first = min(stuck)
+            log.warning("run %d begins without a place: the runs that it waits for wait for it", first)
+            self._lanes[callees[first].flow_id].take_nested(first)
+            self._touch(callees[first].flow_id)
 
 
 def _known_key(rule: Rule, run: Found) -> str:

@@ -43,6 +43,10 @@ _BEGUN = (
 )
 _CUT_OFF = _BEGUN.replace("status IN ('running', 'waiting')", "status = 'queued' AND started_at IS NOT NULL")
 _CALLED = f"SELECT id, called_by {_QUEUED} AND called_by IS NOT NULL AND started_at IS NULL"
+_CALLS = (
+    "SELECT wait.run_id, run.id, run.flow_id, run.key, run.status <> 'queued' OR run.started_at IS NOT NULL FROM wait "
+    "JOIN run ON run.id = json_extract(wait.match, '$.run') WHERE wait.kind = 'run' AND wait.resolved_at IS NULL"
+)
 _NESTED = (
     "WITH RECURSIVE up(flow_id, called_by) AS (SELECT run.flow_id, run.called_by FROM wait "
     "JOIN run ON run.id = wait.run_id WHERE wait.id = ? UNION ALL SELECT run.flow_id, run.called_by FROM up "
@@ -131,6 +135,34 @@ def nested(cursor: sqlite3.Cursor, flow_id: str, run_ids: Collection[int] | None
         query = "SELECT id, called_by FROM run WHERE called_by IS NOT NULL AND status = 'queued' AND id"
         rows = list(read_many(cursor, query, run_ids))
     return [run_id for run_id, called_by in rows if cursor.execute(_NESTED, [called_by, CALLERS, flow_id]).fetchone()]
+
+
+class Callee(NamedTuple):
+    """A run that was called and has not begun."""
+
+    id: int
+    flow_id: str
+    key: str
+
+
+def calls(cursor: sqlite3.Cursor, run_ids: Collection[int]) -> tuple[dict[int, set[int]], list[Callee]]:
+    """Return which runs these have called and wait for, and those in turn; and which of all have not begun."""
+    waits_for: dict[int, set[int]] = {}
+    callees: dict[int, Callee] = {}
+    level = set(run_ids)
+    for _depth in range(CALLERS):
+        query = f"{_CALLS} AND wait.run_id"
+        found = list(read_many(cursor, query, level))
+        level = set()
+        for caller, run_id, flow_id, key, has_begun in found:
+            waits_for.setdefault(caller, set()).add(run_id)
+            if not has_begun:
+                callees[run_id] = Callee(run_id, flow_id, key or "")
+            elif run_id not in waits_for:
+                level.add(run_id)
+        if not level:
+            break
+    return waits_for, list(callees.values())
 
 
 def starts_since(cursor: sqlite3.Cursor, flow_id: str, since_us: int) -> list[int]:

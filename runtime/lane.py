@@ -173,6 +173,12 @@ class Lane:
         """Return the runs that hold a place or are about to begin."""
         return list(self._open.keys() | self._admitted)
 
+    def holders_before(self, key: str) -> list[int] | None:
+        """Return the runs whose places a waiting run with this key needs; None where one is free."""
+        if self._of_key[key] and self._is_blocked(key):
+            return [run_id for run_id, other in self._open.items() if other == key]
+        return None if self._has_place else list(self._open)
+
     @property
     def is_empty(self) -> bool:
         """Whether no run is known to wait."""

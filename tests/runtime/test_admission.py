@@ -336,6 +336,32 @@ async def test_a_flow_that_calls_itself_does_not_wait_for_its_own_place(flowing:
     assert flowing.statuses() == ["succeeded"] * 3
 
 
+async def test_flows_that_call_each_other_do_not_wait_for_each_others_places_for_ever(flowing: Flowing) -> None:
+    hand = {"id": "hand", "type": "manual", "params": {}}
+    for flow_id, other in (("a", "b"), ("b", "a")):
+        calls = {"id": "run", "type": "run_flow", "params": {"flow": other}}
+        gate = {"id": "gate", "type": "call", "params": {"text": flow_id}}
+        flowing.rig.flow(
+            [hand, gate, calls], ["start>gate", "gate>run"], flow_id=flow_id, event=flow_id, limits={"runs_at_once": 1}
+        )
+        flowing.rig.calls.hold(flow_id)
+    first = await flowing.rig.emit({}, name="a")
+    second = await flowing.rig.emit({}, name="b")
+    for flow_id in ("a", "b"):
+        await flowing.rig.calls.arrived[flow_id].wait()
+        flowing.rig.calls.release(flow_id)
+    await until(lambda: flowing.statuses() == ["waiting", "waiting", "queued", "queued"])
+    await flowing.quiet()
+    before = flowing.statuses()
+
+    while "waiting" in flowing.statuses():
+        await flowing.rig.engine._admission.untie()
+        await asyncio.sleep(0.01)
+
+    assert before == ["waiting", "waiting", "queued", "queued"]
+    assert [(await flowing.rig.run(run_id)).status for run_id in (first, second)] == ["succeeded", "succeeded"]
+
+
 async def test_a_cancelled_run_frees_its_place_and_a_waiting_one_leaves_the_queue(flowing: Flowing) -> None:
     flowing.rig.flow([CALL], EDGES, limits={"runs_at_once": 1})
     first, second, third = await flowing.emit({"n": 1}, {"n": 2}, {"n": 3})
