@@ -9,7 +9,9 @@ from time import monotonic
 from sqlalchemy import func, text
 from sqlmodel import col, select
 
+from runtime import flow_queue
 from runtime.engine_api import EngineStatus
+from runtime.rules import rules_in
 from runtime.run_views import STATUSES
 from runtime.version import version
 from storage.database import Database
@@ -29,6 +31,7 @@ class Metrics:
         self._runs: dict[str, int] = {}
         self._events = 0
         self._dead = 0
+        self._held = {"paused": 0, "limited": 0}
 
     def text(self, engine: EngineStatus | None) -> str:
         """Return every metric; *engine* is None while it does not answer."""
@@ -37,6 +40,7 @@ class Metrics:
             *_metric("pulsewire_build_info", "gauge", "The version that runs.", self._build()),
             *_metric("pulsewire_engine_up", "gauge", "1 while the engine answers.", [("", int(engine is not None))]),
             *_metric("pulsewire_runs", "gauge", "Runs by status.", self._by_status()),
+            *_metric("pulsewire_runs_held", "gauge", "Runs that wait for their flow.", self._by_reason()),
             *_metric("pulsewire_dead_letters", "gauge", "Runs given up: they stopped engines.", [("", self._dead)]),
             *_metric(
                 "pulsewire_events_accepted_total", "counter", "Events that were ever accepted.", [("", self._events)]
@@ -51,6 +55,9 @@ class Metrics:
     def _by_status(self) -> list[tuple[str, int]]:
         return [(f'{{status="{status}"}}', self._runs.get(status, 0)) for status in STATUSES]
 
+    def _by_reason(self) -> list[tuple[str, int]]:
+        return [(f'{{reason="{reason}"}}', count) for reason, count in self._held.items()]
+
     def _build(self) -> list[tuple[str, int]]:
         return [(f'{{version="{version()}",python="{platform.python_version()}"}}', 1)]
 
@@ -63,8 +70,12 @@ class Metrics:
             newest = (
                 session.connection().execute(text("SELECT max(rowid) FROM event")).scalar()
             )  # counts those deleted too
+            waiting, rules = flow_queue.waiting_by_flow(session), rules_in(session)
             dead = session.exec(select(func.count()).select_from(RunRow).where(col(RunRow.is_dead))).one()
         self._runs, self._events, self._dead = dict(counted), newest or 0, dead
+        paused = sum(count for flow_id, count in waiting.items() if flow_id in rules and rules[flow_id].is_paused)
+        limited = sum(count for flow_id, count in waiting.items() if flow_id in rules) - paused
+        self._held = {"paused": paused, "limited": limited}
         ended = self._now()
         self._count_at = ended + max(COUNTED_EVERY_S, (ended - begun) / SHARE)
 

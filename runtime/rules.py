@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import orjson
+from sqlmodel import Session
 
 from runtime.document_parts import FlowSettings
 
@@ -45,6 +46,13 @@ def read_rules(cursor: sqlite3.Cursor, flow_ids: Collection[str] | None = None) 
         rows = cursor.execute(f"{_RULES}{_HELD} AND id IN ({marks})", list(flow_ids)).fetchall()
     found = {flow_id: _rule(state == "paused", limits) for flow_id, state, limits in rows}
     return {flow_id: rule for flow_id, rule in found.items() if rule.is_paused or rule.is_limited}
+
+
+def rules_in(session: Session) -> dict[str, Rule]:
+    """Return the rules of the flows that have any, as the session sees them."""
+    raw = session.connection().connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    return read_rules(raw.cursor())
 
 
 @lru_cache(maxsize=4096)

@@ -14,6 +14,7 @@ from runtime import flow_queue, outbox
 from runtime.errors import Conflict
 from runtime.flow_views import FlowStanding
 from runtime.flows import Flows
+from runtime.metrics import Metrics
 from storage.database import Database
 from storage.tables import EPOCH, Flow, RunRow
 
@@ -182,3 +183,16 @@ def test_the_limits_are_those_of_the_live_version(flows: Flows, database: Databa
     seen.append(limits())
 
     assert seen == [None, None, {"runs_at_once": 2}, None]
+
+
+def test_metrics_tell_how_many_runs_wait_and_why(flows: Flows, database: Database, document: Make) -> None:
+    flows.create(document() | {"graph": {"id": "other", "name": "Other"}})
+    flows.edit("other", [{"op": "patch_flow", "set": {"settings": {"runs_at_once": 1}}}])
+    flows.publish("other")
+    flows.pause("greet")
+    report(database, 3)
+
+    lines = Metrics(database).text(None).splitlines()
+
+    assert 'pulsewire_runs_held{reason="paused"} 3' in lines
+    assert 'pulsewire_runs_held{reason="limited"} 3' in lines
