@@ -25,7 +25,7 @@ from runtime.graph import FlowPlan, PlanNode
 from runtime.loops import Attempt, Frame, Loop, numbers
 from runtime.records import Place, Records
 from runtime.retries import delay_s
-from runtime.stepping import Stepping, run_error
+from runtime.stepping import Stepping, run_error, step_error
 from runtime.steps import Outcome, StepFailed, prepare
 from storage.journal_rows import RunWrite, StepWrite
 from storage.journal_runs import RunState, StepState
@@ -271,28 +271,44 @@ class Execution:
 
     def fail(self, attempt: Attempt, error: NodeError) -> None:
         """Record a step that has failed; it is tried again, passed over, or stops the run or its round."""
-        frame, node, place = attempt.frame, attempt.node, attempt.place
-        now = self.shared.now_us()
-        told: dict[str, Any] = {"message": error.message, "code": error.code, "step": node.id}
-        shape = told if error.param is None else told | {"param": error.param}
-        row = self.records.row(
-            *(place, attempt.number, "failed"), started=attempt.started, ended=now, input=attempt.text, error=shape
+        delay = delay_s(attempt.node, attempt.number, error)
+        if delay is not None and self._error is None and attempt.frame.error is None:
+            self._try_again(attempt, error, delay)
+            return
+        self.records.put(self.failure(attempt, error))
+        self.failed(attempt, error)
+
+    def failure(self, attempt: Attempt, error: NodeError) -> StepWrite:
+        """Return the row of a step that has failed and is not tried again."""
+        port, output = _going_on(attempt.node, error)
+        return self.records.row(
+            *(attempt.place, attempt.number, "failed"),
+            started=attempt.started,
+            ended=self.shared.now_us(),
+            input=attempt.text,
+            port=port,
+            output=None if output is None else orjson.dumps(output).decode(),
+            error=step_error(error, attempt.node),
         )
-        delay = delay_s(node, attempt.number, error)
-        if delay is not None and self._error is None and frame.error is None:
-            due = now + int(delay * 1e6)
-            waiting = shape | {"retry_at": from_us(due).isoformat()}
-            again = StepState(*place, attempt.number, "waiting", None, None, waiting, None, attempt.started)
-            self.wait_until(frame, node.id, due, again)
-            self.records.put(row._replace(status="waiting", error=orjson.dumps(waiting).decode(), ended_at=None))
-            return
-        port, output = {"continue": ("out", None), "port": ("error", told)}.get(node.on_error, (None, None))
-        self.records.put(row._replace(port=port, output=orjson.dumps(output).decode() if output else None))
+
+    def failed(self, attempt: Attempt, error: NodeError) -> None:
+        """Go on after a step of which ``failure`` is recorded."""
+        port, output = _going_on(attempt.node, error)
         if port is not None:
-            self.decide(frame, node, port, output)
+            self.decide(attempt.frame, attempt.node, port, output)
             return
-        self.told.add(place)
-        self.stop(frame, run_error(shape, node))
+        self.told.add(attempt.place)
+        self.stop(attempt.frame, run_error(step_error(error, attempt.node), attempt.node))
+
+    def _try_again(self, attempt: Attempt, error: NodeError, delay: float) -> None:
+        place, due = attempt.place, self.shared.now_us() + int(delay * 1e6)
+        waiting = step_error(error, attempt.node) | {"retry_at": from_us(due).isoformat()}
+        again = StepState(*place, attempt.number, "waiting", None, None, waiting, None, attempt.started)
+        self.wait_until(attempt.frame, attempt.node.id, due, again)
+        row = self.records.row(
+            *(place, attempt.number, "waiting"), started=attempt.started, input=attempt.text, error=waiting
+        )
+        self.records.put(row)
 
     def stop(self, frame: Frame, error: dict[str, Any]) -> None:
         """Start nothing more: in the run, or in one round of a loop."""
@@ -448,6 +464,13 @@ class Execution:
         error = {**STOPPED, "step": place.node}
         row = self.records.row(place, loop.attempt.number, "failed", started=loop.attempt.started, ended=ended)
         self.records.put(row._replace(error=orjson.dumps(error).decode()))
+
+
+def _going_on(node: PlanNode, error: NodeError) -> tuple[str | None, dict[str, Any] | None]:
+    """Return port and output at which the flow goes on when *node* has failed; no port: it does not."""
+    if node.on_error == "port":
+        return "error", {"message": error.message, "code": error.code, "step": node.id}
+    return ("out" if node.on_error == "continue" else None), None
 
 
 def _remove(session: Session, run_id: int) -> None:

@@ -239,6 +239,12 @@ class Stepping:
         self._run.decide(attempt.frame, node, found.port, found.output)
 
 
+def step_error(error: NodeError, node: PlanNode) -> dict[str, Any]:
+    """Return what is recorded of a step's error."""
+    told = {"message": error.message, "code": error.code, "step": node.id}
+    return told if error.param is None else told | {"param": error.param}
+
+
 def run_error(shape: dict[str, Any], node: PlanNode) -> dict[str, Any]:
     """Return a step's error as that of its run, or of its round."""
     return {"message": f"{node.name}: {shape.get('message', '')}", "code": shape.get("code"), "node": node.id}

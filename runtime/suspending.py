@@ -144,25 +144,28 @@ class Suspending:
                 return None, None
             if row is not None:
                 forget(session, row, now)
-            if "error" in resolution:
-                return resolution, None
-            output = resolution["output"]
-            write = self._run.records.row(
-                *(attempt.place, attempt.number, "succeeded"),
-                started=attempt.started,
-                ended=to_us(now),
-                port=resolution["port"],
-                output=None if output is None else orjson.dumps(output).decode(),
-            )
-            return resolution, self._run.records.shown(write)
+            return resolution, self._run.records.shown(self._gone_on(attempt, resolution, now))
 
         resolution = await self._shared.journal.transact(state.id, state.epoch, work)
         if resolution is None:
             self._run.wait_until(attempt.frame, attempt.node.id, until, found)
-        elif (error := resolution.get("error")) is not None:
-            self._run.fail(attempt, NodeError(str(error.get("message")), code=str(error.get("code"))))
+        elif "error" in resolution:
+            self._run.failed(attempt, _error(resolution))
         else:
             self._run.decide(attempt.frame, attempt.node, resolution["port"], resolution["output"])
+
+    def _gone_on(self, attempt: Attempt, resolution: dict[str, Any], now: datetime) -> StepWrite:
+        """Return the row of a step that goes on as *resolution* says."""
+        if "error" in resolution:
+            return self._run.failure(attempt, _error(resolution))
+        output = resolution["output"]
+        return self._run.records.row(
+            *(attempt.place, attempt.number, "succeeded"),
+            started=attempt.started,
+            ended=to_us(now),
+            port=resolution["port"],
+            output=None if output is None else orjson.dumps(output).decode(),
+        )
 
     def _event_for(self, attempt: Attempt, wait: WaitState) -> dict[str, Any] | None:
         """Return how the step goes on with the first event that meets its condition, or None."""
@@ -182,6 +185,11 @@ class Suspending:
 
 def _attempt(frame: Frame, node: PlanNode, found: StepState) -> Attempt:
     return Attempt(frame, node, found.attempt, found.started_us or 0)
+
+
+def _error(resolution: dict[str, Any]) -> NodeError:
+    error = resolution["error"]
+    return NodeError(str(error.get("message")), code=str(error.get("code")))
 
 
 def _until(effect: dict[str, Any]) -> int | None:

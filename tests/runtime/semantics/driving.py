@@ -98,6 +98,14 @@ def key_of(idempotency_key: str) -> Key:
     return node, iteration
 
 
+def copy_committed(database: Path, directory: Path) -> None:
+    """Make *directory* what a kill at this moment would leave of the one in which *database* is."""
+    directory.mkdir()
+    copyfile(database.parent / KEY_FILE, directory / KEY_FILE)
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(directory / database.name)) as target:
+        source.backup(target)
+
+
 class Caller(Calls):
     """The calls of one engine. After its death they are never answered and do not count."""
 
@@ -198,21 +206,12 @@ class ScriptedRig(Rig):
     async def kill(self, directory: Path) -> ScriptedRig:
         """Return a rig on what is committed at this moment, with its engine started; this one is over."""
         self.calls.is_dead = True
-        self._copy(directory)  # at once: nothing else runs in between
+        copy_committed(self.database.path, directory)  # at once: nothing else runs in between
         other = ScriptedRig(directory, self.script, self.clock)
         self.script.forget(other.steps_by_key())
         await self.close()
         await other.engine.start()
         return other
-
-    def _copy(self, directory: Path) -> None:
-        directory.mkdir()
-        copyfile(self.directory / KEY_FILE, directory / KEY_FILE)
-        with (
-            closing(sqlite3.connect(self.database.path)) as source,
-            closing(sqlite3.connect(directory / self.database.path.name)) as target,
-        ):
-            source.backup(target)
 
     def steps_by_key(self) -> dict[str, StepRow]:
         """Return every step by its idempotency key."""
