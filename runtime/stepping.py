@@ -105,7 +105,7 @@ class Stepping:
             self._records.keep_secret(prepared.secrets)
         attempt = Attempt(frame, node, number, started, prepared.text)
         if node.type.effect != "none" or node.type.is_async:
-            if self._is_another(node, prepared, found):
+            if found is not None and self._is_another(node, prepared, found):
                 self._leave_to_a_person(attempt.frame, node, found)
             else:
                 self._run.begin(frame, self._waited(attempt, prepared, found))
@@ -140,24 +140,23 @@ class Stepping:
             self._run.fire(frame, node, found.port)
         elif found.port is not None:
             self._run.decide(frame, node, found.port, self._output_of(node, found))
-        elif status == "failed":
-            self._run.told.add(place)
-            self._run.stop(frame, run_error(found.error or {}, node))
         else:
-            return 1  # skipped in the run that this one retries
+            self._run.told.add(place)
+            if status == "failed":  # otherwise it was given up with its round, whose failure comes up as well
+                self._run.stop(frame, run_error(found.error or {}, node))
         return None
 
-    def _leave_to_a_person(self, frame: Frame, node: PlanNode, found: StepState | None) -> None:
+    def _leave_to_a_person(self, frame: Frame, node: PlanNode, found: StepState) -> None:
         """Do not repeat a step of which nobody knows whether it took place."""
         place = Place(node.id, frame.iteration)
         self._run.blocked.add(frame)
-        if found is not None and found.status == "running":
-            self._run.told.add(place)
+        self._run.told.add(place)
+        if found.status == "running":
             self._records.put_unknown(place, found)
 
-    def _is_another(self, node: PlanNode, prepared: Prepared, found: StepState | None) -> bool:
+    def _is_another(self, node: PlanNode, prepared: Prepared, found: StepState) -> bool:
         """Whether an effect that was under way would now be called with another input under the same key."""
-        if node.type.effect != "send" or found is None or found.status != "running" or self._state.is_simulated:
+        if node.type.effect != "send" or found.status != "running" or self._state.is_simulated:
             return False
         return found.input_hash is not None and found.input_hash != input_hash(prepared.text)
 
