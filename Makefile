@@ -16,7 +16,7 @@ BROWSER := $(VENV)/.stamp-browser
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock" pyproject.toml
 
-.PHONY: help install run test check bench canvas lock
+.PHONY: help install run test faults check bench canvas lock
 
 help: ## list what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -28,6 +28,10 @@ run: $(INSTALLED) ## serve Pulsewire; PULSEWIRE_PORT and the like are obeyed
 
 test: $(DEVELOPED) $(BROWSER) ## run every test, browser and faults included
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+faults: $(DEVELOPED) ## kill, pause, lock, fill and cut the power, a thousand times over; takes half an hour
+	@PULSEWIRE_FAULT_KILLS=1000 PULSEWIRE_FAULT_POINTS=20 PULSEWIRE_FAULT_PAUSES=200 PULSEWIRE_FAULT_CUTS=1000 \
+		PULSEWIRE_FAULT_LOCKED_S=60 $(BIN)/python -m pytest -m faults -v --no-header tests/faults
 
 check: $(DEVELOPED) ## lint, layout and types
 	$(BIN)/ruff check

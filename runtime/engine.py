@@ -25,6 +25,7 @@ from runtime.engine_rows import OPEN
 from runtime.errors import Invalid, Problem, RuntimeFault, TooLarge, Unavailable
 from runtime.execution import Ended
 from runtime.executor import Executor
+from runtime.journal_api import Dispatcher, Fenced, Journal
 from runtime.outbox import NewEvent
 from runtime.plans import Plans
 from runtime.platform import Platform, build_platform
@@ -38,7 +39,7 @@ from runtime.version import version
 from storage import lease
 from storage.database import Database
 from storage.errors import StorageBusy, StorageError, StorageFull
-from storage.journal import Fenced, QueueFull, SqliteJournal
+from storage.journal import QueueFull, SqliteJournal
 from storage.journal_events import RUNS_AT_ONCE, EventIdReused, Refused, TooManyRuns
 from storage.journal_rows import EventSeed, StoredEvent
 from storage.journal_runs import RunState, started
@@ -81,9 +82,9 @@ class Engine:
         self._plans = Plans(database, self._types)
         self._platform = platform or build_platform(database, settings)
         router = outbox.Subscriptions(self._platform.chains)
-        self._journal = SqliteJournal(database, router, self._now_us, queue_limit=limits.QUEUE_RUNS)
+        self._journal: Journal = SqliteJournal(database, router, self._now_us, queue_limit=limits.QUEUE_RUNS)
         self._seal_sweep = SealSweep(database, self._journal.call, self._platform.seals)
-        self._dispatcher = InProcess(self._claim, self._now_us)
+        self._dispatcher: Dispatcher = InProcess(self._claim, self._now_us)
         self._admission = Admission(database, self._journal.call, self._now_us, self._dispatcher.submit)
         self._responses = Responses(database, self._platform.seals, self._types, self._dispatcher.works_on)
         self._scheduler = Scheduler(database, self._journal.call, clock, self._look_for_runs)

@@ -9,10 +9,10 @@ from typing import Any
 from nodes.spec import NodeError, NodeType
 from runtime import engine_rows, limits
 from runtime.execution import Ended, Execution
+from runtime.journal_api import Fenced, Journal
 from runtime.outside import Outside
 from runtime.plans import Walkable
 from runtime.platform import Platform
-from storage.journal import Fenced, SqliteJournal
 from storage.journal_runs import RunState
 from storage.tables import from_us
 
@@ -22,7 +22,7 @@ class Executor:
 
     def __init__(
         self,
-        journal: SqliteJournal,
+        journal: Journal,
         platform: Platform,
         types: Mapping[str, NodeType],
         *,

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from runtime.journal_api import Journal
 from runtime.run_secrets import RunSecrets, without_expired
 from runtime.sealing import Seals
-from storage.journal import SqliteJournal
 from storage.journal_rows import StepWrite
 from storage.journal_runs import RunState, StepState
 from storage.tables import from_us
@@ -31,7 +31,7 @@ class Place(NamedTuple):
 class Records:
     """The step rows of one run. *secrets* is None while the run knows nothing that must not stand in clear."""
 
-    def __init__(self, journal: SqliteJournal, state: RunState, seals: Seals, now_us: Callable[[], int]) -> None:
+    def __init__(self, journal: Journal, state: RunState, seals: Seals, now_us: Callable[[], int]) -> None:
         self._journal = journal
         self._state = state
         self._seals = seals

@@ -12,11 +12,11 @@ from sqlmodel import Session
 
 from nodes.spec import NodeError, Result, Suspended
 from runtime.graph import PlanNode
+from runtime.journal_api import Fenced
 from runtime.loops import Attempt, Frame
 from runtime.records import Place
 from runtime.steps import Outcome, Prepared, StepFailed, answer, input_hash, prepare, unexpected
 from runtime.suspending import Suspending
-from storage.journal import Fenced
 from storage.journal_rows import StepWrite
 from storage.journal_runs import StepState
 from storage.tables import to_us
