@@ -261,6 +261,14 @@ class Bare:
         """Return when the lease is another's than that of *epoch*, or the process has ended."""
         until(lambda: _has_ended(pid) or self.epoch() != epoch)
 
+    def until_sent(self, count: int) -> None:
+        """Return when so many requests are under way or answered."""
+        until(lambda: len(self.outside.http) >= count)
+
+    def until_ending(self) -> None:
+        """Return when the engine has begun to end in peace."""
+        until(lambda: self.select("SELECT owner FROM engine_lease") == [("",)])
+
     def connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self.directory / "pulsewire.db", timeout=10)
 

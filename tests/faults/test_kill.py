@@ -135,6 +135,22 @@ def test_an_engine_that_was_paused_goes_on_and_does_nothing_twice(pulsewire, sin
     assert sorted(number for number, _key in sink.seen()) == list(range(150))
 
 
+@pytest.mark.skipif("PULSEWIRE_FAULT_PAUSES" not in os.environ, reason="it takes longer than a lease: make faults")
+def test_an_engine_that_stays_stopped_is_killed_and_started_again(pulsewire, sink, wait_until) -> None:
+    engine = pid_of(pulsewire, "engine")
+    assert engine is not None
+    accepted = pulsewire.emit_many(range(40))
+
+    os.kill(engine, signal.SIGSTOP)
+    wait_until(lambda: pid_of(pulsewire, "engine") not in (None, engine))
+    wait_until(lambda: pulsewire.problems("GET", "/readyz") == [])
+    later = pulsewire.emit_many(range(40, 60))
+    wait_until(lambda: set(pulsewire.runs().values()) == {"succeeded"})
+
+    assert set((accepted | later).values()) == set(pulsewire.runs())
+    assert pulsewire.orders() == list(range(60))
+
+
 def test_a_full_disk_is_told_and_work_goes_on_when_there_is_room(small_disk, pulsewire, sink, wait_until) -> None:
     accepted = pulsewire.emit_many(range(40))
     small_disk.fill()
