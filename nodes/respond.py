@@ -92,9 +92,9 @@ class RespondParams(Params):
         for name, value in headers.items():
             lower = name.lower()
             if lower not in OPEN and (OWN.fullmatch(name) is None or lower.startswith(CLOSED)):
-                raise ValueError(f"{name[:60]!r} is no header that an answer may set; names of your own begin with X-")
+                raise ValueError(f"“{name[:60]}” is no header that an answer may set; names of your own begin with X-")
             if VALUE.fullmatch(value) is None or len(value) > HEADER_CHARS:
-                raise ValueError(f"the value of {name[:60]} has characters that a header cannot carry, or too many")
+                raise ValueError(f"the value of “{name[:60]}” has characters that a header cannot carry, or too many")
         return headers
 
 

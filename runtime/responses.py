@@ -135,8 +135,10 @@ class Responses:
         nodes = (document or {}).get("nodes", ())
         return [node["id"] for node in nodes if node["type"] in self._types and self._types[node["type"]].is_answer]
 
-    def _output_of(self, step: StepRow) -> dict[str, Any]:
-        """Return what the step answered in clear; masked where what was locked is gone."""
-        found = self._seals.open(step.sealed) if step.sealed else None
-        output: dict[str, Any] = step.output or {} if found is None else found.value
+    def _output_of(self, step: StepRow) -> dict[str, Any] | None:
+        """Return what the step answered, in clear; None where what was locked is gone: masks answer nobody."""
+        if step.sealed is None:
+            return step.output
+        found = self._seals.open(step.sealed)
+        output: dict[str, Any] | None = None if found is None else found.value
         return output

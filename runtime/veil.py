@@ -17,15 +17,18 @@ from runtime.webhooks import PREFIX
 from storage.journal_rows import EventSeed
 
 Json: TypeAlias = Any
-NAMED = re.compile("passw|authorization|cookie", re.IGNORECASE)
-PROVING = re.compile("passw|authorization|cookie|signature|token|secret|api[_-]?key", re.IGNORECASE)
+NAMED = ("passw", "authorization", "cookie")
+PROVING = (*NAMED, "signature", "token", "secret", "apikey", "api_key", "api-key")
+LONG = 100_000  # characters
 LOGINS = frozenset({"passwd", "authorization", "proxyauthorization", "cookie", "setcookie"})
 
 
 def veiled(event: EventSeed, seals: Seals) -> EventSeed:
     """Return *event* as it may be stored; itself where no field is named like a login."""
     is_request = event.name.startswith(PREFIX)
-    if (PROVING if is_request else NAMED).search(event.payload_text) is None:
+    words = PROVING if is_request else NAMED
+    is_long = len(event.payload_text) > LONG  # then most of it is values, and only keys count
+    if not (_has_key(event.payload, words) if is_long else _names(event.payload_text, words)):
         return event
     secrets: list[str] = []
     shown = _shown_request(event.payload, secrets) if is_request else _shown(event.payload, secrets)
@@ -49,7 +52,7 @@ def _shown_proofs(fields: dict[str, str | list[str]], secrets: list[str]) -> dic
     shown: dict[str, Json] = {}
     for name, value in fields.items():
         texts = [each for each in (value if isinstance(value, list) else [value]) if each not in ("", MASK)]
-        is_proof = bool(texts) and PROVING.search(name) is not None
+        is_proof = bool(texts) and _names(name, PROVING)
         secrets += texts if is_proof else ()
         shown[name] = MASK if is_proof else value
     return shown
@@ -66,6 +69,23 @@ def _field(name: str, value: Json, secrets: list[str]) -> Json:
         return _shown(value, secrets)
     secrets.append(value)
     return MASK
+
+
+def _has_key(payload: dict[str, Json], words: tuple[str, ...]) -> bool:
+    waiting: list[Any] = [payload]
+    while waiting:
+        value = waiting.pop()
+        if type(value) is dict:
+            if any(_names(key, words) for key in value):
+                return True
+            value = value.values()
+        waiting += [entry for entry in value if type(entry) is dict or type(entry) is list]
+    return False
+
+
+def _names(text: str, words: tuple[str, ...]) -> bool:
+    lowered = text.lower()
+    return any(word in lowered for word in words)
 
 
 def _is_login(name: str) -> bool:

@@ -62,7 +62,7 @@ class WebhookView:
         """Look again before the next answer: a flow or a credential was changed here."""
         self._changes += 1
 
-    async def at(self, path: str) -> Mapping[str, Hook]:
+    async def _at(self, path: str) -> Mapping[str, Hook]:
         """Return the webhooks at *path* by their method."""
         if self._seen_changes != self._changes:
             await self._refreshed()
@@ -76,7 +76,7 @@ class WebhookView:
 
     async def for_method(self, path: str, method: str) -> tuple[Hook | None, Mapping[str, Hook]]:
         """Return the webhook that takes *method* at *path*, and all that stand there."""
-        hooks = await self.at(path)
+        hooks = await self._at(path)
         hook = _of(hooks, method)
         if hook is None and hooks and self._now() - self._read_at > MISSED_S:
             await self._refreshed()

@@ -137,6 +137,8 @@ async def test_answer_with_a_secret_is_handed_over_in_clear(rig: Rig) -> None:
 
     assert found.answer is not None
     assert found.answer["body"] == "tr0ub4dor staple"
+    await rig.engine.sweep()
+    assert await rig.engine.wait_response(run, 10) == RunResponse(run, "succeeded"), "never masks in its place"
 
 
 async def test_everyone_who_waits_gets_the_first_answer(rig: Rig) -> None:

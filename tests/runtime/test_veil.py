@@ -12,7 +12,7 @@ from runtime.errors import Invalid
 from runtime.masking import MASK
 from runtime.outbox import NewEvent
 from runtime.sealing import BLANK
-from runtime.veil import veiled
+from runtime.veil import LONG, veiled
 from storage.tables import EventRow
 from tests.canary import leaks, stored
 from tests.runtime.conftest import Rig
@@ -62,6 +62,15 @@ def test_other_events_stay_as_they_are(rig: Rig, payload: dict[str, Any]) -> Non
     event = outbox.seed(NewEvent(EVENT, payload))
 
     assert veiled(event, rig.platform.seals) is event
+
+
+@pytest.mark.parametrize("padding", [0, LONG], ids=["short", "long"])
+def test_login_is_found_however_long_the_payload_is(rig: Rig, padding: int) -> None:
+    payload = {"text": "x" * padding, "list": [1, [{"deep": {"Password": "abc"}}]]}
+
+    event = veiled(outbox.seed(NewEvent(EVENT, payload)), rig.platform.seals)
+
+    assert event.payload["list"] == [1, [{"deep": {"Password": MASK}}]]
 
 
 async def test_flow_uses_the_password_and_nobody_reads_it(rig: Rig) -> None:
