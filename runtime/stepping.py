@@ -108,7 +108,7 @@ class Stepping:
             if found is not None and self._is_another(node, prepared, found):
                 self._leave_to_a_person(attempt.frame, node, found)
             else:
-                self._run.begin(frame, self._waited(attempt, prepared, found))
+                self._run.agenda.begin(attempt, self._waited(attempt, prepared, found))
             return
         try:
             done = answer(self._calls.inline(node, prepared, frame.iteration))
@@ -149,7 +149,7 @@ class Stepping:
     def _leave_to_a_person(self, frame: Frame, node: PlanNode, found: StepState) -> None:
         """Do not repeat a step of which nobody knows whether it took place."""
         place = Place(node.id, frame.iteration)
-        self._run.blocked.add(frame)
+        self._run.agenda.held[frame, node.id] = None
         self._run.told.add(place)
         if found.status == "running":
             self._records.put_unknown(place, found)

@@ -40,13 +40,13 @@ class Suspending:
     def suspend(self, attempt: Attempt, wanted: Suspended) -> None:
         """Do what the node has asked for."""
         if isinstance(wanted, EachItem | AnotherRound):
-            self._run.loop(attempt, wanted)
+            self._run.looping.begin(attempt, wanted)
         elif self._run.state.is_simulated:
             self._run.succeed(attempt, simulated(wanted))
         elif isinstance(wanted, Sleep):
             self._sleep(attempt, wanted)
         else:
-            self._run.begin(attempt.frame, self._open(attempt, wanted))
+            self._run.agenda.begin(attempt, self._open(attempt, wanted))
 
     def look_again(self, frame: Frame, node: PlanNode, found: StepState) -> None:
         """Go on with a suspended step for which the time has come, or what it waited for."""
@@ -58,7 +58,8 @@ class Suspending:
             text = orjson.dumps(found.output).decode()
             self._run.succeed(_attempt(frame, node, found), Outcome("out", found.output, text))
         elif wait is not None and (is_late or wait.resolution is not None or wait.events):
-            self._run.begin(frame, self._resume(_attempt(frame, node, found), found, wait))
+            attempt = _attempt(frame, node, found)
+            self._run.agenda.begin(attempt, self._resume(attempt, found, wait))
         else:
             self._run.wait_until(frame, node.id, until, found)
 
