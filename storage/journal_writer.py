@@ -10,7 +10,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from queue import Empty, SimpleQueue
@@ -27,6 +27,7 @@ from storage.journal_events import store_events
 from storage.journal_rows import CLAIM, STATE, STEP, Router, RunWrite, StepWrite, read_many, write_many
 from storage.journal_runs import RunState, load_runs
 from storage.lease import Keeper
+from storage.space import shorten_log
 
 RETRY_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)  # back-off while the disk is full or the file is locked
 PROBE_S = 1.0  # how often to see whether there is room again when nothing waits to be written
@@ -148,6 +149,8 @@ class Writer:
             if not self.is_full and isinstance(error, StorageFull):
                 log.error("the disk is full: nothing more is accepted, work waits until there is room")
             self.is_full = isinstance(error, StorageFull)
+            if self.is_full:
+                self._empty_log()
             refused = [entry for entry in batch if entry.kind is Kind.ACCEPT]
             for entry in refused:
                 entry.error = error
@@ -171,6 +174,11 @@ class Writer:
             log.warning("there is room on the disk again")
         self.is_full = False
         return batch, []
+
+    def _empty_log(self) -> None:
+        """Make room by what the log holds: where its pages fit into the file, the log can begin anew."""
+        with suppress(StorageError, sqlite3.Error):
+            shorten_log(self._database.path)
 
     def _commit(self, connection: Connection, cursor: sqlite3.Cursor, batch: list[Entry]) -> None:
         needs_session = any(entry.kind is Kind.WORK for entry in batch)
