@@ -78,7 +78,29 @@ def load_or_create_key(data_dir: Path, configured: str | None) -> str:
     if not path.exists():
         _create(path, secrets.token_urlsafe(32))
     path.chmod(0o600)
+    return key_in(path)
+
+
+def key_in(path: Path) -> str:
+    """Return the key in a file; raises BackendError for one too short to be one."""
     return _checked(path.read_text(errors="replace").strip(), str(path))
+
+
+def read_key(data_dir: Path, configured: str | None) -> str | None:
+    """Return the *configured* key, or the one in *data_dir*, or None where there is none yet."""
+    if configured is None and not (data_dir / KEY_FILE).exists():
+        return None
+    return load_or_create_key(data_dir, configured)
+
+
+def write_key(path: Path, key: str) -> None:
+    """Write a key to a file that only its owner can read; one that is there is replaced."""
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 600
+    with os.fdopen(handle, "w") as file:
+        file.write(key + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    Path(draft).replace(path)
 
 
 def _create(path: Path, key: str) -> None:

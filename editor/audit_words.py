@@ -31,6 +31,7 @@ ACTIONS = {
     "mailbox.clear": "cleared the mailbox",
     "settings.mail": "changed the mail server",
     "settings.mail_test": "sent a test email to",
+    "settings.backup": "made the backup",
     "settings.retention": "changed how long runs are kept",
     "settings.hosted_pages": "changed the hosted pages",
     "key.create": "made the API key",

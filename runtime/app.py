@@ -30,6 +30,7 @@ from backend.users import Users
 from nodes import spec
 from runtime import outbox
 from runtime.actors import Standing
+from runtime.backups import Backups
 from runtime.causes import Causes
 from runtime.engine_api import EngineApi
 from runtime.errors import Unavailable
@@ -186,6 +187,7 @@ def build_service(
         webhooks=webhooks,
         causes=Causes(box, settings),
         retention=Retention(database),
+        backups=Backups(database),
         standing=Standing(operator_sessions.visit, keys.role_of),
     )
 

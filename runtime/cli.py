@@ -8,14 +8,13 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from runtime import engine_lock, preflight
-from runtime.commands import credentials, events, flows, keys, operators, runs, tables, users
-from runtime.commands.installation import opened_database, settings_from_environment
+from runtime.commands import backup, credentials, events, flows, keys, operators, runs, tables, users
+from runtime.commands.installation import settings_from_environment
 from runtime.commands.terminal import JsonOption, fail, print_json, print_table, told
 from runtime.supervisor import REFUSED
 
@@ -41,6 +40,8 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(operators.app, name="operators")
 app.add_typer(users.app, name="users")
+app.command()(backup.backup)
+app.command()(backup.restore)
 
 HostOption = Annotated[str | None, typer.Option(help="Address to listen on; default PULSEWIRE_HOST or 127.0.0.1.")]
 PortOption = Annotated[int | None, typer.Option(help="Port to listen on; default PULSEWIRE_PORT or 8080.")]
@@ -123,26 +124,6 @@ def doctor(as_json: JsonOption = False) -> None:
         print_table(("", "", ""), [(each.level, each.what, each.words) for each in found])
     if any(each.level == "fault" for each in found):
         raise typer.Exit(1)
-
-
-@app.command()
-def backup(
-    file: Annotated[Path, typer.Argument(help="File to write; it must not exist.")],
-) -> None:
-    """Copy the database while the server runs, and check the copy."""
-    import sqlite3
-
-    from runtime.commands.checkup import copy
-
-    if file.exists():
-        fail(f"{file} exists. Choose another name.")
-    with opened_database() as database:
-        try:
-            copy(database.path, file)
-        except (OSError, sqlite3.Error) as error:
-            fail(f"No backup was written: {error}.")
-    typer.echo(f"{file}: {file.stat().st_size:,} bytes, checked")
-    typer.echo("The secret key is not in it. Keep a copy of it somewhere else.", err=True)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -241,6 +241,11 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
     "sign_in": {},
     "hosted": {"read": OWN, "save": Right("owner", "settings.hosted_pages")},
     "retention": {"read": VIEW, "save": Right("owner", "settings.retention"), "space": OWN},
+    "backups": {
+        "write": Right("owner", "settings.backup", "target"),
+        "download": Right("owner", "settings.backup", made="name"),
+        "last": OWN,
+    },
     "operators": {
         "list": OWN,
         "get": OWN,

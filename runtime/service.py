@@ -23,6 +23,7 @@ from backend.sign_in import SignIn
 from backend.users import Users
 from nodes.spec import NodeType
 from runtime.actors import Actor, Standing
+from runtime.backups import Backups
 from runtime.causes import Causes
 from runtime.engine_api import Accepted, EngineApi
 from runtime.flows import Flows
@@ -66,6 +67,7 @@ class Service:
     webhooks: WebhookView
     causes: Causes
     retention: Retention
+    backups: Backups
     standing: Standing
 
     def of(self, actor: Actor) -> Service:

@@ -16,11 +16,12 @@ import uvicorn
 
 from backend.errors import BackendError
 from backend.operators import Operators
-from runtime import starters
+from runtime import open_lock, starters
 from runtime.app import App, build_app
 from runtime.errors import Unavailable
 from runtime.settings import Settings
 from runtime.supervisor import REFUSED
+from storage.database import Database
 from storage.errors import StorageBusy, StorageError, StorageFull
 
 GRACE_S = 5  # for requests under way; the pages' sockets are closed then
@@ -73,6 +74,7 @@ def serve_app(settings: Settings, listener: Any, add_pages: Callable[[App], None
     """Serve until a signal; return the exit status."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
+        open_lock.share(Database(settings.url).path)  # until this process ends
         app = build_app(settings)
         starters.install(app.service.database, app.service.types)
     except (StorageFull, StorageBusy) as error:

@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from backend.errors import BackendError
-from runtime import engine_lock, preflight
+from runtime import engine_lock, open_lock, preflight
 from runtime.engine import Engine
 from runtime.engine_turn import Turn, await_turn
 from runtime.link_server import LinkServer
@@ -42,6 +42,7 @@ def main() -> int:
         settings = Settings()
         database = Database(settings.url)
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        opened = open_lock.share(database.path)
         if fault := preflight.fault(settings):
             log.error("the engine cannot start: %s", fault)
             return REFUSED
@@ -73,6 +74,7 @@ def main() -> int:
         return _refusal(error)
     finally:
         database.dispose()
+        os.close(opened)
         if turn.lock is not None:
             os.close(turn.lock)
 

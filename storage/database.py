@@ -81,7 +81,7 @@ class Database:
 
         Raises NewerSchema for a database of a newer Pulsewire, which stays as it is.
         """
-        known = sorted(path.name.split("_")[0] for path in VERSIONS.glob("[0-9]*_*.py"))
+        known = known_versions()
         with _plain_errors():
             if self._version_among(known) == known[-1]:
                 return
@@ -106,10 +106,7 @@ class Database:
         if not found:
             return None
         if found[0] not in known:
-            raise NewerSchema(
-                f"The database has schema {found[0]}, this Pulsewire knows up to {known[-1]}. "
-                "Start the newer version that wrote it, or restore an older backup."
-            )
+            raise newer_schema(found[0])
         return str(found[0])
 
     def _upgrade(self) -> None:
@@ -139,6 +136,19 @@ class Database:
         pragma("foreign_keys=ON")
         if pragma("journal_mode") != "wal" or pragma("synchronous") != SYNCHRONOUS_FULL:
             raise StorageError("SQLite did not accept WAL with synchronous=FULL. Put the database on a local disk.")
+
+
+def known_versions() -> list[str]:
+    """Return the schemas that this version can bring up to its own, which is the last."""
+    return sorted(path.name.split("_")[0] for path in VERSIONS.glob("[0-9]*_*.py"))
+
+
+def newer_schema(version: str) -> NewerSchema:
+    """Return the refusal of a database with this schema."""
+    return NewerSchema(
+        f"The database has schema {version}, this Pulsewire knows up to {known_versions()[-1]}. "
+        "Start the newer version that wrote it, or restore an older backup."
+    )
 
 
 def _file_of(url: str) -> Path:

@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 from backend.errors import BackendError
 from runtime import preflight
@@ -123,27 +122,3 @@ async def _engine(settings: Settings) -> Finding:
     if status.storage_full:
         return Finding("engine", "fault", "It waits for room on the disk. Make some; it goes on by itself.")
     return Finding("engine", "ok", f"version {status.version}, {status.open_runs} open runs, since {status.started_at}")
-
-
-def copy(source: Path, target: Path) -> None:
-    """Write a whole and checked copy of a live database to *target*, which appears only when it is complete.
-
-    Raises sqlite3.Error or OSError, and then there is no *target*.
-    """
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    try:
-        with (
-            closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)) as live,
-            closing(sqlite3.connect(draft)) as to,
-        ):
-            live.backup(to)
-            to.execute("PRAGMA journal_mode=DELETE")
-            found = to.execute("PRAGMA integrity_check(1)").fetchone()[0]
-            if found != "ok":
-                raise sqlite3.DatabaseError(f"the copy is damaged: {found}")
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -34,16 +35,19 @@ def settings_from_environment() -> Settings:
 @contextmanager
 def opened_database() -> Iterator[Database]:
     """Give the database with this version's schema."""
+    from runtime import open_lock
     from storage.database import Database
 
     with told():
         database = Database(settings_from_environment().url)
+        lock = open_lock.share(database.path)
         try:
             database.check()
             database.migrate()
             yield database
         finally:
             database.dispose()
+            os.close(lock)
 
 
 @contextmanager

@@ -1,12 +1,13 @@
-"""``/api/settings/retention``: how long runs are kept."""
+"""``/api/settings/retention``, how long runs are kept, and ``/api/backup``, all of it in one file."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, BinaryIO
 
 from fastapi import APIRouter, Body
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from runtime.http.access import OWNER, Caller
 from runtime.http.answers import Json
@@ -16,6 +17,8 @@ from runtime.retention_rules import Rules
 from runtime.service import Service
 
 DEFAULTS = Rules()
+SQLITE = "application/vnd.sqlite3"
+PART_BYTES = 1_000_000
 
 
 class RetentionRules(BaseModel):
@@ -51,4 +54,32 @@ def data_routes(_service: Service) -> APIRouter:
     def set_rules(caller: Caller, rules: Annotated[RetentionRules, Body(examples=[DEFAULTS.as_json()])]) -> Response:
         return Json(caller.retention.save(Rules(**rules.model_dump())).as_json())
 
+    @router.get(
+        "/backup",
+        dependencies=[OWNER],
+        summary="Download a backup",
+        description="The database at one moment, checked. The secret key is not in it; `pulsewire restore` takes it.",
+        response_class=StreamingResponse,
+        responses={200: {"description": "Done.", "content": {SQLITE: {}}}},
+    )
+    def download(caller: Caller) -> Response:
+        return backup_of(caller)
+
     return router
+
+
+def backup_of(service: Service) -> Response:
+    """Return a backup as an answer; raises StorageError where there is no room to make it."""
+    made = service.backups.download()
+    headers = {
+        "Content-Length": str(made.size_bytes),
+        "Content-Disposition": f'attachment; filename="{made.name}"',
+        "Cache-Control": "no-store",
+    }
+    return StreamingResponse(_parts(made.file), media_type=SQLITE, headers=headers)
+
+
+def _parts(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while part := file.read(PART_BYTES):
+            yield part

@@ -15,7 +15,15 @@ from runtime.http import events
 from runtime.http.bodies import ApiRoute
 from runtime.service import Service
 
-FOR_OWNERS = ("/api/users", "/api/roles", "/api/hosted-pages", "/api/settings", "/api/keys", "/api/credentials")
+FOR_OWNERS = (
+    "/api/users",
+    "/api/roles",
+    "/api/hosted-pages",
+    "/api/settings",
+    "/api/keys",
+    "/api/backup",
+    "/api/credentials",
+)
 FOR_EDITORS_TOO = {("GET", "/api/credentials")}  # of which they are told the names
 FOR_VIEWERS = ("/api/flows", "/api/runs", "/api/tables", "/metrics")
 
