@@ -253,7 +253,7 @@ class RunPage:
             is_call = view.event_name == "flow.called"
             links.append(("account_tree", "Called by" if is_call else "Caused by", (view.caused_by,)))
         if view.parent_run is not None:
-            links.append(("replay", "With outputs of" if view.scope else "Retry of", (view.parent_run,)))
+            links.append(("replay", "With outputs of" if view.scope else "Retry of", view.chain))
         if view.retried_by:
             links.append(("redo", "Retried by", view.retried_by))
         if not links and not view.scope:
@@ -267,7 +267,9 @@ class RunPage:
                 with box("fr-link"):
                     icon(symbol)
                     ui.label(title)
-                    for run_id in run_ids[-6:]:
+                    for place, run_id in enumerate(run_ids[-6:]):
+                        if place:
+                            ui.label("→" if run_ids is view.chain else "·").classes("pw-muted")
                         ui.link(f"run {run_id}", f"/runs/{run_id}").classes("fe-hint-link")
 
     def _facts(self) -> list[tuple[str, str]]:

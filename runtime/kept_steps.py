@@ -112,7 +112,11 @@ def kept(
     usable = {each.place for each in steps if each.is_settled and fits(each, document, types, former)}
     begun = {(shape.outermost(node), "") for node in begin}
     recorded = {each.node for each in steps}
-    open_ = {each.place for each in steps if each.place not in usable and each.status != "skipped"}
+    open_ = {
+        each.place
+        for each in steps
+        if each.place not in usable and each.status != "skipped" and usable.isdisjoint(shape.levels(each.place)[1:])
+    }
     open_ |= {(node, "") for node in shape.nodes if node not in recorded and not shape.loops_around(node)}
     open_ |= {level for place in open_ for level in shape.levels(place)}
     lost = begun.union(*(shape.after(place) for place in open_ | begun))

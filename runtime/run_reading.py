@@ -19,6 +19,7 @@ from runtime.repeats import document_of, run_row
 from runtime.run_views import ItemPage, ItemView, RunSummary, RunView, StepView, WaitView
 from storage.tables import EventRow, Flow, RunRow, Setting, StepRow, WaitRow
 
+CHAIN = 20  # retries of retries that are followed
 LOOP_STEPS = 300  # inside loops, that come with their run
 Types = Mapping[str, NodeType]
 
@@ -55,6 +56,7 @@ def read_run(session: Session, run_id: int, types: Types) -> RunView:
         order=tuple(order),
         repeated={node: repeated[node] for node in sorted(repeated, key=lambda node: place.get(node, len(place)))},
         caused_by=event.parent_run if event else None,
+        chain=_chain(session, run),
     )
 
 
@@ -194,6 +196,16 @@ def _retries(session: Session, run_ids: list[int]) -> dict[int, tuple[int, ...]]
         if parent is not None and run_id is not None:
             found[parent] = (*found.get(parent, ()), run_id)
     return found
+
+
+def _chain(session: Session, run: RunRow) -> tuple[int, ...]:
+    """Return the runs that *run* repeats, the first one first; as far as they are kept."""
+    found: list[int] = []
+    at: RunRow | None = run
+    while at is not None and at.parent_run is not None and len(found) < CHAIN:
+        found.insert(0, at.parent_run)
+        at = session.get(RunRow, at.parent_run)
+    return tuple(found)
 
 
 def _parsed(data: dict[str, Any] | None) -> Document | None:

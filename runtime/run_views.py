@@ -147,7 +147,8 @@ class RunView(RunSummary):
     """One run with its steps in the order of the graph, and the document that it ran on.
 
     Of steps inside loops only the first are among *steps*; *repeated* counts all of them, by node and status.
-    *caused_by* is the run whose event or sub-flow call started this one.
+    *caused_by* is the run whose event or sub-flow call started this one. *chain* are the runs that it repeats, from
+    the first one on.
     """
 
     payload: dict[str, Any] = field(default_factory=dict)
@@ -157,6 +158,7 @@ class RunView(RunSummary):
     order: tuple[str, ...] = ()  # the nodes of the document, as the graph leads from one to the next
     repeated: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     caused_by: int | None = None
+    chain: tuple[int, ...] = ()
 
     @property
     def left_out(self) -> int:

@@ -5,6 +5,7 @@ Whoever has the link may decide; an operator who is signed in does so in their n
 
 from __future__ import annotations
 
+import logging
 from asyncio import to_thread
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from runtime.service import Service
 from runtime.waits import Approval
 from storage.errors import StorageError
 
+log = logging.getLogger(__name__)
 BY_LINK = "link"
 ANSWERS = {"approve": True, "reject": False}
 OUTDATED = "This form was open for long, or your browser keeps no cookies. Nothing was decided; send it again."
@@ -84,7 +86,20 @@ class _Door:
             await self._service.runs.decide_by_link(token, approved, comment, by=who.name if who else BY_LINK)
         except Conflict:  # somebody else was quicker; the page says so
             return self._page(request, await self._asked(request), who, 409)
+        await self._note(who, asked, approved)
         return RedirectResponse(request.url.path, 303, headers=HEADERS)
+
+    async def _note(self, who: Actor | None, asked: Approval, approved: bool) -> None:
+        """Write down what an operator decided; the run says what others did."""
+        if who is None:
+            return
+        details = {"node": asked.node, "approved": approved}
+        try:
+            await to_thread(
+                self._service.audit.add, who.kind, who.id, who.name, "run.decide", str(asked.run_id), details
+            )
+        except (BackendError, StorageError) as error:
+            log.error("run.decide by %s is missing in the audit log: %s", who.name, error)
 
     async def _asked(self, request: Request) -> Approval | None:
         return await to_thread(self._service.runs.approval, request.path_params["token"])

@@ -112,6 +112,12 @@ async def test_operator_decides_in_their_name(app: App, service: Service, anonym
     assert step.output is not None
     assert f"You decide as <strong>{step.output['by']}</strong>" in page.text
     assert step.output["by"] != "link"
+    (entry,) = service.audit.list(action="run.decide").items
+    assert (entry.actor, entry.target, entry.details) == (
+        step.output["by"],
+        str(asked),
+        {"node": "ask", "approved": True},
+    )
 
 
 async def test_form_of_another_site_decides_nothing(

@@ -119,3 +119,32 @@ async def test_viewer_neither_retries_nor_settles(anonymous: httpx.AsyncClient, 
     ]
 
     assert [answer.status_code for answer in answers] == [403, 403, 403]
+
+
+async def test_part_of_a_flow_is_tested_and_the_items_of_its_loop_are_read(
+    client: httpx.AsyncClient, service: Service, document: Make
+):
+    each = {"items": "{{ [1, 'x', 3] }}", "on_item_error": "continue"}
+    nodes = [
+        {"id": "start", "type": "manual", "name": "Start", "params": {}},
+        {"id": "each", "type": "for_each", "name": "Each", "params": each},
+        {"id": "plus", "type": "set_fields", "name": "Plus", "params": {"fields": {"n": "{{ $item + 1 }}"}}},
+        {"id": "after", "type": "set_fields", "name": "After", "params": {"fields": {"a": 1}}},
+    ]
+    ends = [("start", "out", "each"), ("each", "each", "plus"), ("each", "done", "after")]
+    edges = [{"source": source, "key": key, "target": target} for source, key, target in ends]
+    service.flows.create(document("loop", nodes=nodes, edges=edges, samples=[], layout={}))
+
+    alone = await client.post("/api/flows/loop/test", json={"only": "plus"})
+    run = (await client.post("/api/flows/loop/test", json={"until": "plus"})).json()
+    items = (await client.get(f"/api/runs/{run['id']}/items/each", params={"limit": 2})).json()
+    failed = (await client.get(f"/api/runs/{run['id']}/items/each", params={"status": "failed"})).json()
+    item = (await client.get(f"/api/runs/{run['id']}/item/2")).json()
+    after = (await client.post("/api/flows/loop/test", json={"from": "after", "run": run["id"]})).json()
+
+    assert (alone.status_code, alone.json()["problems"][0]["code"]) == (422, "test.in_loop")
+    assert (run["scope"], run["repeated"]) == ({"until": "plus"}, {"plus": {"failed": 1, "succeeded": 2}})
+    assert ([each["iteration"] for each in items["items"]], items["next"], items["total"]) == (["0", "1"], 2, 3)
+    assert [each["iteration"] for each in failed["items"]] == ["1"]
+    assert [(step["node"], step["output"]) for step in item["steps"]] == [("plus", {"n": 4})]
+    assert [step["node"] for step in after["steps"] if step.get("kept")] == ["each"]

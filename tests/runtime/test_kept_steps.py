@@ -99,6 +99,13 @@ def test_loops_around_a_node_are_told_from_the_outside_to_the_inside():
             LOOP, "start first loop a@0 b@0 after beside", {"begin": ["after"]}, "beside first loop start", id="after"
         ),
         pytest.param(
+            LOOP,
+            "start first loop a@0 b@0 a@1 b@1=failed after=failed beside",
+            {},
+            "beside first loop start",
+            id="a loop that passed over a failed item",
+        ),
+        pytest.param(
             LOOP, "start first=failed loop=skipped a@0 beside", {}, "beside start", id="no items where it begins anew"
         ),
         pytest.param(

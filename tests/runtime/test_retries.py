@@ -87,6 +87,8 @@ async def test_retries_are_linked_both_ways(service: Service, live: str):
     assert {run.id: run.retried_by for run in service.runs.list().items}[failed.id] == (first.id, second.id)
     assert seen.as_json()["retried_by"] == [first.id, second.id]
     assert first.parent_run == failed.id
+    third = await service.runs.retry(second.id)
+    assert service.runs.get(third.id).chain == (failed.id, second.id)
 
 
 async def test_succeeded_run_has_no_failure_to_begin_at(service: Service, live: str):

@@ -1,7 +1,7 @@
 import { shallowRef } from 'vue'
 
 // The menu of one node, or of the selected ones: what can be run from here, pinned, disabled, and the usual edits.
-export function createMenu({ flow, states, command, commit, remove, duplicate, select, root, mayEdit, mayTest }) {
+export function createMenu({ flow, states, kindOf, command, commit, remove, duplicate, select, root, mayEdit, mayTest }) {
   const shown = shallowRef(null) // {x, y, width, height, title, groups}
 
   const chosen = () => flow.getSelectedNodes.value
@@ -15,11 +15,13 @@ export function createMenu({ flow, states, command, commit, remove, duplicate, s
 
   function tests(node) {
     const test = (part) => () => command('test', { part, id: node.id })
-    return [
+    const isTrigger = !kindOf(node.data.type).has_input
+    const all = [
       { icon: 'play_circle', text: 'Run only this node', act: test('only') },
       { icon: 'keyboard_tab', text: 'Run up to here', keys: 'Shift ⏎', act: test('until') },
       { icon: 'start', text: 'Run from here', act: test('from') },
     ]
+    return isTrigger ? all.slice(-1) : all
   }
 
   function pin(node) {
@@ -34,7 +36,7 @@ export function createMenu({ flow, states, command, commit, remove, duplicate, s
     const off = { icon: 'power_settings_new', text: isOn ? 'Disable' : 'Enable', keys: 'D', act: disable }
     return [
       node && mayTest() ? tests(node) : [],
-      mayEdit() ? [...(node ? [pin(node)] : []), off] : [],
+      mayEdit() ? [...(node && kindOf(node.data.type).has_input ? [pin(node)] : []), off] : [],
       mayEdit() ? [{ icon: 'content_copy', text: 'Duplicate', keys: 'Ctrl D', act: duplicate }, { icon: 'delete', text: 'Delete', keys: 'Del', isDanger: true, act: remove }] : [],
     ].filter((group) => group.length)
   }
