@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -29,7 +29,7 @@ from runtime.outbox import NewEvent
 from runtime.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-PAID, DONE = "shop.order_paid", "shop.order_done"
+PAID, DONE, LARGE = "shop.order_paid", "shop.order_done", "shop.order_large"
 OPEN = {"queued", "running", "waiting"}
 STUCK_S = 10  # after a restart every run has ended by then
 
@@ -137,6 +137,38 @@ def orders_flow(url: str) -> dict[str, Any]:
     )
 
 
+def large_flow() -> dict[str, Any]:
+    """Return: event → for each of two items: insert → run a flow → wait → insert."""
+    n = "{{ $param.n }}"
+    steps = [
+        ("loop", "for_each", {"items": "{{ [1, 2] }}"}),
+        ("call", "run_flow", {"flow": "called", "input": {"n": n}}),
+        ("wait", "delay", {"seconds": 0.05}),
+        ("end", "insert_row", {"table": "ends", "values": {"n": "{{ $action.call.output.n }}"}}),
+    ]
+    document = flow("large", LARGE, steps)
+    item = {"table": "items", "values": {"n": "{{ $param.n * 10 + $item }}"}}
+    document["nodes"].append({"id": "item", "type": "insert_row", "name": "Item", "params": item})
+    next(edge for edge in document["edges"] if edge["source"] == "loop")["key"] = "done"
+    document["edges"].append({"source": "loop", "target": "item", "key": "each"})
+    return document
+
+
+def called_flow() -> dict[str, Any]:
+    """Return: manual start → insert → return."""
+    n = "{{ $param.n }}"
+    document = flow(
+        "called",
+        "",
+        [
+            ("add", "insert_row", {"table": "called", "values": {"n": n}}),
+            ("give", "return_output", {"output": {"n": n}}),
+        ],
+    )
+    document["nodes"][0] |= {"type": "manual", "params": {"inputs": {"n": "integer"}}}
+    return document
+
+
 def flow(flow_id: str, event: str, steps: list[tuple[str, str, dict[str, Any]]]) -> dict[str, Any]:
     """Return a document whose steps follow one another."""
     names = ["start", *(name for name, _type, _params in steps)]
@@ -159,11 +191,11 @@ def flow(flow_id: str, event: str, steps: list[tuple[str, str, dict[str, Any]]])
 
 
 def prepare(directory: Path, url: str) -> None:
-    """Make a data directory with the tables ``orders``, ``done`` and ``direct``, and three flows that are live."""
+    """Make a data directory with tables and flows that are live."""
     settings = Settings(data_dir=directory)
     database = open_database(settings)
     service = build_service(settings, database, EngineLink(directory))
-    for table in ("orders", "done", "direct"):
+    for table in ("orders", "done", "direct", "items", "called", "ends"):
         service.tables.create(table, [Column("n", "integer")])
     n = "{{ $param.n }}"
     row_n = "{{ $param.row.n }}"
@@ -173,7 +205,7 @@ def prepare(directory: Path, url: str) -> None:
         flow("direct", "api.dataTable_rowCreated", [("add", "set_fields", {"fields": {"n": row_n}})]),
     ]
     documents[2]["nodes"][0] |= {"type": "api.dataTable_rowCreated", "params": {"table": "direct"}}
-    for document in documents:
+    for document in (*documents, called_flow(), large_flow()):
         service.flows.create(document)
         service.flows.publish(document["graph"]["id"])
     service.passwords.close()
@@ -317,7 +349,7 @@ class Bare:
         """Return when no run is open; one that still is after STUCK_S is stuck."""
         until(lambda: not self.has_open_runs(), STUCK_S)
 
-    def check(self, accepted: set[int]) -> None:
+    def check(self, accepted: set[int], accepted_large: Set[int] = frozenset()) -> None:
         """Check what a kill may and may not do to the numbers that were accepted."""
         orders, done = self.runs("orders"), self.runs("done")
         assert accepted <= set(orders), "an accepted event is lost"
@@ -326,19 +358,29 @@ class Bare:
         assert self.rows("done") == sorted(orders), "an event of a flow is doubled or missing"
         assert set(self.outside.http) == set(self.outside.mail) == set(orders), "something was not sent"
         assert self.outside.repeated_with_another_key() == []
+        large = self.runs("large")
+        assert accepted_large <= set(large), "an accepted event is lost"
+        assert set(large.values()) | set(self.runs("called").values()) <= {"succeeded"}, self.failures()
+        assert self.rows("items") == sorted(10 * n + item for n in large for item in (1, 2)), "an item is doubled"
+        assert self.rows("called") == self.rows("ends") == sorted(large), "a called flow or a wait is doubled"
         assert self.select("PRAGMA integrity_check") == [("ok",)]
 
 
 class Senders:
-    """Clients that send numbered events, each again with the same id until it is acknowledged, *pause_s* between."""
+    """Clients that send numbered events, each again with the same id until it is acknowledged, *pause_s* between.
 
-    def __init__(self, directory: Path, count: int = 8, pause_s: float = 0) -> None:
+    *are_patient*: each also waits until what it started has ended, so that no more is under way than there are clients.
+    """
+
+    def __init__(self, directory: Path, count: int = 8, *, pause_s: float = 0, are_patient: bool = False) -> None:
         self._link = EngineLink(directory)
         self._count = count
         self._pause_s = pause_s
+        self._are_patient = are_patient
         self._is_over = False
         self._next = 0
         self.accepted: set[int] = set()
+        self.large: set[int] = set()  # of the other event
         self.refused: Counter[str] = Counter()  # codes of what was answered instead
 
     async def __aenter__(self) -> Senders:
@@ -378,20 +420,32 @@ class Senders:
     async def _send_forever(self) -> None:
         while not self._is_over:
             number, self._next = self._next, self._next + 1
-            await self.send(number)
+            runs = await self.send(number)
+            if number % 8 == 0:
+                runs += await self.send(number, LARGE)
+            if self._are_patient:
+                await self._have_ended(runs)
             await asyncio.sleep(self._pause_s)
 
-    async def send(self, number: int, name: str = PAID) -> None:
+    async def _have_ended(self, runs: list[int]) -> None:
+        while runs:
+            try:
+                if await self._link.wait(runs[-1], 0.5):
+                    runs.pop()
+            except Unavailable:
+                await asyncio.sleep(0.005)
+
+    async def send(self, number: int, name: str = PAID) -> list[int]:
         event = NewEvent(name, {"n": number}, f"{name}-{number}")
         while True:
             try:
-                await self._link.accept([event])
+                (accepted,) = await self._link.accept([event])
             except Unavailable as error:
                 self.refused[error.problems[0].code] += 1
                 await asyncio.sleep(0.005)
             else:
-                self.accepted.add(number)
-                return
+                (self.large if name == LARGE else self.accepted).add(number)
+                return accepted.runs
 
 
 def _has_ended(pid: int) -> bool:

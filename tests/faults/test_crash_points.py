@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from storage.database import VERSIONS
-from tests.faults.bare import ROOT, Bare, Senders
+from tests.faults.bare import LARGE, PAID, ROOT, Bare, Senders
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 PACKAGES = ("storage", "backend", "runtime", "editor", "nodes")
@@ -77,13 +77,13 @@ async def test_an_engine_that_dies_there_has_lost_nothing_and_does_nothing_twice
         for time in TIMES:
             pid = await asyncio.to_thread(bare.start, crash=f"{point}:{time}")
             numbers = range(100 * time, 100 * time + max(4, time))
-            sending = [asyncio.create_task(senders.send(number)) for number in numbers]
+            sending = [asyncio.create_task(senders.send(number, name)) for number in numbers for name in (PAID, LARGE)]
             reached += await asyncio.to_thread(bare.wait, pid) == KILLED
             bare.blame_nobody()
             pid = await asyncio.to_thread(bare.start)
             await asyncio.wait_for(asyncio.gather(*sending), 20)
             await asyncio.to_thread(bare.has_ended_all)
-            bare.check(senders.accepted)
+            bare.check(senders.accepted, senders.large)
             await asyncio.to_thread(bare.kill, pid)
     faults_told(f"{point}: died {reached} times, 0 lost, 0 stuck, 0 rows doubled")
     assert reached == len(TIMES)

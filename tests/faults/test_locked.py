@@ -31,7 +31,7 @@ async def test_a_locked_database_refuses_events_loses_nothing_and_work_goes_on(b
     assert set(senders.refused) <= {"engine.down", "storage.busy"}  # down: before it was up
     assert senders.refused["storage.busy"]
     assert bare.is_up(pid)
-    bare.check(senders.accepted)
+    bare.check(senders.accepted, senders.large)
     faults_told(
         f"locked for {LOCKED_S:.0f} s: {senders.refused['storage.busy']} refusals, {len(senders.accepted)} events "
         "accepted, 0 lost, 0 stuck, 0 rows doubled, the same engine goes on"

@@ -54,7 +54,7 @@ async def test_an_engine_that_wakes_up_after_its_lease_commits_nothing_and_ends(
         await senders.finish()
     await asyncio.to_thread(bare.has_ended_all)
 
-    bare.check(senders.accepted)
+    bare.check(senders.accepted, senders.large)
     assert bare.log().count("another engine has taken over this database; nothing more is written here") == replaced
     faults_told(
         f"{replaced + locked} pauses beyond the lease: {replaced} engines replaced, {locked} kept the write lock; "
