@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import to_thread
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import uuid4
 
@@ -29,6 +30,7 @@ class Draft:
         self.origin = uuid4().hex
         self.in_flight = 0  # edits of this page that the service has not answered
         self.on_change: Callable[[], None] = _nothing
+        self.on_standing: Callable[[], None] = _nothing  # the draft is as it was, but what runs wait for is not
         self.on_gone: Callable[[], None] = _nothing
         self.on_refused: Callable[[list[Problem]], None] = _ignore
         self._flows = service.flows
@@ -96,14 +98,18 @@ class Draft:
                 pass
 
     async def look(self) -> None:
-        """Read the draft again if another process changed it."""
+        """Read the flow again if another process changed it, or its runs wait."""
         try:
-            revision = await to_thread(self._flows.revision, self.flow_id)
+            found = await to_thread(self._flows.standing, self.flow_id)
         except NotFound:
             self.on_gone()
             return
-        if revision != self.view.revision:
+        view = self.view
+        if (found.revision, found.state) != (view.revision, view.state):
             await self.refresh()
+        elif (found.notice, found.queued) != (view.notice, view.queued):
+            self.view = replace(view, notice=found.notice, queued=found.queued)
+            self.on_standing()
 
     async def schedules(self) -> tuple[ScheduleView, ...]:
         """Return the schedules of the live version as they are now."""

@@ -8,9 +8,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
+from nicegui.element import Element
 
 from editor.draft import Draft
 from editor.flow_dialogs import start_flow
+from editor.flow_queue import LONG_QUEUE, NoticeBar, ask_about_queue, waiting
+from editor.flow_settings import edit_settings
 from editor.frame import box, icon
 from editor.session import may_edit
 from editor.widgets import Refused, button, confirm, icon_button, menu_item, tell, toast
@@ -35,6 +38,7 @@ class FlowBar:
         visit: Callable[[str], None],
         toggle_test: Callable[[], None],
         show_help: Callable[[], None],
+        notice_place: Element,
     ) -> None:
         self._service = service
         self._draft = draft
@@ -44,6 +48,9 @@ class FlowBar:
         self._show_help = show_help
         self._titled: str | None = None
         self._may_edit = may_edit()
+        self._notice = NoticeBar(
+            notice_place, resume=self._resume_flow, dismiss=self._dismiss_notice, may_edit=self._may_edit
+        )
 
     def update(self) -> None:
         """Show what the draft is now."""
@@ -56,6 +63,7 @@ class FlowBar:
         self._undo.set_enabled(self._draft.can_undo)
         self._redo.set_enabled(self._draft.can_redo)
         self._show_state(view)
+        self._notice.update(view)
 
     def _show_state(self, view: FlowView) -> None:
         text, tone = _state(view)
@@ -103,6 +111,8 @@ class FlowBar:
         self._resume = menu_item("Resume", "play_arrow", self._resume_flow)
         self._unpublish = menu_item("Unpublish", "cloud_off", self._unpublish_flow)
         self._live_rule = ui.separator()
+        if self._may_edit:
+            menu_item("Limits and retention", "tune", lambda: edit_settings(self._draft, self._save_all))
         menu_item("Export JSON", "download", self._export)
         if self._may_edit:
             menu_item("Duplicate", "content_copy", self._duplicate)
@@ -125,7 +135,9 @@ class FlowBar:
         view = self._draft.view
         if view.state == "paused" and not view.has_unpublished_changes:
             await self._resume_flow()
-        elif await self._act(self._service.flows.publish):
+            return
+        queue = await ask_about_queue(view.name, view.queued if view.state == "paused" else 0)
+        if queue and await self._act(lambda flow_id: self._service.flows.publish(flow_id, queue=queue)):
             version = self._draft.view.published_version
             toast(f"Published as version {version}. Its triggers start runs from now on.")
 
@@ -139,11 +151,16 @@ class FlowBar:
 
     async def _pause_flow(self) -> None:
         if await self._act(self._service.flows.pause):
-            toast("Paused. Events start nothing until you resume it; runs under way go on.")
+            toast("Paused. New runs wait until you resume it; those under way go on.")
 
     async def _resume_flow(self) -> None:
-        if await self._act(self._service.flows.resume):
+        view = self._draft.view
+        queue = await ask_about_queue(view.name, view.queued)
+        if queue and await self._act(lambda flow_id: self._service.flows.resume(flow_id, queue)):
             toast("Resumed. Its triggers start runs again.")
+
+    async def _dismiss_notice(self) -> None:
+        await self._act(self._service.flows.dismiss_notice)
 
     async def _unpublish_flow(self) -> None:
         if await self._act(self._service.flows.unpublish):
@@ -195,6 +212,8 @@ class FlowBar:
 def _state(view: FlowView) -> tuple[str, str]:
     if view.state == "paused":
         return f"Paused v{view.published_version}", "warn"
+    if view.queued >= LONG_QUEUE and view.published_version is not None:
+        return f"Published v{view.published_version} · {waiting(view.queued)}", "ok"
     if view.published_version is None:
         return "Draft", "plain"
     if view.has_unpublished_changes:

@@ -16,6 +16,7 @@ from editor.error_pages import not_found
 from editor.fields import FormContext
 from editor.flow_bar import FlowBar
 from editor.flow_panel import FlowPanel
+from editor.flow_settings import edit_settings
 from editor.frame import box
 from editor.live import Overlay
 from editor.node_actions import NodeActions, TestPart
@@ -128,6 +129,7 @@ class FlowEditor:
                     visit=self._canvas.visit,
                     toggle_test=self._toggle_drawer,
                     show_help=self._canvas.show_help,
+                    notice_place=bench.notice,
                 )
                 self._bar.build()
             self._side = bench.right
@@ -135,6 +137,7 @@ class FlowEditor:
         self._overlay = Overlay(self._service, self._canvas, self._ran)
         self._open_panel()
         self._draft.on_change = self._changed
+        self._draft.on_standing = self._stands_otherwise
         self._draft.on_refused = self._refused
         self._draft.on_gone = self._gone
         self._draft.listen()
@@ -221,6 +224,10 @@ class FlowEditor:
             chosen = set(self._selection)
             self._canvas.set_records([node for node in self._draft.document["nodes"] if node["id"] in chosen])
 
+    def _stands_otherwise(self) -> None:
+        with self._client:
+            self._bar.update()
+
     def _refused(self, problems: list[Problem]) -> None:
         with self._client:
             toast("\n".join(dict.fromkeys(problem.message.replace("**", "") for problem in problems[:4])), "fail")
@@ -248,7 +255,11 @@ class FlowEditor:
         with self._client, self._side:
             if node is None:
                 self._panel = FlowPanel(
-                    self._draft, self._types, visit=self._canvas.visit, close=self._bench.hide_right
+                    self._draft,
+                    self._types,
+                    visit=self._canvas.visit,
+                    close=self._bench.hide_right,
+                    limit=(lambda: edit_settings(self._draft, self._save_all)) if self._may_edit else None,
                 )
                 return
             panel = NodePanel(

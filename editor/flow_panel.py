@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from nicegui import background_tasks, ui
 
 from editor.draft import Draft
+from editor.flow_settings import summary
 from editor.frame import box, icon
 from editor.next_times import LiveTimes
 from editor.widgets import icon_button
@@ -19,14 +20,21 @@ Json: TypeAlias = Any
 
 
 class FlowPanel:
-    """What concerns the whole flow."""
+    """What concerns the whole flow. *limit* opens the dialog of its settings, None for those who only read."""
 
     def __init__(
-        self, draft: Draft, types: Mapping[str, NodeType], *, visit: Callable[[str], None], close: Callable[[], None]
+        self,
+        draft: Draft,
+        types: Mapping[str, NodeType],
+        *,
+        visit: Callable[[str], None],
+        close: Callable[[], None],
+        limit: Callable[[], None] | None,
     ) -> None:
         self._draft = draft
         self._types = types
         self._visit = visit
+        self._limit = limit
         self._drawn: object = None
         with box("fe-panel-head"):
             with box("fe-icon fe-icon--plain", "span"):
@@ -62,7 +70,16 @@ class FlowPanel:
         if not self._draft.in_flight and (self._description.value or "") != self._head.get("description", ""):
             self._description.set_value(self._head.get("description", ""))
         self._times.update()
-        drawn = (view.problems, nodes, edges, view.state, view.has_unpublished_changes, document.get("samples"))
+        settings = self._head.get("settings")
+        drawn = (
+            view.problems,
+            nodes,
+            edges,
+            view.state,
+            view.has_unpublished_changes,
+            document.get("samples"),
+            settings,
+        )
         if drawn == self._drawn:
             return
         self._drawn = drawn
@@ -70,6 +87,7 @@ class FlowPanel:
         with self._place:
             self._next()
             self._problems(list(view.problems))
+            self._limits(summary(settings))
             self._samples(document.get("samples") or [])
 
     def _describe(self, event: Any) -> None:
@@ -123,6 +141,21 @@ class FlowPanel:
                 item.props("type=button")
                 if problem.node and self._draft.node(problem.node):
                     item.on("click", lambda node=problem.node: self._visit(node))
+                elif problem.param == "key" and self._limit is not None:
+                    item.on("click", self._limit)
+
+    def _limits(self, limits: list[str]) -> None:
+        if not limits:
+            return
+        ui.label("Limits").classes("fe-heading")
+        with box("fe-limits", "ul"):
+            for limit in limits:
+                with box("", "li"):
+                    ui.label(limit)
+        if self._limit is not None:
+            link = ui.label("Change").classes("fe-hint-link").props("role=button tabindex=0")
+            link.on("click", self._limit)
+            link.on("keydown.enter", self._limit)
 
     def _samples(self, samples: list[dict[str, Json]]) -> None:
         if not samples:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from asyncio import to_thread
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nicegui import ui
 
 from editor import words
 from editor.flow_dialogs import example, import_flow, new_flow
+from editor.flow_queue import LONG_QUEUE, ask_about_queue, noticed, waiting
 from editor.frame import box, frame, icon
 from editor.session import may_edit, service_here
 from editor.widgets import (
@@ -159,6 +161,10 @@ class FlowList:
                 ui.label(self._subtitle(flow)).classes("pw-row-sub pw-clip")
             with box("pw-flow-marks"):
                 chip(flow.state.capitalize(), STATE_TONES[flow.state])
+                if flow.notice is not None:
+                    noticed(flow.notice)
+                if flow.queued and (flow.state == "paused" or flow.queued >= LONG_QUEUE):
+                    chip(waiting(flow.queued), "warn")
                 if flow.next_due_at is not None:
                     due = chip(words.ahead(flow.next_due_at), symbol="schedule")
                     due.props["title"] = f"Due next at {words.exact(flow.next_due_at)}"
@@ -200,13 +206,18 @@ class FlowList:
         switch.props["aria-label"] = f"{flow.name} is live"
         switch.set_enabled(self._may_edit)
         with switch:
-            ui.tooltip("Pause: events start nothing" if live else "Go live: events start runs").props("delay=350")
+            ui.tooltip("Pause: new runs wait" if live else "Go live: events start runs").props("delay=350")
 
     async def _set_live(self, flow: FlowSummary, is_live: bool) -> None:
         flows = self._service.flows
         act: Callable[[str], object] = flows.pause
-        if is_live:
-            act = flows.resume if flow.state == "paused" else flows.publish
+        if is_live and flow.state == "paused":
+            if (queue := await ask_about_queue(flow.name, flow.queued)) is None:
+                self._draw()
+                return
+            act = partial(flows.resume, queue=queue)
+        elif is_live:
+            act = flows.publish
         try:
             await to_thread(act, flow.id)
         except Refused as refusal:

@@ -45,6 +45,7 @@ class Workbench:
     """The places of the page."""
 
     top: Element
+    notice: Element  # between the bar and the rest, for what people have to know
     left: Element
     center: Element
     right: Element
@@ -81,6 +82,7 @@ def workbench(
     ui.link("Skip to the canvas", "#content").classes(replace="pw-skip")
     with box("fe fe--readonly" if is_readonly else "fe"):
         top = box("fe-top", "header")
+        notice = box("fe-notice-place")
         with box("fe-body"):
             with box("fe-left", "aside") as left:
                 left.props["aria-label"] = left_title
@@ -88,7 +90,7 @@ def workbench(
                 pass
             with box("fe-right", "aside") as right:
                 right.props["aria-label"] = right_title
-    bench = Workbench(top, left, center, right)
+    bench = Workbench(top, notice, left, center, right)
     with center:
         _handle("fe-left-toggle", "left_panel_close", "Show or hide the left panel", ".fe-left")
         with box("fe-open-right", "button").props(

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+from pydantic import ValidationError
+
+from runtime import wording
 from runtime.document_parts import FlowSettings
 from runtime.errors import Problem
 from runtime.expressions import names_of_condition, problems_of_condition
@@ -26,3 +30,18 @@ def check_settings(settings: FlowSettings | None) -> Iterator[Problem]:
         elif not names:
             message = "Settings: “Key”: it is the same for all runs, so they run one by one. Use a value of $param."
             yield Problem("settings.key_constant", message, param="key", severity="warning")
+
+
+def problems_of_settings(given: dict[str, Any]) -> list[Problem]:
+    """Return what is wrong with settings that a person has filled in; *param* says in which field."""
+    problems: list[Problem] = []
+    try:
+        FlowSettings.model_validate(given)
+    except ValidationError as error:
+        found = {str(each["loc"][0]): each for each in error.errors(include_url=False, include_input=False)}
+        problems = [
+            Problem("settings.invalid", f"It {wording.ending(each)}.", param=name) for name, each in found.items()
+        ]
+    if all(problem.param != "key" for problem in problems):
+        problems += check_settings(FlowSettings(key=given.get("key")))
+    return problems

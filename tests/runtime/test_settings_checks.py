@@ -10,7 +10,7 @@ from nodes.spec import NodeError
 from runtime import limits
 from runtime.document_parts import FlowSettings
 from runtime.run_keys import key_of
-from runtime.settings_checks import check_settings
+from runtime.settings_checks import check_settings, problems_of_settings
 
 
 def problems(key: str | None) -> list[tuple[str, str | None, str | None]]:
@@ -75,3 +75,10 @@ def test_a_key_that_has_no_value_says_why_and_what_to_do(expression: str) -> Non
         key_of(expression, '{"c": 1}')
 
     assert refusal.value.code == "flow.key_failed"
+
+
+def test_everything_wrong_with_settings_is_told_at_once() -> None:
+    found = problems_of_settings({"runs_at_once": 0, "key": "$action.x", "rate_runs": 5, "rate_s": 0.5, "colour": 1})
+
+    assert {problem.param for problem in found} == {"runs_at_once", "key", "rate_s", "colour"}
+    assert problems_of_settings({"runs_at_once": 2, "key": "$param.x"}) == []
