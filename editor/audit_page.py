@@ -11,6 +11,7 @@ from nicegui import ui
 from backend.audit import Entry
 from editor import words
 from editor.audit_words import AREAS, said, symbol
+from editor.elements import web_page
 from editor.frame import box, frame, icon
 from editor.session import service_here, with_role
 from editor.users_frame import styles
@@ -29,7 +30,7 @@ DETAIL_CHARS = 60
 def register(app: App) -> None:
     """Add the page to the application."""
 
-    @ui.page("/audit", title="Audit log · Pulsewire")
+    @web_page("/audit", title="Audit log · Pulsewire")
     async def audit_page(actor: str = "", action: str = "") -> None:
         if with_role("owner"):
             with frame("Audit log", active="settings", actions=_back):

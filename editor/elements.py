@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from nicegui import ui
 from nicegui.element import Element
+
+BUILD_S = 30  # NiceGUI answers 500 for a page that takes longer to build; its default is 3
 
 
 def icon(name: str) -> ui.icon:
@@ -17,3 +21,7 @@ def box(classes: str = "", tag: str = "div") -> Element:
     if classes:
         element.classes(classes)
     return element
+
+
+web_page = partial(ui.page, response_timeout=BUILD_S)
+"""``ui.page``, with patience: a page that a busy machine builds slowly is late and not an error."""

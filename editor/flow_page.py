@@ -12,6 +12,7 @@ from editor.canvas import FlowCanvas
 from editor.catalog import card_size, picture, ports_of
 from editor.cut_nodes import CutNodes
 from editor.draft import Draft
+from editor.elements import web_page
 from editor.error_pages import not_found
 from editor.fields import FormContext
 from editor.flow_bar import FlowBar
@@ -47,7 +48,7 @@ def register(app: App) -> None:
     """Add the page to the application."""
     replays = Replays()
 
-    @ui.page("/flows/{flow_id}", title="Flow · Pulsewire")
+    @web_page("/flows/{flow_id}", title="Flow · Pulsewire")
     async def flow_page(flow_id: str) -> None:
         service = service_here(app)
         flows = service.flows

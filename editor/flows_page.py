@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from nicegui import ui
 
 from editor import words
+from editor.elements import web_page
 from editor.flow_dialogs import example, import_flow, new_flow
 from editor.flow_queue import LONG_QUEUE, ask_about_queue, noticed, waiting
 from editor.frame import box, frame, icon
@@ -47,7 +48,7 @@ STATES = {"all": "All", "published": "Published", "paused": "Paused", "draft": "
 def register(app: App) -> None:
     """Add the page to the application."""
 
-    @ui.page("/", title="Flows · Pulsewire")
+    @web_page("/", title="Flows · Pulsewire")
     async def flows_page() -> None:
         service = service_here(app)
         page = FlowList(service)

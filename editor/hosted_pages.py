@@ -11,6 +11,7 @@ from nicegui.element import Element
 
 from backend.errors import BackendError
 from backend.hosted import COLOUR, LOGO_BYTES, NAME_CHARS, ORIGINS, Hosted, logo_from
+from editor.elements import web_page
 from editor.flow_dialogs import drop_zone
 from editor.frame import box, icon
 from editor.hosted_preview import draw_preview
@@ -35,7 +36,7 @@ SWATCHES = (COLOUR, "#0f766e", "#2563eb", "#7c3aed", "#db2777", "#dc2626", "#ea5
 def register(app: App) -> None:
     """Add the page to the application."""
 
-    @ui.page("/users/hosted-pages", title="Hosted pages · Pulsewire")
+    @web_page("/users/hosted-pages", title="Hosted pages · Pulsewire")
     async def hosted_pages() -> None:
         if with_role("owner"):
             with users_frame("hosted"):

@@ -13,6 +13,7 @@ from nicegui import ui
 from backend.errors import BackendError, NotFound
 from backend.mailbox import Message, MessageSummary
 from editor import words
+from editor.elements import web_page
 from editor.frame import box, frame, icon
 from editor.session import operator_here, service_here, with_role
 from editor.widgets import Refused, button, chip, confirm, empty_state, icon_button, link_button, segments, tell, toast
@@ -36,7 +37,7 @@ HTML_POLICY = (
 def register(app: App) -> None:
     """Add the page, and the address that shows a message's HTML with nothing allowed."""
 
-    @ui.page("/mailbox", title="Mailbox · Pulsewire")
+    @web_page("/mailbox", title="Mailbox · Pulsewire")
     async def mailbox_page(message: int | None = None) -> None:
         if not with_role("editor"):
             return

@@ -12,6 +12,7 @@ from nicegui import ui
 from backend.events import UserRolesChanged
 from backend.roles import DESCRIPTION_CHARS, NAME_CHARS, Role
 from editor import words
+from editor.elements import web_page
 from editor.frame import box, icon
 from editor.session import service_here, with_role
 from editor.user_dialogs import place_faults
@@ -41,7 +42,7 @@ REFRESH_S = 5.0
 def register(app: App) -> None:
     """Add the page to the application."""
 
-    @ui.page("/users/roles", title="Roles · Pulsewire")
+    @web_page("/users/roles", title="Roles · Pulsewire")
     async def roles_page(new: str | None = None) -> None:
         if with_role("owner"):
             roles = RoleList(service_here(app))

@@ -11,6 +11,7 @@ from nicegui import background_tasks, ui
 from editor import theme, words
 from editor.canvas import FlowCanvas
 from editor.catalog import picture
+from editor.elements import web_page
 from editor.error_pages import not_found
 from editor.frame import box, icon
 from editor.live import Overlay
@@ -41,7 +42,7 @@ EXTENTS = {"only": "Only “{}”", "until": "Up to “{}”", "from": "From “
 def register(app: App) -> None:
     """Add the page to the application."""
 
-    @ui.page("/runs/{run_id}", title="Run · Pulsewire")
+    @web_page("/runs/{run_id}", title="Run · Pulsewire")
     async def run_page(run_id: str) -> None:
         service = service_here(app)
         try:

@@ -10,6 +10,7 @@ from nicegui import ui
 
 from editor import words
 from editor.bulk_retry import BulkRetry
+from editor.elements import web_page
 from editor.frame import box, frame, icon
 from editor.session import may_edit, service_here
 from editor.widgets import STATE_ICONS, STATE_TONES, button, chip, choice, empty_state, link_button, row_link
@@ -29,7 +30,7 @@ DEAD = "dead"  # among the statuses to choose from: failed runs that were given 
 def register(app: App) -> None:
     """Add the page to the application."""
 
-    @ui.page("/runs", title="Runs · Pulsewire")
+    @web_page("/runs", title="Runs · Pulsewire")
     async def runs_page(flow: str | None = None, status: str | None = None, tests: bool = False) -> None:
         with frame("Runs", active="runs"):
             is_known = status in STATUSES or status == DEAD

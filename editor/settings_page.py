@@ -12,6 +12,7 @@ from nicegui import ui
 
 from editor import words
 from editor.credential_settings import CredentialSettings
+from editor.elements import web_page
 from editor.frame import THEMES, box, frame, icon
 from editor.key_settings import KeySettings
 from editor.mail_settings import MailSettings
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 def register(app: App) -> None:
     """Add the page to the application."""
 
-    @ui.page("/settings", title="Settings · Pulsewire")
+    @web_page("/settings", title="Settings · Pulsewire")
     async def settings_page() -> None:
         service, me = service_here(app), operator_here()
         with frame("Settings", active="settings", layout="narrow"):

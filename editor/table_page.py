@@ -15,6 +15,7 @@ from nicegui import ui
 from backend.datahub import Table
 from backend.errors import NotFound
 from editor import words
+from editor.elements import web_page
 from editor.error_pages import not_found
 from editor.frame import box, frame, icon
 from editor.session import may_edit, service_here
@@ -34,7 +35,7 @@ LOOK_EVERY_S = 3.0
 def register(app: App) -> None:
     """Add the page and the download of its rows."""
 
-    @ui.page("/tables/{table_id}")
+    @web_page("/tables/{table_id}")
     async def table_page(table_id: str) -> None:
         service = service_here(app)
         try:

@@ -9,6 +9,7 @@ from nicegui import ui
 
 from backend.datahub import Table
 from editor import words
+from editor.elements import web_page
 from editor.frame import box, frame, icon
 from editor.session import may_edit, service_here
 from editor.table_dialogs import create_table
@@ -26,7 +27,7 @@ NAMED_COLUMNS = 6
 def register(app: App) -> None:
     """Add the page to the application."""
 
-    @ui.page("/tables", title="Tables · Pulsewire")
+    @web_page("/tables", title="Tables · Pulsewire")
     async def tables_page() -> None:
         service = service_here(app)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nicegui import events, ui
 
 from backend.errors import BackendError, NotFound
+from editor.elements import web_page
 from editor.error_pages import not_found
 from editor.frame import box, icon
 from editor.session import service_here, with_role
@@ -36,13 +37,13 @@ FOCUS_SHEET = (  # not while somebody has begun to type in it: this may arrive l
 def register(app: App) -> None:
     """Add the page: the list alone, and with one user open."""
 
-    @ui.page("/users", title="Users · Pulsewire")
+    @web_page("/users", title="Users · Pulsewire")
     async def users_page(
         search: str = "", role: str = "", verified: str = "", blocked: str = "", sort: str = "", page: int = 1
     ) -> None:
         await build(Query(search, role, verified, blocked, sort, page), None)
 
-    @ui.page("/users/{user_id}", title="Users · Pulsewire")
+    @web_page("/users/{user_id}", title="Users · Pulsewire")
     async def user_page(
         user_id: str,
         search: str = "",
