@@ -99,6 +99,8 @@ async def _about(service: Service, version: str) -> None:
             ("Output of a step", words.size(limits.OUTPUT_BYTES)),
             ("HTTP response", words.size(limits.HTTP_RESPONSE_BYTES)),
             ("Open runs", f"{limits.QUEUE_RUNS:,}"),
+            ("Items of a loop", f"{limits.LOOP_ITEMS:,}"),
+            ("Longest delay", f"{limits.DELAY_S // 86_400} days"),
         ):
             with box("pw-limit"):
                 ui.label(value).classes("pw-limit-value")
