@@ -41,6 +41,20 @@ async def ask_about_queue(name: str, count: int) -> Queue | None:
     return answer
 
 
+def held_view(reason: str, flow_id: str) -> None:
+    """Draw why a run that is queued does not begin."""
+    title, text = {
+        "paused": ("The flow is paused", "The run begins when somebody resumes the flow."),
+        "limited": ("It waits for its turn", "The flow's limits let only so many runs begin."),
+    }[reason]
+    with box("fs-wait"):
+        icon("hourglass_empty")
+        with box("fs-wait-text"):
+            ui.label(title).classes("fs-wait-title")
+            ui.label(text)
+            ui.link("Open the flow", f"/flows/{flow_id}").classes(replace="fe-hint-link")
+
+
 def noticed(notice: dict[str, Any]) -> None:
     """Draw a chip that says what was noticed about a flow; its page says what to do."""
     title = {"event.loop": "Loop stopped", "flow.loop": "Loop", "flow.too_often": "Started too often"}

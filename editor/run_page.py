@@ -13,6 +13,7 @@ from editor.canvas import FlowCanvas
 from editor.catalog import picture
 from editor.elements import web_page
 from editor.error_pages import not_found
+from editor.flow_queue import held_view
 from editor.frame import box, icon
 from editor.live import Overlay
 from editor.loop_items import ItemList, Loop, LoopItems, Wanted
@@ -137,7 +138,7 @@ class RunPage:
 
     def _show(self, view: RunView) -> None:
         self._view = view
-        drawn = (view.status, view.steps, view.ended_at, view.repeated, view.retried_by)
+        drawn = (view.status, view.steps, view.ended_at, view.repeated, view.retried_by, view.held)
         if drawn == self._drawn:
             return
         self._drawn = drawn
@@ -236,6 +237,8 @@ class RunPage:
             if view.error:
                 with box("fs-error").props("role=alert"):
                     ui.label(str(view.error.get("message") or "The run failed."))
+            if view.held is not None:
+                held_view(view.held, view.flow)
             self._chain()
             with box("fs-json"):
                 ui.label("Payload").classes("fs-title")
@@ -280,6 +283,8 @@ class RunPage:
             ("Event id", view.event_id or "–"),
             ("Accepted", words.exact(view.created_at)),
         ]
+        if view.key is not None:
+            facts.append(("Key", view.key))
         if view.ended_at:
             facts.append(("Ended", words.exact(view.ended_at)))
         return facts

@@ -80,12 +80,11 @@ class InProcess:
         return RUNS_AT_ONCE - len(self._active) - len(self._claiming)
 
     def may_begin(self, flow_id: str, more: int = 0) -> bool:
-        """Return whether the flow may begin a run beside *more* others: some room is left for other flows.
-
-        Runs whose flow is not known here have no share of their own.
-        """
-        room = RUNS_AT_ONCE + CLAIM_AT_ONCE - len(self._active) - len(self._claiming) - more
-        return not flow_id or self._of_flow.get(flow_id, 0) + more < SHARE * room
+        """Return whether the flow may begin a run beside *more* others: some room is always left for other flows."""
+        room = RUNS_AT_ONCE - len(self._active) - len(self._claiming) - more
+        if not flow_id:  # of whom it is not known here whose they are
+            return room > RUNS_AT_ONCE // (SHARE + 1)
+        return self._of_flow.get(flow_id, 0) + more < SHARE * room
 
     @property
     def open_runs(self) -> int:

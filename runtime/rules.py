@@ -11,6 +11,7 @@ import orjson
 from sqlmodel import Session
 
 from runtime.document_parts import FlowSettings
+from storage.tables import Flow
 
 _RULES = "SELECT id, state, limits FROM flow INDEXED BY ix_flow_admission "
 _HELD = "WHERE (state = 'paused' OR limits IS NOT NULL)"
@@ -53,6 +54,14 @@ def rules_in(session: Session) -> dict[str, Rule]:
     raw = session.connection().connection.driver_connection
     assert isinstance(raw, sqlite3.Connection)
     return read_rules(raw.cursor())
+
+
+def reason_to_wait(flow: Flow) -> str | None:
+    """Return ``paused`` or ``limited`` where runs of the flow have to wait, else None."""
+    if flow.state == "paused":
+        return "paused"
+    limits = None if flow.limits is None else orjson.dumps(flow.limits).decode()
+    return "limited" if _rule(False, limits).is_limited else None
 
 
 @lru_cache(maxsize=4096)

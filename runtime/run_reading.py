@@ -16,6 +16,7 @@ from runtime.engine_rows import INSTALLATION
 from runtime.graph import build
 from runtime.kept_steps import Shape
 from runtime.repeats import document_of, run_row
+from runtime.rules import reason_to_wait
 from runtime.run_views import ItemPage, ItemView, RunSummary, RunView, StepView, WaitView
 from storage.tables import EventRow, Flow, RunRow, Setting, StepRow, WaitRow
 
@@ -57,7 +58,14 @@ def read_run(session: Session, run_id: int, types: Types) -> RunView:
         repeated={node: repeated[node] for node in sorted(repeated, key=lambda node: place.get(node, len(place)))},
         caused_by=event.parent_run if event else None,
         chain=_chain(session, run),
+        key=run.key or None,
+        held=None if flow is None else _held(run, flow),
     )
+
+
+def _held(run: RunRow, flow: Flow) -> str | None:
+    is_fresh = run.status == "queued" and run.started_at is None and not run.is_test
+    return reason_to_wait(flow) if is_fresh else None
 
 
 def read_item(session: Session, run_id: int, iteration: str, types: Types) -> list[StepView]:

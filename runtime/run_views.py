@@ -148,7 +148,7 @@ class RunView(RunSummary):
 
     Of steps inside loops only the first are among *steps*; *repeated* counts all of them, by node and status.
     *caused_by* is the run whose event or sub-flow call started this one. *chain* are the runs that it repeats, from
-    the first one on.
+    the first one on. *held* says why a queued run does not begin: its flow is ``paused`` or ``limited``.
     """
 
     payload: dict[str, Any] = field(default_factory=dict)
@@ -159,6 +159,8 @@ class RunView(RunSummary):
     repeated: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     caused_by: int | None = None
     chain: tuple[int, ...] = ()
+    key: str | None = None  # by which runs of the flow keep their order
+    held: str | None = None
 
     @property
     def left_out(self) -> int:
@@ -180,6 +182,10 @@ class RunView(RunSummary):
             shape |= {"steps_left_out": self.left_out}
         if self.caused_by is not None:
             shape["caused_by"] = self.caused_by
+        if self.key is not None:
+            shape["key"] = self.key
+        if self.held is not None:
+            shape["held"] = self.held
         return super().as_json() | shape
 
 

@@ -220,6 +220,7 @@ async def test_a_paused_flow_keeps_its_runs_and_whoever_resumes_it_says_what_bec
     listed = (await client.get("/api/flows")).json()["items"][0]
     empty = (await client.post("/api/flows/greet/resume", json={"queue": "discard"})).json()
     kept = await paused_with(1)
+    held = (await client.get(f"/api/runs/{kept[0]}")).json()["held"]
     await client.post("/api/flows/greet/resume")
     wrong = await client.post("/api/flows/greet/resume", json={"queue": "later"})
 
@@ -228,7 +229,8 @@ async def test_a_paused_flow_keeps_its_runs_and_whoever_resumes_it_says_what_bec
     shown = (await client.get(f"/api/runs/{dropped[0]}")).json()
     assert (shown["status"], shown["error"]["code"]) == ("cancelled", "flow.discarded")
     assert await service.engine.wait(kept[0], 10)
-    assert (await client.get(f"/api/runs/{kept[0]}")).json()["status"] == "succeeded"
+    ended = (await client.get(f"/api/runs/{kept[0]}")).json()
+    assert (held, ended["status"], "held" in ended) == ("paused", "succeeded", False)
     assert wrong.status_code == 422
 
 

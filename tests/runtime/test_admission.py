@@ -33,6 +33,7 @@ class Flowing:
     def __init__(self, rig: Any) -> None:
         self.rig = rig
         self.flows = Flows(rig.database, rig.types, clock=rig.clock)
+        self.views = Runs(rig.database, self.flows, rig.engine, rig.types)
 
     async def emit(self, *payloads: dict[str, Any], hold: bool = True, name: str = "go") -> list[int]:
         for payload in payloads:
@@ -101,6 +102,8 @@ async def test_runs_with_one_key_keep_their_order_and_pass_runs_with_another(flo
     runs = await flowing.emit({"n": 0, "customer": "a"}, {"n": 1, "customer": "a"}, {"n": 2, "customer": "b"})
 
     await flowing.seen(0, 2)
+    views = [flowing.views.get(run_id) for run_id in runs]
+    assert [(view.key, view.held) for view in views] == [("a", None), ("a", "limited"), ("b", None)]
     await flowing.release(0, runs[0])
     await flowing.seen(0, 1, 2)
 
