@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -152,3 +153,47 @@ async def test_what_the_engine_asks_walks_through_no_table_that_grows(
     assert asked.walks() == set()
     with service.database.read() as session:
         assert session.exec(select(RunRow)).all() == []
+
+
+async def test_waits_limits_and_pauses_walk_through_no_table_that_grows(
+    installation: tuple[Service, Engine, Asked], document: Callable[..., dict[str, Any]]
+) -> None:
+    service, engine, asked = installation
+    wait = {"id": "large", "type": "wait_for_event", "name": "Wait", "params": {"event": "shop.shipped"}}
+    edges = [{"source": "start", "target": "large", "key": "out"}]
+    start = document()["nodes"][0]
+    limited = {"id": "limited", "name": "Limited", "settings": {"runs_at_once": 1, "key": "{{ $param.total }}"}}
+    for made in (
+        document("greet"),
+        document("waits", nodes=[start, wait], edges=edges, samples=[], layout={}),
+        document("limited", graph=limited | {"description": ""}),
+    ):
+        service.flows.create(made)
+        service.flows.publish(made["graph"]["id"])
+    await engine.start()
+    asked.statements.clear()
+
+    runs = [each.runs for each in await engine.accept([NewEvent("shop.order_paid", {"total": n}) for n in range(3)])]
+    waiting = [run_id for found in runs for run_id in found if service.runs.get(run_id).flow == "waits"]
+    for run_id in {run_id for found in runs for run_id in found}:
+        assert await engine.wait(run_id, 10)
+    service.flows.pause("greet")
+    await engine.accept([NewEvent("shop.shipped", {"total": 9})])
+    (held,) = await engine.accept([NewEvent("shop.order_paid", {"total": 9})])
+    for run_id in waiting:
+        async with asyncio.timeout(10):
+            while service.runs.get(run_id).status != "succeeded":  # noqa: ASYNC110 - rows are read
+                await asyncio.sleep(0.01)
+    service.flows.list()
+    service.flows.resume("greet")
+    await engine.wake()
+    for run_id in held.runs:
+        assert await engine.wait(run_id, 10)
+    service.flows.pause("greet")
+    service.flows.resume("greet", "discard")
+    service.flows.unpublish("limited")
+    await engine.stop()
+
+    assert len(waiting) == 3
+    assert any("wait_event" in statement for statement in asked.statements)
+    assert asked.walks() == set()
