@@ -36,6 +36,15 @@ class Rules:
         """Return the published shape."""
         return dict(vars(self))
 
+    def words(self) -> str | None:
+        """Return the limits in words, None where there is none."""
+        parts = (
+            self.keep_days is not None and f"{self.keep_days:,.9g} days",
+            self.keep_runs is not None and f"{self.keep_runs:,} runs",
+            self.keep_mb is not None and f"{self.keep_mb:,.9g} MB",
+        )
+        return " or ".join(part for part in parts if part) or None
+
     def of_flow(self, limits: Mapping[str, Any] | None) -> Rules:
         """Return these rules with what a flow's *limits* say in their place."""
         given = limits or {}
@@ -73,6 +82,11 @@ class Retention:
             row.value, row.updated_at = rules.as_json(), self._clock()
             session.add(row)
         return rules
+
+    def own_rules(self) -> int:
+        """Return how many flows set a limit of their own."""
+        with self._database.read() as session:
+            return sum(not LARGEST.keys().isdisjoint(limits) for limits in limits_of_flows(session).values())
 
     def space(self) -> Space:
         """Return what the database takes on the disk."""

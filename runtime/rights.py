@@ -240,7 +240,7 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
     "sessions": {},  # end users' own doors use these two, never an operator
     "sign_in": {},
     "hosted": {"read": OWN, "save": Right("owner", "settings.hosted_pages")},
-    "retention": {"read": VIEW, "save": Right("owner", "settings.retention"), "space": OWN},
+    "retention": {"read": VIEW, "save": Right("owner", "settings.retention"), "own_rules": VIEW, "space": OWN},
     "backups": {
         "write": Right("owner", "settings.backup", "target"),
         "download": Right("owner", "settings.backup", made="name"),

@@ -271,7 +271,7 @@ def test_doctor_looks_and_changes_nothing(run: Run, data_dir: Path):
     run("keys", "create", "ci")
     levels = {each["what"]: each["level"] for each in json.loads(run("doctor", "--json").stdout)}
 
-    assert levels["database"] == levels["secret key"] == "ok"
+    assert levels["database"] == levels["secret key"] == levels["space"] == levels["retention"] == "ok"
     assert levels["engine"] == "note"
 
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 from backend.errors import BackendError
 from runtime import preflight
+from runtime.commands.history_checkup import history_findings
 from runtime.errors import RuntimeFault
 from runtime.settings import Settings
 from storage import soundness
-from storage.database import Database
+from storage.database import Database, known_versions
 from storage.errors import StorageError
 
 FREE_BYTES = 500_000_000  # below this, look after the disk
@@ -89,6 +90,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
     else:
         size = database.path.stat().st_size / 1e6
         yield Finding("database", "ok", f"{database.path}: {size:.1f} MB, schema {version}, sound, WAL with full sync")
+        if version == known_versions()[-1]:  # else the next start brings it there
+            yield from (Finding(*found) for found in history_findings(database))
         yield _mail(settings, database)
     database.dispose()
 

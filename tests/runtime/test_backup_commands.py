@@ -204,3 +204,21 @@ def test_restore_of_what_is_no_backup_says_so(run: Run, used: Path, arguments: l
 
     assert words in refused.stderr
     assert used.read_bytes() == before
+
+
+def test_doctor_tells_of_backups_rules_and_room(run: Run, used: Path, tmp_path: Path) -> None:
+    before = run("doctor").stdout
+    run("backup", tmp_path / "b.db")
+    with closing(sqlite3.connect(used)) as raw, raw:
+        rules = '{"keep_days": 7.5, "keep_runs": null, "keep_mb": 1000000}'
+        raw.execute("INSERT INTO setting (key, value, updated_at) VALUES ('retention', ?, 0)", (rules,))
+    after = run("doctor").stdout
+    with closing(sqlite3.connect(used)) as raw, raw:
+        raw.execute("UPDATE setting SET value = '{}' WHERE key = 'retention'")
+
+    assert "note  backup          None was made yet" in before
+    assert "of each flow 30 days or 100,000 runs or 1,000 MB, whichever is less; 0 flows" in before
+    assert "ok    backup          20" in after
+    assert "of each flow 7.5 days or 1,000,000 MB" in after
+    assert "auto_vacuum: free pages go back to the disk" in after
+    assert "note  retention       Runs are kept for ever" in run("doctor").stdout
