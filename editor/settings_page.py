@@ -8,10 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fastapi import Request
+from nicegui import app as pages
 from nicegui import ui
+from starlette.responses import Response
 
 from editor import words
 from editor.credential_settings import CredentialSettings
+from editor.data_settings import DOWNLOAD, DataSettings
 from editor.elements import web_page
 from editor.frame import THEMES, box, frame, icon
 from editor.key_settings import KeySettings
@@ -19,11 +23,11 @@ from editor.mail_settings import MailSettings
 from editor.operator_settings import OperatorSettings, OwnAccount
 from editor.session import operator_here, service_here
 from editor.users_frame import styles
-from editor.widgets import (
-    card,
-    link_button,
-)
+from editor.widgets import Refused, card, link_button
 from runtime import limits
+from runtime.http.access import actor_of
+from runtime.http.answers import refusal_of
+from runtime.http.data import backup_of
 
 if TYPE_CHECKING:
     from runtime.app import App
@@ -31,7 +35,14 @@ if TYPE_CHECKING:
 
 
 def register(app: App) -> None:
-    """Add the page to the application."""
+    """Add the page and the download of a backup to the application."""
+
+    @pages.get(DOWNLOAD, include_in_schema=False)
+    def download(request: Request) -> Response:
+        try:
+            return backup_of(app.service.of(actor_of(request)))
+        except Refused as refusal:
+            return refusal_of(refusal)
 
     @web_page("/settings", title="Settings · Pulsewire")
     async def settings_page() -> None:
@@ -51,6 +62,8 @@ def register(app: App) -> None:
                     await CredentialSettings(service).build()
                 with _section("API keys", "For programs that call the HTTP API.", anchor="keys"):
                     await KeySettings(service).build()
+                with _section("Data", "How long runs are kept, and a copy of everything.", anchor="data"):
+                    await DataSettings(service).build()
             with _section("About", "This installation and its limits."):
                 await _about(service, app.http.version)
 

@@ -13,6 +13,7 @@ from storage import backup
 from storage.backup import Progress
 from storage.database import Database
 from storage.errors import StorageError
+from storage.space import measure
 from storage.tables import Setting
 
 KEY = "last_backup"
@@ -57,6 +58,10 @@ class Backups:
             size, file = draft.stat().st_size, draft.open("rb")
         self._note(size)
         return Download(file, f"pulsewire-{self._clock():%Y%m%d-%H%M%S}.db", size)
+
+    def require_room(self) -> None:
+        """Raise StorageFull where the disk of the database has no room for a copy of it beside it."""
+        backup.require_room(measure(self._database).file_bytes, self._database.path.parent)
 
     def last(self) -> LastBackup | None:
         """Return what is known of the latest backup; None where none was made."""

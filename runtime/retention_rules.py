@@ -112,5 +112,5 @@ def _problems(rules: Rules) -> Iterator[Problem]:
         is_number = type(value) in kinds and 0 <= value <= largest
         if value is not None and not is_number:
             what = "a whole number" if name in WHOLE else "a number"
-            message = f"“{name}” is {what} from 0 to {largest:,}, or empty for no limit."
+            message = f"This is {what} from 0 to {largest:,}, or empty for no limit."
             yield Problem("retention.invalid", message, param=name)

@@ -244,6 +244,7 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
     "backups": {
         "write": Right("owner", "settings.backup", "target"),
         "download": Right("owner", "settings.backup", made="name"),
+        "require_room": OWN,
         "last": OWN,
     },
     "operators": {

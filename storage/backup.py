@@ -47,12 +47,19 @@ def copy_pages(source: Path, draft: Path, progress: Progress | None = None) -> N
     ):
         live.execute("BEGIN")
         live.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # from here on one moment, for all steps
-        _require_room(live, draft.parent)
+        pages, size = (int(live.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "page_size"))
+        require_room(pages * size, draft.parent)
         copied.execute("PRAGMA journal_mode=OFF")
         copied.execute("PRAGMA synchronous=OFF")  # it is brought to the disk as a whole, at the end
         live.backup(copied, pages=PAGES_AT_ONCE, progress=lambda _, left, pages: tell(pages - left, pages), sleep=0)
         copied.execute("PRAGMA journal_mode=DELETE")  # one file: no log beside it
         check(copied, "quick_check")
+
+
+def require_room(size_bytes: int, folder: Path) -> None:
+    """Raise StorageFull where a copy cannot fit: it would take the room that others need, to no end."""
+    if shutil.disk_usage(folder).free < size_bytes:
+        raise _no_room(folder)
 
 
 @contextmanager
@@ -96,13 +103,6 @@ def check(connection: sqlite3.Connection, how: str) -> None:
     found = connection.execute(f"PRAGMA {how}(1)").fetchone()[0]
     if found != "ok":
         raise StorageError(f"It is damaged: {found}.")
-
-
-def _require_room(live: sqlite3.Connection, folder: Path) -> None:
-    """Raise StorageFull at once where the copy cannot fit: it would take the room that others need, to no end."""
-    pages, size = (int(live.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "page_size"))
-    if shutil.disk_usage(folder).free < pages * size:
-        raise _no_room(folder)
 
 
 def _no_room(folder: Path) -> StorageFull:
