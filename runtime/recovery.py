@@ -13,6 +13,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from runtime import engine_rows, limits
+from runtime.repeats import document_of
 from storage import lease
 from storage.database import Database
 from storage.lease import Lease, Standing
@@ -54,13 +55,19 @@ def _requeue(session: Session, now: datetime, *, is_counted: bool) -> None:
 def _give_up(session: Session, run_id: int, epoch: int, now: datetime) -> None:
     steps = select(StepRow.node).where(StepRow.run_id == run_id, StepRow.status == "running")
     node = session.exec(steps.order_by(col(StepRow.started_at).desc())).first()
-    engine_rows.fail(session, run_id, epoch, _error(node), now)
+    name = None if node is None else _name_of(session, session.get_one(RunRow, run_id), node)
+    engine_rows.fail(session, run_id, epoch, _error(node, name), now)
     dead = update(RunRow).where(col(RunRow.id) == run_id).values(is_dead=True)
     session.connection().execute(dead)
 
 
-def _error(node: str | None) -> dict[str, Any]:
-    place = "" if node is None else f" Step “{node}” was under way; look at it first."
+def _name_of(session: Session, run: RunRow, node: str) -> str:
+    nodes = (document_of(session, run) or {}).get("nodes", ())
+    return next((str(each.get("name") or node) for each in nodes if each.get("id") == node), node)
+
+
+def _error(node: str | None, name: str | None) -> dict[str, Any]:
+    place = "" if node is None else f" “{name}” was under way; look at it first."
     message = (
         f"The engine stopped {limits.CRASHES} times while this run was under way, so it is not taken up again.{place} "
         "The engine's log and the supervisor's say how it ended. Change the flow or the payload, then run it again."

@@ -86,6 +86,7 @@ async def test_the_third_death_makes_a_dead_letter_that_says_what_to_do(rig) -> 
 
     assert (run.status, run.crashes, run.is_dead, run.error["code"]) == ("failed", 3, True, "run.dead_letter")
     assert run.error["node"] == "send"
+    assert "“Send” was under way; look at it first." in run.error["message"]
     assert "run it again" in run.error["message"]
     assert rig.steps(run_id)["send"].status == "unknown"
     assert len(rig.calls.seen) == limits.CRASHES
