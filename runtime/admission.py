@@ -12,10 +12,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
-import orjson
 from sqlmodel import Session
 
 from nodes.spec import NodeError
@@ -23,6 +20,7 @@ from runtime import backlog, lane
 from runtime.backlog import Callee, Found
 from runtime.deadlocks import deadlocked
 from runtime.lane import Lane
+from runtime.lane_looks import Look, key_of_state, known_key, read_looks, write_keys
 from runtime.rules import Rule, read_rules
 from runtime.run_keys import key_of
 from storage.database import Database
@@ -38,23 +36,6 @@ DOUBTS_AT_ONCE = 500
 log = logging.getLogger("pulsewire.admission")
 
 Call = Callable[[Callable[[Session], None]], Awaitable[None]]
-
-
-@dataclass
-class Look:
-    """What is read for one lane, and what was found."""
-
-    lane: Lane
-    is_new: bool
-    wants_more: bool
-    again: tuple[str, int] | None
-    called: set[int] | None = None  # runs that may be called by the flow itself; None: all that wait
-    nested: list[int] = field(default_factory=list)
-    begun: list[Found] = field(default_factory=list)
-    starts: list[int] = field(default_factory=list)
-    waiting: list[Found] = field(default_factory=list)
-    is_all: bool = True
-    of_key: list[int] = field(default_factory=list)
 
 
 class Admission:
@@ -135,7 +116,7 @@ class Admission:
         if known is None or state.id in self._refused:
             return
         if not known.may_begin(state.id) and state.id not in self._of_run:
-            known.hold(state.id, _key_of_state(known.rule, state))
+            known.hold(state.id, key_of_state(known.rule, state))
         known.began(state.id, state.started_us)
         self._of_run[state.id] = state.flow_id
 
@@ -145,9 +126,10 @@ class Admission:
 
     def ended(self, run_id: int, *, counts: bool = True) -> None:
         """Free what the run held. One that does not *count* did not pass its trigger's filter."""
+        if self._refused:
+            self._refused.pop(run_id, None)
         if not self._lanes:
             return
-        self._refused.pop(run_id, None)
         for gone in self._new.values():
             gone.add(run_id)
         flow_id = self._of_run.pop(run_id, None)
@@ -184,7 +166,7 @@ class Admission:
             await self._read_rules()
         looks = [look for flow_id in flow_ids if (look := self._let_in(flow_id)) is not None]
         if looks:
-            await asyncio.to_thread(self._read, looks)
+            await asyncio.to_thread(read_looks, self._database, looks, self._now_us())
             keys: dict[int, str] = {}
             for look in looks:
                 await self._take_in(look, keys)
@@ -196,7 +178,7 @@ class Admission:
 
     async def _write(self, keys: Mapping[int, str], looks: Iterable[Look]) -> None:
         try:
-            await self._call(lambda session: _write_keys(session, keys))
+            await self._call(lambda session: write_keys(session, keys))
         except StorageError:
             for look in looks:  # no run begins before its key is durable
                 look.lane.forget_waiting()
@@ -223,23 +205,6 @@ class Admission:
         self._offered.discard(flow_id)
         return Look(known, False, wants_more, again, called)
 
-    def _read(self, looks: list[Look]) -> None:
-        with backlog.reading(self._database) as cursor:
-            for look in looks:
-                flow_id, rule, has_key = look.lane.flow_id, look.lane.rule, look.lane.rule.key is not None
-                if look.is_new and rule.has_places:
-                    look.begun = backlog.begun(cursor, flow_id, has_key=has_key)
-                if look.is_new and rule.rate_runs is not None:
-                    since = self._now_us() - int(rule.rate_s * 1_000_000)
-                    look.starts = backlog.starts_since(cursor, flow_id, since)
-                if rule.has_places and (look.called is None or look.called):
-                    look.nested = backlog.nested(cursor, flow_id, look.called)
-                if look.again is not None:
-                    key, after = look.again
-                    look.of_key = backlog.of_key(cursor, flow_id, key, after, look.lane.seen, lane.OF_A_KEY)
-                if look.wants_more:
-                    look.waiting, look.is_all = backlog.page(cursor, flow_id, look.lane.seen, has_key=has_key)
-
     async def _take_in(self, look: Look, keys: dict[int, str]) -> None:
         """Give to the lane what was found; what got its key is added to *keys*."""
         known, flow_id = look.lane, look.lane.flow_id
@@ -249,7 +214,7 @@ class Admission:
             ended = self._new.pop(flow_id)
             for begun in look.begun:
                 if begun.id not in ended:
-                    known.hold(begun.id, _known_key(known.rule, begun))
+                    known.hold(begun.id, known_key(known.rule, begun))
                     self._of_run[begun.id] = flow_id
             known.note_starts(look.starts)
         for run_id in look.nested:
@@ -295,9 +260,9 @@ class Admission:
         return made
 
     def _forget(self, flow_id: str) -> None:
-        for run_id in self._lanes.pop(flow_id).holders():
-            self._of_run.pop(run_id, None)
+        del self._lanes[flow_id]
         self._new.pop(flow_id, None)
+        self._of_run = {run_id: other for run_id, other in self._of_run.items() if other != flow_id}
 
     def _touch(self, flow_id: str) -> None:
         self._touched[flow_id] = None
@@ -370,22 +335,3 @@ class Admission:
             log.warning("run %d begins without a place: the runs that it waits for wait for it", first)
             self._lanes[callees[first].flow_id].take_nested(first)
             self._touch(callees[first].flow_id)
-
-
-def _known_key(rule: Rule, run: Found) -> str:
-    """Return the key of a run that has begun; one that has none blocks no other."""
-    if rule.key is None or run.payload is None:
-        return run.key if rule.key is not None else ""
-    try:
-        return key_of(rule.key, run.payload)
-    except NodeError:
-        return ""
-
-
-def _key_of_state(rule: Rule, state: RunState) -> str:
-    return _known_key(rule, Found(state.id, "", orjson.dumps(state.payload).decode()))
-
-
-def _write_keys(session: Session, keys: Mapping[int, str]) -> None:
-    values: list[Any] = [(key, run_id) for run_id, key in keys.items()]
-    session.connection().exec_driver_sql("UPDATE run SET key = ? WHERE id = ?", values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from sqlmodel import Session
 from runtime.document_parts import FlowSettings
 from storage.tables import Flow
 
+log = logging.getLogger("pulsewire.rules")
 _RULES = "SELECT id, state, limits FROM flow INDEXED BY ix_flow_admission "
 _HELD = "WHERE (state = 'paused' OR limits IS NOT NULL)"
 
@@ -66,7 +68,11 @@ def reason_to_wait(flow: Flow) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _rule(is_paused: bool, limits: str | None) -> Rule:
-    settings = FlowSettings() if limits is None else FlowSettings.model_validate(orjson.loads(limits))
+    try:
+        settings = FlowSettings() if limits is None else FlowSettings.model_validate(orjson.loads(limits))
+    except ValueError as error:  # those of another version of Pulsewire: nothing may stop for it
+        log.error("the limits of a flow cannot be read and are left out: %s", type(error).__name__)
+        settings = FlowSettings()
     return Rule(
         is_paused,
         settings.runs_at_once,

@@ -139,6 +139,14 @@ def test_only_what_limits_starts_makes_a_rule(world: World) -> None:
     assert rules == {"keyed": Rule(True, None, "$param.id", 2, 5, 10)}
 
 
+def test_limits_that_this_version_cannot_read_stop_nothing(world: World) -> None:
+    world.flow("newer", runs_at_once="many", colour="red")
+
+    world.store(NewEvent("go", {}))
+
+    assert world.runs() == [("newer", "running", None)]
+
+
 def test_a_full_queue_refuses_the_next_run_and_says_so(
     world: World, bring: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
