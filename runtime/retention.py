@@ -18,7 +18,7 @@ from typing import Any
 from sqlmodel import select
 
 from runtime.retention_rules import KEY, limits_of_flows, rules_in
-from runtime.turns import Call, NotNow, Pace, Turns
+from runtime.turns import REST, Call, NotNow, Pace, Turns
 from storage import history, space
 from storage.database import Database
 from storage.errors import StorageError
@@ -27,7 +27,8 @@ from storage.tables import Setting
 
 SWEEP_S = 30.0  # between two looks for what is kept no longer; after as long a sweep ends and looks anew
 LOOK_S = 2.0  # between two looks whether somebody has changed the rules
-READ_AHEAD = 1_000  # runs or events looked at before some of them are removed
+READ_AHEAD = 1_000  # runs looked at before some of them are removed
+EVENTS_AHEAD = 5_000
 EVENTS_AT_ONCE = 200
 KEPT_AT_LEAST = timedelta(minutes=5)  # after its end, so that whoever started a run finds what came of it
 EVENT_KEPT = timedelta(days=1)  # at least; see storage/history.py
@@ -179,7 +180,9 @@ class Sweeper:
 
     async def _remove_events(self, now: datetime, swept: Swept) -> None:
         while True:
+            begun = time.perf_counter()
             unused, last = await asyncio.to_thread(self._unused, now)
+            await asyncio.sleep((time.perf_counter() - begun) * REST)  # after a start there are many to look at
             for start in range(0, len(unused), EVENTS_AT_ONCE):
                 ids = unused[start : start + EVENTS_AT_ONCE]
                 swept.events += await self._turns.take(
@@ -191,7 +194,7 @@ class Sweeper:
 
     def _unused(self, now: datetime) -> tuple[list[str], int]:
         with self._database.read() as session:
-            return history.unused_events(session, self._last_event, now - EVENT_KEPT, now, READ_AHEAD)
+            return history.unused_events(session, self._last_event, now - EVENT_KEPT, now, EVENTS_AHEAD)
 
     # the disk
 

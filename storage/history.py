@@ -131,16 +131,16 @@ def unused_events(session: Session, after: int, before: datetime, now: datetime,
     *before* on are too young; where one is reached, the place to go on is in front of it. A time after *now* is of
     a clock that was wrong.
     """
-    query = select(ROWID, EventRow.id, EventRow.created_at, ~or_(*_references()))
-    rows = session.exec(query.where(after < ROWID).order_by(ROWID).limit(limit)).all()
-    unused, seen = list[str](), after
-    for rowid, event_id, created_at, is_unused in rows:
-        if before <= created_at <= now:
-            break
-        seen = rowid
-        if is_unused:
-            unused.append(event_id)
-    return unused, seen
+    is_next = after < ROWID
+    last = select(func.max(ROWID)).select_from(EventRow)
+    some = select(ROWID).select_from(EventRow).where(is_next).order_by(ROWID).limit(1).offset(limit - 1)
+    end = session.scalar(some) or session.scalar(last) or 0
+    is_young = col(EventRow.created_at).between(before, now)
+    young = select(func.min(ROWID)).select_from(EventRow).where(is_next, end >= ROWID, is_young)
+    if (first_young := session.scalar(young)) is not None:
+        end = first_young - 1
+    unused = select(EventRow.id).where(is_next, end >= ROWID, ~or_(*_references()))
+    return list(session.exec(unused)), max(after, end)
 
 
 def remove_events(session: Session, event_ids: Collection[str], event_before: datetime) -> int:
