@@ -69,7 +69,7 @@ class Sweeper:
         self._is_full = is_full
         self._is_idle = is_idle
         self._turns = Turns(call, is_full)
-        self._of_runs = Pace(500, 10_000)  # in rows, see _work
+        self._of_runs = Pace(1_000, 10_000)  # in rows, see _work
         self._of_steps = Pace(30, 5_000)
         self._of_pages = Pace(50, 5_000)
         self._lock = asyncio.Lock()
@@ -104,8 +104,7 @@ class Sweeper:
         self._turns.begin(SWEEP_S)
         try:
             await self._clear()
-            for flow_id, count in (await asyncio.to_thread(self._surplus, now)).items():
-                await self._remove_runs(flow_id, count, now, swept)
+            await self._remove_runs(await asyncio.to_thread(self._surplus, now), now, swept)
             await self._remove_events(now, swept)
             await self._give_back(swept)
         except NotNow:
@@ -128,21 +127,30 @@ class Sweeper:
             }
         return {flow_id: count for flow_id, count in found.items() if count}
 
-    async def _remove_runs(self, flow_id: str, count: int, now: datetime, swept: Swept) -> None:
-        last: tuple[datetime, int] | None = None
-        while count > 0:
-            found = await asyncio.to_thread(self._oldest, flow_id, now, min(count, READ_AHEAD), last)
-            if not found:
-                return
-            count, last = count - len(found), (found[-1].ended_at, found[-1].id)
+    async def _remove_runs(self, surplus: dict[str, int], now: datetime, swept: Swept) -> None:
+        """Remove so many of each flow's runs, those of all flows in the order in which they stand in the file."""
+        last: dict[str, tuple[datetime, int]] = {}
+        while surplus:
+            found = sorted(await asyncio.to_thread(self._oldest, surplus, now, last), key=lambda run: run.id)
             while found:
                 turn = self._turn_of(found)
                 found = found[len(turn) :]
                 swept.runs += await self._remove(turn, now)
 
-    def _oldest(self, flow_id: str, now: datetime, limit: int, last: tuple[datetime, int] | None) -> list[OldRun]:
+    def _oldest(self, surplus: dict[str, int], now: datetime, last: dict[str, tuple[datetime, int]]) -> list[OldRun]:
+        """Return the next runs of each flow in proportion to its *surplus*, which tells what is left then."""
+        found, share = list[OldRun](), READ_AHEAD / sum(surplus.values())
         with self._database.read() as session:
-            return history.oldest(session, flow_id, now - KEPT_AT_LEAST, limit, last)
+            for flow_id, count in list(surplus.items()):
+                limit = min(count, int(count * share) + 1)
+                some = history.oldest(session, flow_id, now - KEPT_AT_LEAST, limit, last.get(flow_id))
+                if some:
+                    last[flow_id] = (some[-1].ended_at, some[-1].id)
+                surplus[flow_id] = count - limit if len(some) == limit else 0
+                found += some
+        for flow_id in [flow_id for flow_id, count in surplus.items() if count <= 0]:
+            del surplus[flow_id]
+        return found
 
     def _turn_of(self, found: list[OldRun]) -> list[OldRun]:
         """Return as many of the runs as fit into one turn, at least one."""
