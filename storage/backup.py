@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
+from storage.crash_points import crash_here
 from storage.errors import StorageBusy, StorageError, StorageFull, storage_error
 
 PAGES_AT_ONCE = 2_000  # between two reports of how far it is
@@ -94,7 +95,9 @@ def draft_of(target: Path) -> Iterator[Path]:
 def put(draft: Path, target: Path) -> None:
     """Make *draft* the file *target*, for good: it is there after a power cut, too."""
     _sync(draft)
+    crash_here("backup.before_put")
     draft.replace(target)
+    crash_here("backup.after_put")
     _sync(target.parent)
 
 

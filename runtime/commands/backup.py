@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -35,8 +37,8 @@ def backup(
     key_file = _key_of(file)
     if with_key and key_file.exists() and not force:
         fail(f"{key_file} exists. Choose another name, or replace it with --force.")
-    with opened() as service:
-        size = service.backups.write(file, replaces=force, progress=_progress())
+    with opened() as service, _progress() as progress:
+        size = service.backups.write(file, replaces=force, progress=progress)
     settings = settings_from_environment()
     typer.echo(f"{file}: {size:,} bytes, checked")
     if not with_key:
@@ -142,14 +144,19 @@ def _key_of(file: Path) -> Path:
     return file.with_name(f"{file.name}.key")
 
 
-def _progress() -> Progress | None:
-    """Return what shows on a terminal how far a copy is."""
+@contextmanager
+def _progress() -> Iterator[Progress | None]:
+    """Give what shows on a terminal how far a copy is, and clear the line after it."""
     if not sys.stderr.isatty():
-        return None
+        yield None
+        return
 
     def show(done: int, pages: int) -> None:
-        end = "\r\x1b[K" if done == pages else ""
-        sys.stderr.write(f"\r{done * 100 // max(pages, 1)} %{end}")
+        sys.stderr.write(f"\r{done * 100 // max(pages, 1)} %")
         sys.stderr.flush()
 
-    return show
+    try:
+        yield show
+    finally:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()

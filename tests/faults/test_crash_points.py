@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 PACKAGES = ("storage", "backend", "runtime", "editor", "nodes")
 COMMITS = {"storage/database.py", "storage/journal_writer.py"}  # the only modules that commit
 EFFECTS = {"runtime/outbound.py", "backend/smtp.py"}  # the only doors to the outside
+FILES = {"storage/backup.py"}  # puts whole files in place
 ROUNDS = int(os.environ.get("PULSEWIRE_FAULT_POINTS", "0"))  # how often a place is passed before it is the end; 0: few
 FEW = (1, 2, 3, 5, 8, 13)
 KILLED = -9
@@ -65,7 +66,7 @@ def test_every_module_that_commits_or_reaches_outside_has_places_to_die() -> Non
     commits = {file for file, call in calls("commit") + calls("begin") if not call.args}
 
     assert commits == COMMITS
-    assert {file for file, _call in calls("crash_here")} == COMMITS | EFFECTS
+    assert {file for file, _call in calls("crash_here")} == COMMITS | EFFECTS | FILES
 
 
 @pytest.mark.parametrize("point", OF_THE_ENGINE)
@@ -135,4 +136,11 @@ def test_a_migration_that_dies_has_happened_or_not(bare: Bare, point: str) -> No
 
 
 def test_every_place_is_one_of_those_that_are_tested() -> None:
-    assert {point.partition(".")[0] for point in POINTS} == {"journal", "http", "smtp", "database", "migration"}
+    assert {point.partition(".")[0] for point in POINTS} == {
+        "journal",
+        "http",
+        "smtp",
+        "database",
+        "migration",
+        "backup",
+    }

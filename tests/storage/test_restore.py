@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from storage import crash_points
 from storage.backup import copy
 from storage.database import Database, known_versions
 from storage.errors import NewerSchema, StorageError
@@ -220,3 +223,32 @@ def test_an_older_schema_is_taken_for_the_next_start_to_migrate(place: Place) ->
     done = restore(file, place.path, NOW)
 
     assert (done.is_old, done.version) == (True, "0001")
+
+
+@pytest.mark.parametrize(("point", "expected"), [("backup.before_put", [1, 2]), ("backup.after_put", [1])])
+def test_a_restore_that_is_killed_has_happened_or_not_and_loses_neither(
+    place: Place, point: str, expected: list[int]
+) -> None:
+    place.run(1)
+    file = place.copy()
+    place.run(2)
+    program = (
+        "import sys\n"
+        "from datetime import UTC, datetime\n"
+        "from pathlib import Path\n"
+        "from storage.restore import restore\n"
+        "restore(Path(sys.argv[1]), Path(sys.argv[2]), datetime(2026, 5, 4, 9, 0, tzinfo=UTC))\n"
+    )
+    command = [sys.executable, "-c", program, str(file), str(place.path)]
+    environment = {**os.environ, crash_points.VARIABLE: point}
+
+    killed = subprocess.run(command, cwd=Path(__file__).parents[2], env=environment, check=False)
+    between = runs_in(place.path)
+    kept = runs_in(place.folder / KEPT)
+    restore(file, place.path, NOW.replace(hour=10))
+
+    assert killed.returncode == -9
+    assert between == expected
+    assert kept == [1, 2]
+    assert runs_in(place.path) == [1]
+    assert [path.name for path in place.folder.iterdir() if path.name.startswith(".")] == []
