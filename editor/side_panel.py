@@ -142,7 +142,7 @@ class NodePanel:
                     ui.label(self.node_id).classes("fe-id").props('title="The id that expressions use"')
             with _menu_button("play_arrow", "Run a part of the flow"), _menu():
                 self._actions.test_items(self.node_id)
-            with _menu_button("more_horiz", "More"):
+            with _menu_button("more_horiz", "More for this node"):
                 self._more = _menu()
                 self._more.on("before-show", self._fill_more)
             icon_button("close", "Close", self._close, is_small=True)

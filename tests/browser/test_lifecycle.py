@@ -163,10 +163,11 @@ def test_a_failed_run_is_run_again_from_its_page(page: Page, server: Server, mak
 
     page.locator(".fr-step", has_text="S").last.click()
     page.get_by_role("button", name="Retry from here").click()
+    page.locator(".pw-dialog").get_by_role("button", name="Retry", exact=True).click()
 
     page.wait_for_url(lambda url: url != old)
     expect(page.locator(".fr-status")).to_have_text(re.compile("Failed"))
-    expect(page.get_by_role("link", name=re.compile("retry of run"))).to_be_visible()
+    expect(page.locator(".fr-chain", has_text="Retry of").get_by_role("link")).to_be_visible()
 
 
 def test_a_run_that_waits_is_cancelled_on_its_page(page: Page, server: Server, make_flow: Make) -> None:
