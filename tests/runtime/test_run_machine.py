@@ -29,25 +29,43 @@ RETRY = {"attempts": 2, "delay_s": 30}
 NOT_ENDED = ("planned", "running", "waiting")
 
 
+PARAMS: dict[str, dict[str, Any]] = {
+    "for_each": {"items": ["a", "b", "c"], "parallel": 2, "on_item_error": "continue"},
+    "delay": {"seconds": 20},
+    "wait_for_event": {"event": "chain.start", "timeout_s": 50},
+    "run_flow": {"flow": "called"},
+    "return_output": {"output": {"by": "called"}},
+}
+
+
 def node(node_id: str, kind: str, **more: Any) -> dict[str, Any]:
-    params = {"table": "rows", "values": {"text": node_id}} if kind == "insert_row" else {"text": node_id}
+    params = PARAMS.get(kind, {"text": node_id})
+    if kind == "insert_row":
+        params = {"table": "rows", "values": {"text": node_id}}
     return {"id": node_id, "type": kind, "name": node_id, "params": params, **more}
 
 
 def document(flow_id: str, nodes: list[dict[str, Any]], edges: list[str]) -> dict[str, Any]:
-    ends = [edge.split(">") for edge in edges]
     return {
         "format": "pulsewire.flow/1",
         "directed": True,
         "multigraph": True,
         "graph": {"id": flow_id, "name": flow_id, "description": ""},
         "nodes": [{"id": "start", "type": "event", "name": "start", "params": {"event": f"{flow_id}.start"}}, *nodes],
-        "edges": [{"source": source, "target": target, "key": "out"} for source, target in ends],
+        "edges": [_edge(edge) for edge in edges],
         "samples": [],
         "layout": {},
     }
 
 
+def _edge(text: str) -> dict[str, str]:
+    source, target = text.split(">")
+    source, _, port = source.partition(".")
+    return {"source": source, "target": target, "key": port or "out"}
+
+
+CALLED = document("called", [node("inner", "call"), node("give", "return_output")], ["start>inner", "inner>give"])
+CALLED["nodes"][0] |= {"type": "manual", "params": {}}
 FLOWS = {
     each["graph"]["id"]: each
     for each in (
@@ -61,10 +79,36 @@ FLOWS = {
             [node("say", "call_once"), node("fails", "call", on_error="continue"), node("join", "insert_row")],
             ["start>say", "start>fails", "say>join", "fails>join"],
         ),
+        document(
+            "waits",
+            [
+                node("later", "delay"),
+                node("wait", "wait_for_event"),
+                node("sub", "run_flow"),
+                node("got", "insert_row"),
+            ],
+            ["start>late", "late>wait", "wait>sub", "wait.timeout>got", "sub>got"],
+        ),
+        document(
+            "loops",
+            [
+                node("loop", "for_each"),
+                node("each", "call", retry=RETRY),
+                node("row", "insert_row"),
+                node("rest", "delay"),
+            ],
+            ["start>loop", "loop.each>each", "each>row", "loop.each>rest"],
+        ),
         document("fails", [node("side", "call"), node("refused", "call")], ["start>side", "start>refused"]),
     )
 }
-ANSWERS = {("busy", ""): Answer(busy=1), ("fails", ""): Answer(is_refused=True), ("refused", ""): Answer(busy=1)}
+ANSWERS = {
+    ("one", "1"): Answer(busy=1),
+    ("one", "2"): Answer(is_refused=True),
+    ("busy", ""): Answer(busy=1),
+    ("fails", ""): Answer(is_refused=True),
+    ("refused", ""): Answer(busy=1),
+}
 
 
 @dataclass(frozen=True)
@@ -84,7 +128,7 @@ class RunMachine(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.rig = type(self).new_rig()
         self.rig.script.answers = ANSWERS
-        for each in FLOWS.values():
+        for each in (*FLOWS.values(), CALLED):
             self.rig.publish(each, prefix=f"{each['graph']['id']}.")
         self.events: set[str] = set()
         self.runs: set[int] = set()
@@ -200,7 +244,7 @@ class RunMachine(RuleBasedStateMachine):
             retried = {run.id for run in session.exec(select(RunRow)) if run.parent_run is not None}
             physical = session.exec(select(DataTable.physical)).one()
             rows = {row.id for row in session.connection().exec_driver_sql(f'SELECT id FROM "{physical}"')}
-        kinds = {each["id"]: each["type"] for flow in FLOWS.values() for each in flow["nodes"]}
+        kinds = {each["id"]: each["type"] for flow in (*FLOWS.values(), CALLED) for each in flow["nodes"]}
         own = [step for step in added if kinds[step.node] == "insert_row" and step.output is not None]
         assert {step.output["row"]["id"] for step in own if step.output} == rows
         firsts = [step.output["row"]["id"] for step in own if step.output and step.run_id not in retried]
@@ -222,6 +266,8 @@ class RunMachine(RuleBasedStateMachine):
             run = self.runner.run(self.rig.finish(run_id))  # none is stuck, or it waits for a person
             if run.status not in ENDED:
                 assert self.runner.run(self.rig.engine.cancel(run_id))
+        with self.rig.database.read() as session:
+            assert {run.status for run in session.exec(select(RunRow))} <= set(ENDED)  # what they called, too
         self.what_was_accepted_is_there()
         self.runs_go_one_way()
         self.effects_are_there_once()
