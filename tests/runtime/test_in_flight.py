@@ -116,3 +116,20 @@ async def test_two_flows_that_start_each_other_are_stopped_and_say_so(rig: Rig) 
     runs: list[RunRow] = rig.runs()
     assert len(runs) <= 17
     assert [run.error and run.error["code"] for run in runs] == [None] * (len(runs) - 1) + ["event.loop"]
+
+
+async def test_flows_that_hear_of_each_others_failures_and_fail_themselves_come_to_an_end(rig: Rig) -> None:
+    bad = {"id": "bad", "type": "echo", "params": {"text": "{{ $param.nothing }}"}}
+    rig.flow([bad], ["start>bad"], flow_id="first")
+    for flow_id in ("left", "right"):
+        rig.flow([bad], ["start>bad"], flow_id=flow_id, event="flow.run_failed")
+
+    await rig.emit()
+    async with asyncio.timeout(20):
+        while (await rig.engine.status()).open_runs or len(rig.runs()) < 3:  # noqa: ASYNC110 - nothing tells of the last
+            await asyncio.sleep(0.02)
+
+    runs: list[RunRow] = rig.runs()
+    assert {run.status for run in runs} == {"failed"}
+    assert len(runs) < 100
+    assert {run.error["code"] for run in runs if run.error} == {"expression.missing", "event.loop"}

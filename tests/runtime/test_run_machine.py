@@ -129,7 +129,7 @@ class RunMachine(RuleBasedStateMachine):
         self.rig = type(self).new_rig()
         self.rig.script.answers = ANSWERS
         for each in (*FLOWS.values(), CALLED):
-            self.rig.publish(each, prefix=f"{each['graph']['id']}.")
+            self.rig.make_live(each, prefix=f"{each['graph']['id']}.")
         self.events: set[str] = set()
         self.runs: set[int] = set()
         self.epochs: dict[int, int] = {}

@@ -31,7 +31,7 @@ def test_the_engine_comes_to_what_the_rules_say(tmp_path: Path) -> None:
     with asyncio.Runner() as runner:
         rig = ScriptedRig(tmp_path)
         for callable_flow in strategies.CALLABLE.values():
-            rig.publish(callable_flow)
+            rig.make_live(callable_flow)
         runner.run(rig.engine.start())
 
         @given(strategies.cases(KINDS))
@@ -46,7 +46,7 @@ def test_the_engine_comes_to_what_the_rules_say(tmp_path: Path) -> None:
 async def _compare(rig: ScriptedRig, case: Case, told: Told, number: int) -> None:
     document = case.document | {"graph": case.document["graph"] | {"id": f"f{number}"}}
     rig.script.answers, rig.script.heard = case.world.answers, case.world.heard
-    rig.publish(document, prefix=f"{number}.")
+    rig.make_live(document, prefix=f"{number}.")
 
     run_id = await rig.begin(document, case.trigger, case.payload, is_test=case.is_test, prefix=f"{number}.")
     run = await rig.finish(run_id)

@@ -34,7 +34,7 @@ def test_a_run_comes_to_the_same_however_often_its_engine_dies(tmp_path: Path) -
     template = ScriptedRig(tmp_path / "template")
     template.table("rows", "text")
     for callable_flow in strategies.CALLABLE.values():
-        template.publish(callable_flow)
+        template.make_live(callable_flow)
     template.database.dispose()
 
     @given(strategies.cases(KINDS), strategies.kills())
@@ -50,7 +50,7 @@ def test_a_run_comes_to_the_same_however_often_its_engine_dies(tmp_path: Path) -
 async def _compare(directory: Path, case: Case, told: Told, kills: list[Kill]) -> None:
     rig = ScriptedRig(directory / "0")
     rig.script.answers, rig.script.heard = case.world.answers, case.world.heard
-    rig.publish(case.document)
+    rig.make_live(case.document)
     await rig.engine.start()
 
     run_id = await rig.begin(case.document, case.trigger, case.payload, is_test=case.is_test)

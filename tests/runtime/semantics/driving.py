@@ -135,7 +135,7 @@ class ScriptedRig(Rig):
         self.types = node_types(self.calls)
         self.engine = self._new_engine()
 
-    def publish(self, document: Mapping[str, Any], *, prefix: str = "") -> None:
+    def make_live(self, document: Mapping[str, Any], *, prefix: str = "") -> None:
         """Make *document* live; its event triggers hear the name ``prefix`` + node id."""
         flow_id = document["graph"]["id"]
         with self.database.write() as session:
