@@ -108,6 +108,28 @@ async def test_events_beyond_the_queue_are_refused_and_not_kept_in_memory(
     assert peak_bytes < 50_000_000
 
 
+async def test_a_flow_whose_service_hangs_keeps_no_other_flow_waiting(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "RUNS_AT_ONCE", 200)
+    monkeypatch.setattr(dispatcher, "CLAIM_AT_ONCE", 20)
+    rig.flow([call("hangs")], ["start>hangs"])
+    rig.flow([echo("inside")], ["start>inside"], flow_id="inside", event="inside")
+    rig.flow([call("quick")], ["start>quick"], flow_id="outside", event="outside")
+    rig.calls.hold("hangs")
+
+    await flood(rig, "go", 1_000)
+    others = [await rig.emit(name=name) for name in ("inside", "outside")]
+    runs = [await rig.run(run_id) for run_id in others]
+    hanging = statuses(rig, "f")
+    rig.calls.release("hangs")
+    await all_ended(rig)
+
+    assert [run.status for run in runs] == ["succeeded", "succeeded"]
+    assert hanging["succeeded"] == 0
+    assert statuses(rig, "f") == {"succeeded": 1_000}
+
+
 # loops
 
 ITEMS = examples(1_000, 10_000)

@@ -305,7 +305,7 @@ def test_runs_go_one_way_whatever_happens_to_them(tmp_path: Path) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Machine,
         settings=settings(
-            max_examples=examples(12, 1_000),
+            max_examples=examples(8, 1_000),
             stateful_step_count=examples(25, 50),
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],

@@ -20,7 +20,7 @@ NOTHING_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.fu
 
 KINDS = Kinds(
     actions=(
-        *("call", "call", "echo", "condition", "switch", "return_output"),
+        *("call", "call", "call", "call", "echo", "condition", "condition", "switch", "return_output"),
         *("for_each", "for_each", "while_loop", "delay", "wait_for_event", "run_flow"),
     )
 )

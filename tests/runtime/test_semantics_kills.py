@@ -22,7 +22,7 @@ from tests.runtime.semantics.strategies import Case, Kill, Kinds
 NOTHING_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
 KINDS = Kinds(
     actions=(
-        *("call", "call", "call", "call_once", "echo", "condition", "insert_row", "emit_event"),
+        *("call", "call", "call", "call", "call_once", "call_once", "echo", "condition", "insert_row", "emit_event"),
         *("for_each", "while_loop", "delay", "wait_for_event", "run_flow"),
     ),
     has_odd_nodes=False,
@@ -38,7 +38,7 @@ def test_a_run_comes_to_the_same_however_often_its_engine_dies(tmp_path: Path) -
     template.database.dispose()
 
     @given(strategies.cases(KINDS), strategies.kills())
-    @settings(max_examples=examples(25, 1_000), deadline=None, suppress_health_check=NOTHING_SLOW)
+    @settings(max_examples=examples(15, 1_000), deadline=None, suppress_health_check=NOTHING_SLOW)
     def compare(case: Case, kills: list[Kill]) -> None:
         directory = tmp_path / str(next(numbers))
         copytree(tmp_path / "template", directory / "0")

@@ -38,6 +38,8 @@ def _differences(
             yield f"{key} is left {row.status}"
         elif not _is_as_told(step, row) and not (step.may_be_cut and _is_cut(step, row)):
             yield f"{key} is {_shown(row)}, not {step}"
+        elif step.calls and row is not None and row.attempt != step.calls and not step.may_be_cut:
+            yield f"{key} is at attempt {row.attempt}, not {step.calls}"
         elif calls is not None and not _is_as_often(made := calls.get(key, 0), step):
             yield f"{key} made {made} calls, not {step.calls}"
     for key in rows.keys() - told.steps.keys():

@@ -14,7 +14,7 @@ from tests.runtime.semantics.interpreter import Answer, Interpreter, Key, Told, 
 
 Json: TypeAlias = Any
 Port: TypeAlias = tuple[str, str]  # node and port
-NODES = 12  # of one flow
+NODES = 14  # of one flow
 DEPTH = 2  # loops in loops
 ITEMS = 3  # of one loop
 
@@ -39,7 +39,8 @@ class Case:
     def _repr_pretty_(self, printer: Any, _is_cycle: bool) -> None:
         """Say of a failing example what there is to say, in few lines."""
         edges = " ".join(f"{edge['source']}.{edge['key']}>{edge['target']}" for edge in self.document["edges"])
-        lines = [*self.document["nodes"], edges, self.world.answers, self.world.heard]
+        answers = {key: answer for key, answer in self.world.answers.items() if answer != Answer()}
+        lines = [*self.document["nodes"], edges, answers, self.world.heard]
         begin = f"{self.trigger} {self.payload} is_test={self.is_test}"
         printer.text("\n".join(f"  {line}" for line in ("Case", *lines, begin)))
 
@@ -67,15 +68,15 @@ class _Drawing:
 
     def region(self, entry: list[Port], depth: int, least: int) -> None:
         """Draw nodes that follow *entry*; all ports that they add stay in this region."""
-        sources = list(entry)
+        sources, last = list(entry), list(entry)
         first = len(self.nodes)
-        for _ in range(self.draw(st.integers(least, 5))):
+        for _ in range(self.draw(st.integers(least, 6))):
             if len(self.nodes) >= NODES:
                 break
             kinds = self.kinds.actions
             kind = self.draw(st.sampled_from([each for each in kinds if depth < DEEPEST.get(each, DEPTH + 1)]))
             name = f"{kind[0]}{len(self.nodes)}"
-            arriving = self.draw(st.lists(st.sampled_from(sources[-6:]), min_size=1, max_size=3, unique=True))
+            arriving = self._arriving(sources, last)
             self.edges += [{"source": source, "key": port, "target": name} for source, port in arriving]
             sure = {node for source, _port in arriving for node in (*self.before.get(source, ()), source)}
             visible = self.before[name] = [node["id"] for node in self.nodes if node["id"] in sure]
@@ -87,10 +88,19 @@ class _Drawing:
             elif kind == "wait_for_event":
                 self.waiting += [(name, at) for at in _iterations(depth)]
             if kind in LOOPS:
-                self.region([(name, "each")], depth + 1, 0)
+                self.region([(name, "each")], depth + 1, self.draw(st.sampled_from((1, 2, 0))))
+            last = [(name, port) for port in _ports(node)] or last
             sources += [(name, port) for port in _ports(node)]
         if depth:
             self.hidden += [node["id"] for node in self.nodes[first:]]
+
+    def _arriving(self, sources: list[Port], last: list[Port]) -> list[Port]:
+        if self.draw(st.integers(0, 2)):  # most flows are chains with something beside them
+            return [self.draw(st.sampled_from(last))]
+        return self.draw(st.lists(st.sampled_from(sources[-8:]), min_size=1, max_size=4, unique=True))
+
+    def _rarely(self, of: int) -> bool:
+        return self.draw(st.integers(1, of)) == of
 
     def _settings(self, node: dict[str, Json]) -> None:
         kind = node["type"]
@@ -101,9 +111,9 @@ class _Drawing:
             node["retry"] = {"attempts": self.draw(st.integers(1, 3)), "delay_s": self.draw(st.sampled_from((0, 5)))}
         if not self.kinds.has_odd_nodes:
             return
-        if self.draw(st.integers(0, 9)) == 0:
+        if self._rarely(12):
             node["disabled"] = True
-        elif self.draw(st.integers(0, 9)) == 0 and (ports := [port for port in _ports(node) if port != "error"]):
+        elif self._rarely(10) and (ports := [port for port in _ports(node) if port != "error"]):
             node["pinned"] = {"port": self.draw(st.sampled_from(ports)), "output": {"text": "pinned"}}
 
     def _params(self, kind: str, name: str, visible: list[str], depth: int) -> dict[str, Json]:
@@ -135,7 +145,7 @@ class _Drawing:
             case "emit_event":
                 return {"name": "told", "payload": {"by": name}}
             case "delay":
-                return {"seconds": self.draw(st.sampled_from((0, 1, 60, 86_400, "{{ $param.s }}")))}
+                return {"seconds": self.draw(st.sampled_from((0, 1, 60, 86_400)))}
             case "wait_for_event":
                 at = "at {{ $index }}" if depth else ""
                 return {"event": f"{name}.heard", "match": {"at": at}, "timeout_s": self.draw(st.sampled_from((5, 99)))}
@@ -145,26 +155,31 @@ class _Drawing:
         raise ValueError(kind)
 
     def _texts(self, name: str, visible: list[str], depth: int) -> st.SearchStrategy[str]:
-        texts = [name, name, "{{ $param.s }}", *(f"{{{{ $action.{other}.text }}}}" for other in visible[-4:])]
-        if not depth:
-            texts += ["{{ $index }}"]  # of no loop
-        else:
-            texts += ["{{ $item }}", "at {{ $index }}", "{{ 'some' if $item else 'none' }}"]
-        texts += [f"{{{{ $action.{other}.text }}}}" for other in self.hidden[-1:]]
+        texts = [name, "{{ $param.s }}"]
+        with_text = [node["id"] for node in self.nodes if node["type"] in (*CALLS, "echo") and node["id"] in visible]
+        for other in with_text[-2:]:
+            texts.append(f"{{{{ $action.{other}.text if $action.{other} is defined else 'skipped' }}}}")
+        if depth:
+            texts += ["at {{ $index }}", "{{ 'some' if $item else 'none' }}"]
+        if self._rarely(12):  # what may well be missing, or no text
+            texts = [f"{{{{ $action.{other}.text }}}}" for other in (*visible[-2:], *self.hidden[-2:])]
+            texts += ["{{ $item }}", "at {{ $index }}"]
         return st.sampled_from(texts)
 
     def _tests(self, visible: list[str], depth: int) -> st.SearchStrategy[Json]:
-        tests: list[Json] = [True, False, "{{ $param.yes }}", "{{ $param.no }}", "{{ $param.s }}"]
-        tests += [f"{{{{ $action.{other} is defined }}}}" for other in visible[-3:]]
+        tests: list[Json] = [True, False, "{{ $param.yes }}", "{{ $param.no }}"]
+        tests += [f"{{{{ $action.{other} is defined }}}}" for other in visible[-2:]]
         if depth:
             tests += ["{{ $index == 1 }}", "{{ $index < 1 }}"]
-        return st.sampled_from(tests)
+        if self.hidden and self._rarely(3):
+            return st.just(f"{{{{ $action.{self.hidden[-1]} is defined }}}}")  # what only its own round sees
+        return st.just("{{ $param.s }}") if self._rarely(15) else st.sampled_from(tests)
 
     def _items(self, depth: int) -> st.SearchStrategy[Json]:
-        lists: list[Json] = ["{{ $param.items }}", ["x", "y"], ["x"], [], "{{ $param.yes }}"]
+        lists: list[Json] = [["x", "y"], "{{ $param.items }}", ["x", "y", "z"], ["x"], []]
         if depth:
             lists += ["{{ [$item, $index] }}", "{{ [$index] }}"]
-        return st.sampled_from(lists)
+        return st.just("{{ $param.yes }}") if self._rarely(15) else st.sampled_from(lists)
 
 
 LOOPS = ("for_each", "while_loop")
@@ -223,21 +238,28 @@ def cases(draw: st.DrawFn, kinds: Kinds) -> Case:
     triggers = [f"t{number}" for number in range(draw(st.integers(1, kinds.triggers)))]
     drawing = _Drawing(draw, kinds)
     drawing.nodes += [{"id": name, "type": "event", "name": name, "params": {"event": name}} for name in triggers]
-    drawing.region([(name, "out") for name in triggers], 0, 1)
+    drawing.region([(name, "out") for name in triggers], 0, 3)
     payload = {
         "yes": True,
         "no": False,
         "s": draw(st.sampled_from("abc")),
-        "items": ["i0", "i1", "i2"][: draw(st.integers(0, ITEMS))],
+        "items": ["i0", "i1", "i2"][: draw(st.sampled_from((2, 3, 1, 0)))],
     }
-    answers = st.builds(Answer, st.sampled_from((0, 0, 1, 2, 3)), st.booleans())
     world = World(
-        answers=draw(st.dictionaries(st.sampled_from(drawing.called), answers, max_size=4)) if drawing.called else {},
+        answers=_answers(draw, drawing.called),
         heard=draw(st.sets(st.sampled_from(drawing.waiting))) if drawing.waiting else set(),
         flows=CALLABLE,
     )
     is_test = kinds.has_test_runs and draw(st.booleans())
     return Case(flow("f", drawing.nodes, drawing.edges), draw(st.sampled_from(triggers)), payload, world, is_test)
+
+
+def _answers(draw: st.DrawFn, called: list[Key]) -> dict[Key, Answer]:
+    """Draw what calls do: each node has its habit, and a few rounds are different."""
+    good, any_ = Answer(), st.builds(Answer, st.sampled_from((0, 1, 2, 3)), st.booleans())
+    habits = {node: draw(st.one_of(st.just(good), st.just(good), any_)) for node, _at in called}
+    others = draw(st.dictionaries(st.sampled_from(called), any_, max_size=3)) if called else {}
+    return {key: others.get(key, habits[key[0]]) for key in called}
 
 
 def flow(flow_id: str, nodes: list[dict[str, Json]], edges: list[dict[str, str]]) -> dict[str, Json]:
