@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlmodel import select
 
-from runtime import repeats
+from runtime.document import parse
 from runtime.engine import NewEvent
 from runtime.errors import Conflict, RuntimeFault
 from runtime.flows import Flows
-from runtime.repeats import Repeat
+from runtime.runs import Runs
 from storage.tables import DataTable, EventRow, RunRow, StepRow
 from tests.lengths import examples
 from tests.runtime.semantics.driving import ENDED, ScriptedRig
@@ -82,7 +82,7 @@ FLOWS = {
         document(
             "waits",
             [
-                node("later", "delay"),
+                node("late", "delay"),
                 node("wait", "wait_for_event"),
                 node("sub", "run_flow"),
                 node("got", "insert_row"),
@@ -129,6 +129,7 @@ class RunMachine(RuleBasedStateMachine):
         self.rig = type(self).new_rig()
         self.rig.script.answers = ANSWERS
         for each in (*FLOWS.values(), CALLED):
+            assert parse(each)[1] == []
             self.rig.make_live(each, prefix=f"{each['graph']['id']}.")
         self.events: set[str] = set()
         self.runs: set[int] = set()
@@ -139,6 +140,10 @@ class RunMachine(RuleBasedStateMachine):
     @property
     def flows(self) -> Flows:
         return Flows(self.rig.database, self.rig.types, clock=self.rig.clock)
+
+    @property
+    def doors(self) -> Runs:
+        return Runs(self.rig.database, self.flows, self.rig.engine, self.rig.types, clock=self.rig.clock)
 
     # what happens
 
@@ -177,12 +182,26 @@ class RunMachine(RuleBasedStateMachine):
     def retry(self, number: int, from_failed: bool) -> None:
         if run_id := self._pick(number):
             try:
-                with self.rig.database.write() as session:
-                    asked = Repeat(from_failed=from_failed)
-                    self.runs.add(repeats.repeat(session, run_id, asked, self.rig.types, self.rig.clock()))
+                self.runs.add(self.runner.run(self.doors.retry(run_id, from_failed=from_failed)).id)
             except Conflict:
                 assert run_id not in self.ended or self.ended[run_id].run["status"] == "succeeded"
-            self.runner.run(self.rig.engine.wake())
+
+    @rule(number=st.integers(0, 20), is_done=st.booleans())
+    def say_what_became_of_a_call(self, number: int, is_done: bool) -> None:
+        unknown = sorted(key for key, step in self.rig.steps_by_key().items() if step.status == "unknown")
+        if not unknown:
+            return
+        key = unknown[number % len(unknown)]
+        step = self.rig.steps_by_key()[key]
+        resolving = self.doors.resolve(
+            step.run_id, step.node, "mark_done" if is_done else "send_again", iteration=step.iteration
+        )
+        try:
+            self.runner.run(resolving)
+        except Conflict:
+            assert step.run_id in self.ended
+        else:
+            self.rig.script.may_be_made(key)
 
     @rule(flow=st.sampled_from(sorted(FLOWS)), is_paused=st.booleans())
     def pause_or_resume(self, flow: str, is_paused: bool) -> None:

@@ -78,6 +78,10 @@ class Script:
         if answer.is_refused:
             raise NodeError("The service refuses.", code=REFUSED)
 
+    def may_be_made(self, key: str) -> None:
+        """Take note that a person wants a call of unknown outcome made again."""
+        self._ended.discard(key)
+
     def forget(self, steps: Mapping[str, StepRow]) -> None:
         """Take back the answers that a dead engine had no time to record; *steps* are those by idempotency key."""
         self._hold_from = None
