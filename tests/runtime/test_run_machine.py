@@ -10,6 +10,7 @@ from pathlib import Path
 from shutil import copytree
 from typing import Any, ClassVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -24,6 +25,8 @@ from storage.tables import DataTable, EventRow, RunRow, StepRow
 from tests.lengths import examples
 from tests.runtime.semantics.driving import ENDED, ScriptedRig
 from tests.runtime.semantics.interpreter import Answer
+
+pytestmark = pytest.mark.faults
 
 RETRY = {"attempts": 2, "delay_s": 30}
 NOT_ENDED = ("planned", "running", "waiting")
@@ -324,7 +327,7 @@ def test_runs_go_one_way_whatever_happens_to_them(tmp_path: Path) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Machine,
         settings=settings(
-            max_examples=examples(8, 1_000),
+            max_examples=examples(8, 200),
             stateful_step_count=examples(25, 50),
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],

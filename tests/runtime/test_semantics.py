@@ -7,6 +7,7 @@ import itertools
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.lengths import examples
@@ -15,6 +16,8 @@ from tests.runtime.semantics.agreement import differences
 from tests.runtime.semantics.driving import ScriptedRig, key_of
 from tests.runtime.semantics.interpreter import Told
 from tests.runtime.semantics.strategies import Case, Kinds
+
+pytestmark = pytest.mark.faults
 
 NOTHING_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
 

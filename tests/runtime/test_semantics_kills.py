@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from shutil import copytree
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from sqlmodel import select
 
@@ -18,6 +19,8 @@ from tests.runtime.semantics.agreement import differences
 from tests.runtime.semantics.driving import ScriptedRig, key_of
 from tests.runtime.semantics.interpreter import Key, Told
 from tests.runtime.semantics.strategies import Case, Kill, Kinds
+
+pytestmark = pytest.mark.faults
 
 NOTHING_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
 KINDS = Kinds(
