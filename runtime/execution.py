@@ -102,19 +102,18 @@ class Execution:
             trigger = self.plan.nodes[self.state.trigger]
             failure = NodeError(f"“Filter”: {error.message}", code=error.code, param="filter")
             self.fail(Attempt(self._top, trigger, 1, self.shared.now_us()), failure)
-            return await self._end()
+            return await self._finish()
         if not self.state.is_test:
             await self.shared.journal.call(lambda session: _remove(session, self.state.id))
             return Ended("removed")
-        return await self._end()
+        return await self._finish()
 
     def walk_through(self) -> asyncio.Future[None] | None:
         """Do what needs no waiting. Return the future of the run's end, or None when ``go`` has more to do."""
+        self._look_at_the_clock()
         self._advance()
-        if not self.agenda.is_empty or self.has_failed or self._must_tell:
+        if self._top.walk.open or not self.agenda.is_empty or self.has_failed or self._must_tell:
             return None
-        if self._top.walk.open:
-            self.record_skipped(self._top, self._top.walk.rest())
         self._close()
         write = RunWrite(self.state.id, "succeeded", None, None, self.shared.now_us(), self._output)
         return self.shared.journal.finish(self.state.epoch, write)
@@ -123,6 +122,7 @@ class Execution:
         """Walk until nothing can go on; None when the engine stops before that."""
         agenda = self.agenda
         try:
+            self._look_at_the_clock()
             while True:
                 self._advance()
                 self._look_at_the_clock()
@@ -141,7 +141,8 @@ class Execution:
             self._close()
 
     async def _pause(self) -> None:
-        """Give others their turn, and the disk its time."""
+        """Give others their turn, other branches too, and the disk its time."""
+        self.agenda.start()
         if self.shared.journal.is_behind:
             await self.shared.journal.barrier()
         else:
@@ -213,6 +214,11 @@ class Execution:
                 self.state.epoch, RunWrite(self.state.id, "waiting", None, wake, None, self._output)
             )
             return Ended("waiting", wake)
+        if self._top.walk.open and not self.has_failed:
+            raise RuntimeError("steps of the run are left, and nothing leads to them")
+        return await self._finish()
+
+    async def _finish(self) -> Ended:
         if self._of_loops is not None:
             self._of_loops.stop_all()
         self.record_skipped(self._top, self._top.walk.rest())
@@ -231,7 +237,7 @@ class Execution:
         def work(session: Session) -> tuple[list[int], None]:
             run = session.get_one(RunRow, state.id)
             if error is not None:
-                run_ends.end_steps(session, state.id, now, "stopped")
+                run_ends.end_steps(session, state.id, now, "stopped", self.agenda.under_way)
             return run_ends.end(session, run, status, now, error=error, output=output), None
 
         self.shared.due(await self.shared.journal.transact(state.id, state.epoch, work))
@@ -324,14 +330,17 @@ class Execution:
     def give_up(self, frame: Frame) -> None:
         """Let nothing more happen in a round that has failed."""
         self.agenda.forget(frame)
-        self.record_skipped(frame, frame.walk.rest())
+        nodes = frame.walk.rest()
+        self.record_skipped(frame, nodes)
+        if self.has_waits and not self.has_failed:  # the end of the run forgets them all
+            self._stepping.close_waits(frame, nodes)
 
     def record_skipped(self, frame: Frame, nodes: list[str]) -> None:
         """Record that these steps do not take place, however far they had come."""
         for node_id in nodes:
             place = Place(node_id, frame.iteration)
             found = self.recorded.pop(place, None)
-            if found is None and place not in self.told:
+            if found is None and place not in self.told and place not in self.agenda.under_way:
                 self.records.put_skipped(place)
             elif found is not None and found.status == "running":
                 self.told.add(place)

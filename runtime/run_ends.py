@@ -6,20 +6,23 @@ and a run that failed is reported as the event ``flow.run_failed``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import func, update
 from sqlmodel import Session, col, delete, select
 
 from runtime import outbox
 from runtime.outbox import NewEvent
+from runtime.records import Place
 from storage.journal_waits import make_due
 from storage.tables import EventRow, Flow, RunRow, StepRow, WaitEvent, WaitRow, to_us
 
 OPEN = ("queued", "running", "waiting")
 RUN_FAILED = "flow.run_failed"
 UNKNOWN_STEP = "It is not known whether this step took place: the run was {} while it was under way."
+STOPPED_LOOP = "It was stopped, because the run was {}."
 
 
 def end(
@@ -50,17 +53,26 @@ def end(
     return due
 
 
-def end_steps(session: Session, run_id: int, now: datetime, how: str) -> None:
-    """Leave no step of an ended run as under way, as planned or as waiting."""
+def end_steps(session: Session, run_id: int, now: datetime, how: str, cut_off: Iterable[Place] = ()) -> None:
+    """Leave no step of an ended run as under way, as planned or as waiting; those *cut_off* may have no row yet."""
     steps = update(StepRow).where(col(StepRow.run_id) == run_id)
-    for node in session.exec(select(StepRow.node).where(StepRow.run_id == run_id, StepRow.status == "running")):
-        error = {"message": UNKNOWN_STEP.format(how), "code": "step.outcome_unknown", "step": node}
-        unknown = steps.where(col(StepRow.node) == node, col(StepRow.status) == "running")
-        session.connection().execute(unknown.values(status="unknown", error=error, ended_at=now))
+    running = (col(StepRow.run_id) == run_id, col(StepRow.status) == "running")
+    is_loop = col(StepRow.input_hash).is_(None)  # what is called with an input is told by it from another call
+    for node, repeats in session.exec(select(StepRow.node, is_loop).where(*running).distinct()).all():
+        status, code, message = "unknown", "step.outcome_unknown", UNKNOWN_STEP
+        if repeats:
+            status, code, message = "failed", "step.stopped", STOPPED_LOOP
+        error = {"message": message.format(how), "code": code, "step": node}
+        of_node = steps.where(*running, col(StepRow.node) == node, is_loop == repeats)
+        session.connection().execute(of_node.values(status=status, error=error, ended_at=now))
     retried = steps.where(col(StepRow.status) == "waiting", col(StepRow.error).is_not(None))
-    session.connection().execute(retried.values(status="failed", ended_at=now))
+    last_error = func.json_remove(col(StepRow.error), "$.retry_at")
+    session.connection().execute(retried.values(status="failed", error=last_error, ended_at=now))
     idle = steps.where(col(StepRow.status).in_(("waiting", "planned")))
     session.connection().execute(idle.values(status="skipped", ended_at=now))
+    for place in cut_off:
+        if session.get(StepRow, (run_id, *place)) is None:
+            session.add(StepRow(run_id=run_id, node=place.node, iteration=place.iteration, status="skipped"))
 
 
 def report_failure(session: Session, run: RunRow, now: datetime) -> list[int]:
@@ -86,18 +98,8 @@ def report_failure(session: Session, run: RunRow, now: datetime) -> list[int]:
 
 def _close_waits(session: Session, run_id: int, now: datetime) -> list[int]:
     """Forget what the run waits for; sub-flow runs that it waits for are cancelled."""
-    due: list[int] = []
-    for wait in session.exec(select(WaitRow).where(WaitRow.run_id == run_id)).all():
-        forget(session, wait, now)
-        if wait.kind != "run":
-            continue
-        run = session.get(RunRow, (wait.match or {}).get("run"))
-        if run is not None and run.id is not None and run.status in OPEN:
-            error = {"message": "The run that called it has ended.", "code": "run.caller_ended", "node": None}
-            run.called_by = None
-            end_steps(session, run.id, now, "cancelled")
-            due += end(session, run, "cancelled", now, error=error, epoch=run.epoch + 1)
-    return due
+    waits = session.exec(select(WaitRow).where(WaitRow.run_id == run_id)).all()
+    return [due for wait in waits for due in close_wait(session, wait, now)]
 
 
 def _answer(session: Session, run: RunRow, now: datetime) -> list[int]:
@@ -120,6 +122,22 @@ def resolve(session: Session, wait: WaitRow, resolution: dict[str, Any], now: da
     session.flush()
     make_due(outbox.executing(session), wait.run_id, to_us(now))
     return [wait.run_id]
+
+
+def close_wait(session: Session, wait: WaitRow, now: datetime) -> list[int]:
+    """Forget a wait of a step that does not go on; a run that it called is cancelled. Return the runs that are due."""
+    forget(session, wait, now)
+    run = session.get(RunRow, (wait.match or {}).get("run")) if wait.kind == "run" else None
+    if run is None or run.id is None or run.status not in OPEN:
+        return []
+    error = {
+        "message": "The run that called it does not wait for it any more.",
+        "code": "run.caller_ended",
+        "node": None,
+    }
+    run.called_by = None
+    end_steps(session, run.id, now, "cancelled")
+    return end(session, run, "cancelled", now, error=error, epoch=run.epoch + 1)
 
 
 def forget(session: Session, wait: WaitRow, now: datetime) -> None:

@@ -50,6 +50,10 @@ class Stepping:
         self._of_suspended = None
         del self._run
 
+    def close_waits(self, frame: Frame, nodes: list[str]) -> None:
+        """Forget what these steps of a round wait for."""
+        self._suspending.close(frame, nodes)
+
     def take_up(self, frame: Frame, node: PlanNode) -> None:
         """Do a step that needs no waiting, or begin what has to be awaited to do it."""
         run = self._run
@@ -136,7 +140,7 @@ class Stepping:
             return found.attempt
         elif status in ("running", "unknown"):
             self._leave_to_a_person(frame, node, found)
-        elif status == "skipped" and found.port is not None:  # it was passed over
+        elif status == "skipped" and (found.port is not None or node.is_disabled):  # it was passed over
             self._run.fire(frame, node, found.port)
         elif found.port is not None:
             self._run.decide(frame, node, found.port, self._output_of(node, found))

@@ -16,7 +16,7 @@ from runtime.expressions import ExpressionError, Scope, compile_condition
 from runtime.graph import PlanNode
 from runtime.loops import Attempt, Frame
 from runtime.records import Place
-from runtime.run_ends import forget
+from runtime.run_ends import close_wait, forget
 from runtime.steps import Outcome, outcome
 from storage.journal_rows import StepWrite
 from storage.journal_runs import StepState, WaitState
@@ -62,6 +62,21 @@ class Suspending:
             self._run.agenda.begin(attempt, self._resume(attempt, found, wait))
         else:
             self._run.wait_until(frame, node.id, until, found)
+
+    def close(self, frame: Frame, nodes: list[str]) -> None:
+        """Forget what these steps of a round wait for, which do not go on."""
+        waits = [wait for node in nodes if (wait := self._waits.pop(Place(node, frame.iteration), None)) is not None]
+        if waits and frame.loop is not None:
+            self._run.agenda.begin(frame.loop.attempt, self._close([wait.id for wait in waits]))
+
+    async def _close(self, wait_ids: list[int]) -> None:
+        state, now = self._run.state, self._shared.clock()
+
+        def work(session: Session) -> tuple[list[int], None]:
+            rows = [row for wait_id in wait_ids if (row := session.get(WaitRow, wait_id)) is not None]
+            return [due for row in rows for due in close_wait(session, row, now)], None
+
+        self._shared.due(await self._shared.journal.transact(state.id, state.epoch, work))
 
     def _sleep(self, attempt: Attempt, wanted: Sleep) -> None:
         done = outcome(wanted.output)

@@ -82,7 +82,10 @@ STEPS = (
     "SELECT run_id, node, iteration, attempt, status, port, output, error, effect, started_at, sealed, input_hash "
     "FROM step WHERE run_id"
 )
-WAITS = "SELECT id, run_id, node, iteration, kind, resolution FROM wait WHERE run_id"
+WAITS = (
+    "SELECT id, run_id, node, iteration, kind, resolution FROM wait "
+    "WHERE (resolved_at IS NULL OR resolution IS NOT NULL) AND run_id"
+)
 WAIT_EVENTS = (
     "SELECT wait_event.wait_id, event.id, event.name, event.payload, event.sealed "
     "FROM wait_event JOIN event ON event.id = wait_event.event_id WHERE wait_event.wait_id"

@@ -175,7 +175,7 @@ async def test_a_temporary_error_is_tried_again_after_its_delay_and_a_restart_do
     waits_s = (run.wake_at - rig.clock()).total_seconds()
     await rig.restart()
     rig.clock.advance(seconds=waits_s + 0.1)
-    await rig.run(run_id, lambda _run: rig.steps(run_id)["send"].attempt == 2)
+    await rig.run(run_id, lambda run: run.status == "waiting" and rig.steps(run_id)["send"].attempt == 2)
     rig.clock.advance(seconds=12)
     done = await rig.run(run_id)
     last = rig.steps(run_id)["send"]

@@ -132,6 +132,23 @@ async def test_a_step_passed_over_at_the_end_of_a_round_leaves_it_without_an_out
     assert steps["loop"].output["outputs"] == [None, None]
 
 
+async def test_a_step_without_ports_that_is_passed_over_stays_so_when_its_round_goes_on(rig: Rig) -> None:
+    rig.flow([LOOP, GIVE | {"disabled": True}, LATER, call("last")], [
+        "start>loop", "loop.each>give", "loop.each>later", "loop.done>last",
+    ])  # fmt: skip
+
+    run_id = await rig.emit()
+    for _ in range(2):
+        await rig.run(run_id, lambda run: run.status == "waiting" and run.wake_at > rig.clock())
+        rig.clock.advance(seconds=61)
+        await rig.engine.wake()
+    run, steps = await rig.run(run_id), rig.steps(run_id)
+
+    assert (run.status, run.output, steps["loop"].status, steps["last"].status) == (
+        *("succeeded", None, "succeeded", "succeeded"),
+    )
+
+
 async def test_an_item_that_fails_gives_up_what_its_other_branch_waits_for_without_end(rig: Rig) -> None:
     loop = node("loop", "for_each", items=["a"], on_item_error="continue")
     wait = node("wait", "wait_for_event", event="never")

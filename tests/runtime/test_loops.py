@@ -64,6 +64,18 @@ async def test_items_are_worked_on_side_by_side_up_to_the_limit(rig: Rig) -> Non
     }
 
 
+async def test_another_branch_does_not_wait_for_a_long_loop(rig: Rig) -> None:
+    send, last = ({"id": text, "type": "call", "params": {"text": text}} for text in ("send", "last"))
+    rig.flow([LOOP, body(), send, last], ["start>loop", "loop.each>body", "start>send", "loop.done>last"])
+
+    run_id = await rig.emit({"items": list(range(2_000))})
+    await rig.calls.arrived["send"].wait()
+    status = rig.steps(run_id)["loop"].status
+    await rig.run(run_id)
+
+    assert status == "running"
+
+
 async def test_each_round_has_a_key_of_its_own(rig: Rig) -> None:
     rig.flow([LOOP, body("{{ $item }}", "call")], ["start>loop", "loop.each>body"])
 
