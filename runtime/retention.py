@@ -122,8 +122,8 @@ class Sweeper:
         with self._database.read() as session:
             rules, limits = rules_in(session), limits_of_flows(session)
             found = {
-                flow_id: history.surplus(session, flow_id, rules.of_flow(limits.get(flow_id)).kept(now), used)
-                for flow_id in history.flow_ids(session)
+                flow_id: history.surplus(session, flow_id, ended, rules.of_flow(limits.get(flow_id)).kept(now), used)
+                for flow_id, ended in history.ended(session).items()
             }
         return {flow_id: count for flow_id, count in found.items() if count}
 

@@ -6,7 +6,7 @@ a day, so that it is known when it comes again and counts among what its cause h
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -44,29 +44,35 @@ class OldRun:
     text_bytes: int
 
 
-def flow_ids(session: Session) -> Iterator[str]:
-    """Yield every flow that has runs, also those that were deleted; one look into an index for each."""
-    found = session.exec(select(func.min(RunRow.flow_id))).one()
-    while found is not None:
-        yield found
-        found = session.exec(select(func.min(RunRow.flow_id)).where(col(RunRow.flow_id) > found)).one()
+@dataclass(frozen=True)
+class Ended:
+    """How many ended runs a flow has, and when the first of them ended."""
+
+    count: int
+    first_at: datetime
 
 
-def surplus(session: Session, flow_id: str, kept: Kept, used_bytes: int) -> int:
+def ended(session: Session) -> dict[str, Ended]:
+    """Return what there is of each flow that has ended runs, also of those that were deleted; reads an index alone."""
+    counted = select(RunRow.flow_id, func.count(), func.min(RunRow.ended_at)).where(HAS_ENDED)
+    found = session.exec(counted.group_by(col(RunRow.flow_id)))
+    return {flow_id: Ended(count, first_at) for flow_id, count, first_at in found if first_at is not None}
+
+
+def surplus(session: Session, flow_id: str, found: Ended, kept: Kept, used_bytes: int) -> int:
     """Return how many of the flow's ended runs, the oldest, are more than *kept*.
 
     *used_bytes* is what the whole database takes: below the limit of one flow there is no need to estimate.
     """
-    count = select(func.count()).select_from(RunRow).where(RunRow.flow_id == flow_id)
-    total = session.exec(count.where(HAS_ENDED)).one()
-    found = 0
-    if kept.ended_after is not None:
-        found = session.exec(count.where(col(RunRow.ended_at) < kept.ended_after)).one()
+    more = 0
+    if kept.ended_after is not None and found.first_at < kept.ended_after:
+        old = select(func.count()).select_from(RunRow).where(RunRow.flow_id == flow_id)
+        more = session.exec(old.where(col(RunRow.ended_at) < kept.ended_after)).one()
     if kept.runs is not None:
-        found = max(found, total - kept.runs)
-    if kept.bytes is not None and used_bytes > kept.bytes and total > found:
-        found = max(found, total - _fitting(session, flow_id, total, kept.bytes))
-    return found
+        more = max(more, found.count - kept.runs)
+    if kept.bytes is not None and used_bytes > kept.bytes and found.count > more:
+        more = max(more, found.count - _fitting(session, flow_id, found.count, kept.bytes))
+    return more
 
 
 def oldest(

@@ -28,6 +28,8 @@ from tests.runtime.conftest import Clock
 
 GROWING = ("run", "step", "event", "wait", "wait_event", "audit_entry")
 WHOLE = re.compile(rf"SCAN ({'|'.join(GROWING)})\b(?: USING (?:COVERING )?INDEX (\w+))?")
+OF_ENDED = "ix_run_ended"  # partial, too, and has nearly every run
+COUNTS = f"SCAN run USING COVERING INDEX {OF_ENDED}"  # by retention, twice a minute, beside the writer
 BY_NEWEST = "SCAN run"  # by id from the newest one on, until a page is full
 
 
@@ -46,7 +48,7 @@ class Asked:
         found = set()
         with sqlite3.connect(self._path) as connection:
             sql = "SELECT name FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE %'"
-            partial = {name for (name,) in connection.execute(sql)}  # small by nature: what is open, locked or a test
+            partial = {name for (name,) in connection.execute(sql)} - {OF_ENDED}  # small: what is open, locked, a test
             for statement in self.statements:
                 if statement.split(" ", 1)[0] in ("SELECT", "UPDATE", "DELETE", "INSERT", "WITH"):
                     details = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
@@ -150,7 +152,7 @@ async def test_what_the_engine_asks_walks_through_no_table_that_grows(
     await engine.stop()
 
     assert sum("INTO step" in statement for statement in asked.statements) >= 2
-    assert asked.walks() == set()
+    assert asked.walks() == {COUNTS}
     with service.database.read() as session:
         assert session.exec(select(RunRow)).all() == []
 
@@ -196,4 +198,4 @@ async def test_waits_limits_and_pauses_walk_through_no_table_that_grows(
 
     assert len(waiting) == 3
     assert any("wait_event" in statement for statement in asked.statements)
-    assert asked.walks() == set()
+    assert asked.walks() <= {COUNTS}

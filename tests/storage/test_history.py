@@ -50,7 +50,7 @@ class Store:
 
     def surplus(self, kept: Kept, used_bytes: int = 10**12) -> int:
         with self.database.read() as session:
-            return history.surplus(session, "f", kept, used_bytes)
+            return history.surplus(session, "f", history.ended(session)["f"], kept, used_bytes)
 
 
 @pytest.fixture
