@@ -60,7 +60,8 @@ def data_routes(_service: Service) -> APIRouter:
         summary="Download a backup",
         description="The database at one moment, checked. The secret key is not in it; `pulsewire restore` takes it.",
         response_class=StreamingResponse,
-        responses={200: {"description": "Done.", "content": {SQLITE: {}}}},
+        responses=answers(None)
+        | {200: {"description": "Done.", "content": {SQLITE: {"example": "SQLite format 3 …"}}}},
     )
     def download(caller: Caller) -> Response:
         return backup_of(caller)
