@@ -268,7 +268,7 @@ async def test_hostile_host_changes_no_link(service: Service, browser: httpx.Asy
 # -- the gate
 
 
-@pytest.mark.parametrize("path", ["/", "/flows/a", "/settings", "/nothing", "/_nicegui/client/x/upload/1", "/hooks/a"])
+@pytest.mark.parametrize("path", ["/", "/flows/a", "/settings", "/nothing", "/_nicegui/client/x/upload/1", "/hook/a"])
 async def test_stranger_sees_no_page(browser: httpx.AsyncClient, owner: str, path: str):
     navigated = await browser.get(path)
     fetched = await browser.get(path, headers={"Accept": "*/*"})
