@@ -25,6 +25,7 @@ from runtime.looping import Looping
 from runtime.loops import Attempt, Frame, numbers
 from runtime.records import Place, Records
 from runtime.retries import delay_s
+from runtime.run_secrets import text_of
 from runtime.stepping import Stepping, run_error, step_error
 from runtime.steps import Outcome
 from storage.journal_rows import RunWrite, StepWrite
@@ -163,7 +164,9 @@ class Execution:
             if step.status == "succeeded" and step.node in nodes and nodes[step.node].type.is_returning
         ]
         last = max(found, key=lambda step: (step.started_us or 0, numbers(step.iteration)), default=None)
-        return None if last is None else orjson.dumps(last.output).decode()
+        if last is None:
+            return None
+        return text_of(last.output if last.sealed is None else self.records.opened(last.sealed, last.output))[0]
 
     @property
     def _must_tell(self) -> bool:
@@ -232,13 +235,14 @@ class Execution:
     async def _end_and_tell(self, status: str) -> Ended:
         state, now = self.state, self.shared.clock()
         error = self.records.shown_error(self._error)
-        output = None if self._output is None else orjson.loads(self._output)
+        returned = None if self.returned is None else orjson.loads(self.returned)
+        answer, sealed = self.records.event({"run": state.id, "output": returned})
 
         def work(session: Session) -> tuple[list[int], None]:
             run = session.get_one(RunRow, state.id)
             if error is not None:
                 run_ends.end_steps(session, state.id, now, "stopped", self.agenda.under_way)
-            return run_ends.end(session, run, status, now, error=error, output=output), None
+            return run_ends.end(session, run, status, now, error=error, output=answer["output"], sealed=sealed), None
 
         self.shared.due(await self.shared.journal.transact(state.id, state.epoch, work))
         return Ended(status)
@@ -256,7 +260,7 @@ class Execution:
         self.records.put(
             StepWrite(
                 *(self.state.id, node.id, frame.iteration, number, "succeeded", found.port, text, found.text, None),
-                *(found.effect, started, self.shared.now_us()),
+                *(found.effect, started, self.shared.now_us(), found.sealed),
             )
         )
         self.decide(frame, node, found.port, found.output)

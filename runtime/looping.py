@@ -9,7 +9,7 @@ import orjson
 
 from nodes.spec import AnotherRound, EachItem, NodeError
 from runtime.loops import Attempt, Frame, Loop
-from runtime.steps import Outcome, StepFailed, prepare
+from runtime.steps import StepFailed, prepare
 
 if TYPE_CHECKING:
     from runtime.execution import Execution
@@ -141,7 +141,7 @@ class Looping:
             error = NodeError(f"{which}{loop.failure.get('message')}", code=str(loop.failure.get("code")))
             self._run.fail(attempt, error)
         else:
-            self._run.succeed(attempt, Outcome(loop.node.passes_on or "done", *loop.output()))
+            self._run.succeed(attempt, loop.outcome())
 
     def _record_stopped(self, loop: Loop) -> None:
         place, records = loop.attempt.place, self._run.records

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import orjson
-
 from runtime import limits
 from runtime.graph import PlanNode
 from runtime.parts import Part
 from runtime.records import Place
+from runtime.run_secrets import text_of
 from runtime.scope import Scope
+from runtime.steps import Outcome
 from runtime.walk import Walk
 
 if TYPE_CHECKING:
@@ -100,10 +100,10 @@ class Loop:
         else:
             self.results[number] = result
 
-    def output(self) -> tuple[dict[str, Any], str]:
-        """Return the loop's output and its JSON text; results that are too large together are left out."""
+    def outcome(self) -> Outcome:
+        """Return what the loop comes to; results that are too large together are left out."""
         outputs: list[Any] | None = self.results
-        if len(orjson.dumps(outputs)) > limits.LOOP_OUTPUT_BYTES:
+        if len(text_of(outputs)[0]) > limits.LOOP_OUTPUT_BYTES:
             outputs = None
         found: dict[str, Any] = {"outputs": outputs}
         if self.items is None:
@@ -111,7 +111,8 @@ class Loop:
         else:
             errors = sorted(self.errors, key=lambda error: error["index"])[: limits.LOOP_ERRORS]
             found |= {"count": len(self.items), "failed": len(self.errors), "errors": errors}
-        return found, orjson.dumps(found).decode()
+        text, sealed = text_of(found)
+        return Outcome(self.node.passes_on or "done", found, text, sealed=sealed)
 
 
 def numbers(iteration: str) -> tuple[int, ...]:

@@ -100,14 +100,14 @@ def record(
         return event.id, [run_id for run_id in ids if run_id is not None]
     moment = now or datetime.now(UTC)
     runs = [_run_row(run, event.id, moment) for run in _runs_for(session, event, chains)]
-    is_awaited = any(run.status == "queued" for run in runs)
+    session.flush()
+    woken = offer(executing(session), [(event.id, event.name, event.payload)], to_us(moment)).get(event.id, [])
+    is_awaited = bool(woken) or any(run.status == "queued" for run in runs)
     kept = sealed if sealed is None or is_awaited else BLANK
     session.add(_event_row(event, moment, kept))
     session.add_all(runs)
     session.flush()
-    offered = offer(executing(session), [(event.id, event.name, event.payload)], to_us(moment))
-    started = [run.id for run in runs if run.id is not None and run.status == "queued"]
-    return event.id, started + [run_id for woken in offered.values() for run_id in woken]
+    return event.id, [run.id for run in runs if run.id is not None and run.status == "queued"] + woken
 
 
 def call(

@@ -66,6 +66,10 @@ class Records:
             return text
         return orjson.dumps(self.secrets.shown(orjson.loads(text))).decode()
 
+    def event(self, payload: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
+        """Return *payload* as it may be stored, and locked where it has a secret."""
+        return (payload, None) if self.secrets is None else self.secrets.event(payload)
+
     def shown_error(self, error: dict[str, Any] | None) -> dict[str, Any] | None:
         """Return a run's error as it may be written."""
         shown: dict[str, Any] | None = error if self.secrets is None else self.secrets.shown(error)

@@ -33,11 +33,13 @@ def end(
     *,
     error: dict[str, Any] | None = None,
     output: dict[str, Any] | None = None,
+    sealed: str | None = None,
     epoch: int | None = None,
 ) -> list[int]:
     """End *run*, which is open, and return the runs that are due because of it.
 
-    *epoch* is given where nobody who works on it may write any more.
+    *sealed* is what its caller gets, locked where *output* is masked. *epoch* is given where nobody who works on it
+    may write any more.
     """
     assert run.id is not None
     run.status, run.error, run.output, run.ended_at, run.wake_at = status, error, output, now, None
@@ -47,7 +49,7 @@ def end(
     session.flush()
     due = _close_waits(session, run.id, now)
     if run.called_by is not None:
-        due += _answer(session, run, now)
+        due += _answer(session, run, now, sealed)
     if status == "failed" and not run.is_test:
         due += report_failure(session, run, now)
     return due
@@ -102,12 +104,14 @@ def _close_waits(session: Session, run_id: int, now: datetime) -> list[int]:
     return [due for wait in waits for due in close_wait(session, wait, now)]
 
 
-def _answer(session: Session, run: RunRow, now: datetime) -> list[int]:
+def _answer(session: Session, run: RunRow, now: datetime, sealed: str | None) -> list[int]:
     wait = session.get(WaitRow, run.called_by)
     if wait is None:
         return []
     if run.status == "succeeded":
         resolution: dict[str, Any] = {"port": "out", "output": {"run": run.id, "output": run.output}}
+        if sealed is not None:
+            resolution["sealed"] = sealed
     else:
         reason = str((run.error or {}).get("message") or "It was cancelled.")
         message = f"Run {run.id} of the flow “{run.flow_id}” did not succeed. {reason}"

@@ -12,7 +12,7 @@ from backend.tokens import is_token
 from nodes.spec import NodeError
 from runtime import access
 from runtime.masking import MASK, Masker
-from runtime.sealing import Sealed, Seals
+from runtime.sealing import BLANK, Sealed, Seals
 from storage.journal_rows import StepWrite
 
 Json: TypeAlias = Any
@@ -50,7 +50,8 @@ class RunSecrets:
         output = orjson.loads(step.output)
         if (shown := self._masker.mask(output)) is output:
             return step
-        return step._replace(output=orjson.dumps(shown).decode(), sealed=self._locked(output))
+        sealed = self._locked(output) if step.sealed is None else step.sealed
+        return step._replace(output=orjson.dumps(shown).decode(), sealed=sealed)
 
     def event(self, payload: dict[str, Json]) -> tuple[dict[str, Json], str | None]:
         """Return the payload of an event as it may be stored, and locked where it has a secret."""
@@ -81,6 +82,20 @@ class RunSecrets:
 
     def _locked(self, value: Json) -> str:
         return self._seals.lock(Sealed(value, self._secrets, self._expires_at))
+
+
+def text_of(value: Json) -> tuple[str, str | None]:
+    """Return *value* as JSON, with what has expired masked; and what is left of it locked: nothing, or None."""
+    sealed: str | None = None
+
+    def masked(part: object) -> str:
+        if not isinstance(part, access.Missing):
+            raise TypeError
+        nonlocal sealed
+        sealed = BLANK
+        return MASK
+
+    return orjson.dumps(value, default=masked).decode(), sealed
 
 
 def without_expired(value: Json, name: str = "value") -> Json:

@@ -18,7 +18,7 @@ from backend.tokens import digest_of
 from runtime.engine_rows import OPEN
 from runtime.sealing import BLANK, Seals
 from storage.database import Database
-from storage.tables import EventRow, RunRow, StepRow
+from storage.tables import EventRow, RunRow, StepRow, WaitEvent
 
 Key: TypeAlias = tuple[Any, ...]
 Call: TypeAlias = Callable[[Callable[[Session], int]], Awaitable[int]]
@@ -39,7 +39,10 @@ class SealSweep:
         self._expiries: dict[str, datetime | None] = {}  # of what was locked at the last sweep, by its digest
 
     async def sweep(self, now: datetime) -> None:
-        """Blank what is locked of events and steps whose runs have all ended, and what has expired at *now*."""
+        """Blank what is locked of events and steps whose runs have all ended, and what has expired at *now*.
+
+        An event that a step may wait for is kept until the step has looked at it.
+        """
         for left_over in (_left_over_events(), _left_over_steps()):
             while await self._write(left_over) == BATCH:
                 pass
@@ -83,7 +86,8 @@ def _keyed(*row: Any) -> tuple[Key, str]:
 
 def _left_over_events() -> Update:
     awaited = exists().where(col(RunRow.event_id) == col(EventRow.id), col(RunRow.status).in_(OPEN))
-    some = select(EventRow.id).where(LOCKED, ~awaited).limit(BATCH)
+    offered = exists().where(col(WaitEvent.event_id) == col(EventRow.id))
+    some = select(EventRow.id).where(LOCKED, ~awaited, ~offered).limit(BATCH)
     return update(EventRow).where(col(EventRow.id).in_(some)).values(sealed=BLANK)
 
 

@@ -52,6 +52,7 @@ class Outcome:
     output: dict[str, Json] | None
     text: str | None
     effect: str | None = None
+    sealed: str | None = None  # what is left of the output locked, where a part of it has expired
 
 
 def input_hash(text: str) -> str:

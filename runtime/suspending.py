@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -15,11 +16,14 @@ from runtime import waits
 from runtime.expressions import ExpressionError, Scope, compile_condition
 from runtime.graph import PlanNode
 from runtime.loops import Attempt, Frame
+from runtime.outbox import executing
 from runtime.records import Place
 from runtime.run_ends import close_wait, forget
+from runtime.run_secrets import text_of
 from runtime.steps import Outcome, outcome
 from storage.journal_rows import StepWrite
 from storage.journal_runs import StepState, WaitState
+from storage.journal_waits import OfferedEvent, offered
 from storage.tables import WaitRow, to_us
 
 if TYPE_CHECKING:
@@ -143,52 +147,65 @@ class Suspending:
 
     async def _resume(self, attempt: Attempt, found: StepState, wait: WaitState) -> None:
         """Let the step go on, if what came is what it waits for."""
-        state, now = self._run.state, self._shared.clock()
-        came = self._event_for(attempt, wait)
-        seen = [event_id for event_id, *_ in wait.events]
-        wait.events.clear()
         until = _until(found.effect or {})
-        is_late = until is not None and until <= to_us(now)
-
-        def work(session: Session) -> tuple[dict[str, Any] | None, StepWrite | None]:
-            row = session.get(WaitRow, wait.id)
-            resolution = came if row is None else row.resolution or came
-            if resolution is None and is_late:
-                resolution = {"port": TIMED_OUT, "output": None}
-            if resolution is None:
-                waits.drop_events(session, wait.id, seen)
-                return None, None
-            if row is not None:
-                forget(session, row, now)
-            return resolution, self._run.records.shown(self._gone_on(attempt, resolution, now))
-
-        resolution = await self._shared.journal.transact(state.id, state.epoch, work)
+        resolution, wait.events = await self._look(attempt, wait, until, wait.events)
+        while wait.events:
+            resolution, wait.events = await self._look(attempt, wait, until, wait.events)
         if resolution is None:
             self._run.wait_until(attempt.frame, attempt.node.id, until, found)
         elif "error" in resolution:
             self._run.failed(attempt, _error(resolution))
         else:
-            self._run.decide(attempt.frame, attempt.node, resolution["port"], resolution["output"])
+            output = resolution["output"]
+            if wait.kind == "run":
+                output = self._run.records.opened(resolution.get("sealed"), output)
+            self._run.decide(attempt.frame, attempt.node, resolution["port"], output)
+
+    async def _look(
+        self, attempt: Attempt, wait: WaitState, until: int | None, events: Sequence[OfferedEvent]
+    ) -> tuple[dict[str, Any] | None, list[OfferedEvent]]:
+        """Return how the step goes on, and record it; or None, and the events that are to be looked at next."""
+        state, now = self._run.state, self._shared.clock()
+        came = self._first_of(events, attempt)
+
+        def work(session: Session) -> tuple[tuple[dict[str, Any] | None, list[OfferedEvent]], StepWrite | None]:
+            row = session.get(WaitRow, wait.id)
+            resolution = came if row is None else row.resolution or came
+            if resolution is None:
+                waits.drop_events(session, wait.id, [event_id for event_id, *_ in events])  # they were not the one
+                if more := offered(executing(session), wait.id):  # they came before the time was up
+                    return (None, more), None
+            if resolution is None and until is not None and until <= to_us(now):
+                resolution = {"port": TIMED_OUT, "output": None}
+            if resolution is None:
+                return (None, []), None
+            if row is not None:
+                forget(session, row, now)
+            return (resolution, []), self._run.records.shown(self._gone_on(attempt, resolution, now))
+
+        return await self._shared.journal.transact(state.id, state.epoch, work)
 
     def _gone_on(self, attempt: Attempt, resolution: dict[str, Any], now: datetime) -> StepWrite:
         """Return the row of a step that goes on as *resolution* says."""
         if "error" in resolution:
             return self._run.failure(attempt, _error(resolution))
-        output = resolution["output"]
-        return self._run.records.row(
+        output, sealed = resolution["output"], resolution.get("sealed")
+        text, blank = (None, None) if output is None else text_of(output)
+        row = self._run.records.row(
             *(attempt.place, attempt.number, "succeeded"),
             started=attempt.started,
             ended=to_us(now),
             port=resolution["port"],
-            output=None if output is None else orjson.dumps(output).decode(),
+            output=text,
         )
+        return row._replace(sealed=sealed or blank)
 
-    def _event_for(self, attempt: Attempt, wait: WaitState) -> dict[str, Any] | None:
+    def _first_of(self, events: Sequence[OfferedEvent], attempt: Attempt) -> dict[str, Any] | None:
         """Return how the step goes on with the first event that meets its condition, or None."""
         node = attempt.node
         name = next(iter(node.type.late_params), None)
         where = node.raw_params.get(name) if name is not None else None
-        for event_id, event, masked, sealed in wait.events:
+        for event_id, event, masked, sealed in events:
             payload = masked if sealed is None else self._run.records.opened(sealed, masked)
             try:
                 if not where or _holds(where, attempt.frame.scope.with_item(payload)):

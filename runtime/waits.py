@@ -19,6 +19,7 @@ from runtime.outbox import NewEvent
 from runtime.records import Place
 from runtime.run_ends import OPEN, resolve
 from runtime.sealing import Seals
+from storage import journal_waits
 from storage.tables import Flow, FlowVersion, RunRow, WaitEvent, WaitRow
 
 CALLED = "flow.called"
@@ -58,7 +59,9 @@ def token_digest(token: str) -> str:
 
 def open_event(session: Session, run_id: int, place: Place, wanted: AwaitEvent, now: datetime) -> int:
     """Note that a step waits for an event; return the wait."""
-    return _id(_add(session, run_id, place, now, kind="event", event=wanted.event, match=dict(wanted.match)))
+    fields, digest = journal_waits.wanted(wanted.match)
+    match = {"match": dict(wanted.match), "match_fields": fields, "match_digest": digest}
+    return _id(_add(session, run_id, place, now, kind="event", event=wanted.event, **match))
 
 
 def open_approval(session: Session, run_id: int, place: Place, wanted: AwaitApproval, token: str, now: datetime) -> int:

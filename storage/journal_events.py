@@ -49,7 +49,6 @@ def store_events(
     """
     known = _known_digests(cursor, requests)
     run_ids = _free_run_ids(cursor)
-    events: list[tuple[Any, ...]] = []
     runs: list[tuple[Any, ...]] = []
 
     def store(seed: EventSeed, claims: bool) -> StoredEvent:
@@ -57,40 +56,40 @@ def store_events(
             return StoredEvent(seed, True, [])
         known[seed.id] = seed.digest
         started = [_stored(next(run_ids), run, claims, now) for run in router.route(seed)]
-        events.append(_event_row(seed, now, is_awaited=any(run.status != "failed" for run in started)))
         runs.extend(_run_row(run, seed, now) for run in started)
         return StoredEvent(seed, False, started)
 
     def store_group(group: Group, claims: bool) -> list[StoredEvent] | Refused:
         if (reused := _reused(group, known)) is not None:
             return EventIdReused(reused)
-        before = (len(events), len(runs))
+        before = len(runs)
         stored: list[StoredEvent] = []
         for seed in group:
             stored.append(store(seed, claims))
-            if len(runs) > most and (before[1] or len(stored) > 1):
-                is_for_good = len(runs) - before[1] > most
+            if len(runs) > most and (before or len(stored) > 1):
+                is_for_good = len(runs) - before > most
                 for each in stored:
                     if not each.is_duplicate:
                         del known[each.seed.id]
-                del events[before[0] :], runs[before[1] :]
+                del runs[before:]
                 return TooManyRuns(is_for_good)
         return stored
 
     answers: list[Answer] = [[store_group(group, claims) for group in groups] for groups, claims in requests]
-    write_many(cursor, EVENT, events)
+    stored = [event for answer in answers for group in answer if isinstance(group, list) for event in group]
+    fresh = [event for event in stored if not event.is_duplicate]
+    _offer_to_waits(cursor, fresh, now)
+    write_many(cursor, EVENT, [_event_row(event, now) for event in fresh])
     write_many(cursor, RUN, runs)
     _fill_duplicates(cursor, answers)
-    _offer_to_waits(cursor, answers, now)
     return answers
 
 
-def _offer_to_waits(cursor: sqlite3.Cursor, answers: list[Answer], now: int) -> None:
-    stored = [event for answer in answers for group in answer if isinstance(group, list) for event in group]
-    fresh = {event.seed.id: event for event in stored if not event.is_duplicate}
-    offered = ((event.seed.id, event.seed.name, event.seed.payload) for event in fresh.values())
-    for event_id, run_ids in offer(lambda sql, values: cursor.execute(sql, values).fetchall(), offered, now).items():
-        fresh[event_id].woken = run_ids
+def _offer_to_waits(cursor: sqlite3.Cursor, events: Sequence[StoredEvent], now: int) -> None:
+    seeds = ((event.seed.id, event.seed.name, event.seed.payload) for event in events)
+    woken = offer(lambda sql, values: cursor.execute(sql, values).fetchall(), seeds, now)
+    for event in events if woken else ():
+        event.woken = woken.get(event.seed.id, [])
 
 
 def _known_digests(cursor: sqlite3.Cursor, requests: Sequence[tuple[Sequence[Group], bool]]) -> dict[str, str | None]:
@@ -137,8 +136,10 @@ def _stored(run_id: int, seed: RunSeed, claims: bool, now: int) -> StoredRun:
     return StoredRun(run_id, seed, "queued", 0, None)
 
 
-def _event_row(seed: EventSeed, now: int, *, is_awaited: bool) -> tuple[Any, ...]:
+def _event_row(event: StoredEvent, now: int) -> tuple[Any, ...]:
+    seed = event.seed
     path = orjson.dumps(seed.path).decode()
+    is_awaited = event.woken or any(run.status != "failed" for run in event.runs)
     sealed = seed.sealed and (seed.sealed if is_awaited else "")  # nobody needs it: blanked
     return (
         *(seed.id, seed.name, seed.payload_text, seed.digest, seed.root_id, seed.parent_run, seed.depth, path),

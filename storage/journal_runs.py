@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from storage.journal_rows import StoredEvent, StoredRun, read_many
+from storage.journal_waits import OfferedEvent, offered
 
 
 @dataclass(slots=True)
@@ -31,14 +32,14 @@ class StepState:
 
 @dataclass(slots=True)
 class WaitState:
-    """What a suspended step waits for; *events* came meanwhile (id, name, payload, sealed), the first one first."""
+    """What a suspended step waits for; *events* are the first of those that came meanwhile."""
 
     id: int
     node: str
     iteration: str
     kind: str
     resolution: dict[str, Any] | None
-    events: list[tuple[str, str, dict[str, Any], str | None]] = field(default_factory=list)
+    events: list[OfferedEvent] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -86,10 +87,7 @@ WAITS = (
     "SELECT id, run_id, node, iteration, kind, resolution FROM wait "
     "WHERE (resolved_at IS NULL OR resolution IS NOT NULL) AND run_id"
 )
-WAIT_EVENTS = (
-    "SELECT wait_event.wait_id, event.id, event.name, event.payload, event.sealed "
-    "FROM wait_event JOIN event ON event.id = wait_event.event_id WHERE wait_event.wait_id"
-)
+WAITS_WITH_EVENTS = "SELECT DISTINCT wait_id FROM wait_event WHERE wait_id"
 
 
 def load_runs(cursor: sqlite3.Cursor, run_ids: Collection[int]) -> list[RunState]:
@@ -121,9 +119,8 @@ def _load_waits(cursor: sqlite3.Cursor, states: dict[int, RunState]) -> None:
     for wait_id, run_id, node, iteration, kind, resolution in read_many(cursor, WAITS, list(states)):
         wait = waits[wait_id] = WaitState(wait_id, node, iteration, kind, _json(resolution))
         states[run_id].waits.append(wait)
-    found = read_many(cursor, WAIT_EVENTS, list(waits))
-    for wait_id, event_id, name, payload, sealed in sorted(found, key=lambda row: (row[0], row[1])):
-        waits[wait_id].events.append((event_id, name, orjson.loads(payload), sealed))
+    for (wait_id,) in read_many(cursor, WAITS_WITH_EVENTS, list(waits)):
+        waits[wait_id].events = offered(lambda sql, values: cursor.execute(sql, values).fetchall(), wait_id)
 
 
 def started(event: StoredEvent, run: StoredRun) -> RunState:

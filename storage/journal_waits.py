@@ -1,17 +1,48 @@
-"""Offering events to the suspended steps that may wait for them, in the transaction that stores the event."""
+"""Offering events to the suspended steps that may wait for them, in the transaction that stores the event.
+
+What a step wants of an event's payload is kept as the names of its fields and a digest of their values. So an event is
+looked up once for each set of names that anybody uses with it, however many steps wait.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import orjson
 
 Execute: TypeAlias = Callable[[str, Sequence[Any]], Sequence[Any]]
 """Runs one SQL statement with its parameters and returns the rows it gives."""
+OfferedEvent: TypeAlias = tuple[str, str, dict[str, Any], str | None]
+"""An event's id, name and payload, and the payload locked where it is masked."""
 
-CHUNK = 200
-OPEN_WAITS = "SELECT id, run_id, event, match FROM wait WHERE resolved_at IS NULL AND event IN ({})"
+NAMES_AT_ONCE = 200
+OFFERED_AT_ONCE = 100  # events that a step looks at before it asks for more
+_OPEN = "FROM wait INDEXED BY ix_wait_event WHERE resolved_at IS NULL AND event"
+_ANY = f"SELECT 1 {_OPEN} IN ({{}}) LIMIT 1"
+_FIRST = f"SELECT min(match_fields) {_OPEN} = ?"
+_NEXT = f"SELECT min(match_fields) {_OPEN} = ? AND match_fields > ?"
+_RUNS = f"SELECT run_id {_OPEN} = ? AND match_fields = ? AND match_digest = ?"
+_NOTE = (
+    "INSERT OR IGNORE INTO wait_event (wait_id, event_id) SELECT id, ? FROM wait INDEXED BY ix_wait_event "
+    "WHERE resolved_at IS NULL AND event = ? AND match_fields = ? AND match_digest = ?"
+)
+_WAKE = (
+    "UPDATE run SET wake_at = ? WHERE +status IN ('waiting', 'running') AND id IN (SELECT run_id FROM wait "
+    "INDEXED BY ix_wait_event WHERE resolved_at IS NULL AND event = ? AND match_fields = ? AND match_digest = ?)"
+)
+_OFFERED = (
+    "SELECT event.id, event.name, event.payload, event.sealed FROM (SELECT rowid AS number, event_id FROM wait_event "
+    "WHERE wait_id = ? ORDER BY rowid LIMIT ?) AS offered JOIN event ON event.id = offered.event_id "
+    "ORDER BY offered.number"
+)
+
+
+def wanted(match: Mapping[str, Any]) -> tuple[str, str]:
+    """Return *match* as a wait keeps it: the names of the fields, and the digest of their values."""
+    names = sorted(match)
+    return orjson.dumps(names).decode(), _digest([match[name] for name in names])
 
 
 def offer(execute: Execute, events: Iterable[tuple[str, str, Mapping[str, Any]]], now: int) -> dict[str, list[int]]:
@@ -20,17 +51,21 @@ def offer(execute: Execute, events: Iterable[tuple[str, str, Mapping[str, Any]]]
     for event_id, name, payload in events:
         by_name.setdefault(name, []).append((event_id, payload))
     woken: dict[str, list[int]] = {}
-    names = list(by_name)
-    for start in range(0, len(names), CHUNK):
-        chunk = names[start : start + CHUNK]
-        for wait_id, run_id, name, match in execute(OPEN_WAITS.format(",".join("?" * len(chunk))), chunk):
-            wanted = orjson.loads(match) if match else {}
+    for name in _awaited(execute, list(by_name)):
+        for fields in _field_sets(execute, name):
+            names = orjson.loads(fields)
             for event_id, payload in by_name[name]:
-                if all(_has(payload, key, value) for key, value in wanted.items()):
-                    execute("INSERT OR IGNORE INTO wait_event (wait_id, event_id) VALUES (?, ?)", (wait_id, event_id))
-                    make_due(execute, run_id, now)
-                    woken.setdefault(event_id, []).append(run_id)
+                if all(each in payload for each in names):
+                    those = (name, fields, _digest([payload[each] for each in names]))
+                    if run_ids := _note(execute, those, event_id, now):
+                        woken.setdefault(event_id, []).extend(run_ids)
     return woken
+
+
+def offered(execute: Execute, wait_id: int) -> list[OfferedEvent]:
+    """Return the first events that a step has not looked at yet."""
+    rows = execute(_OFFERED, (wait_id, OFFERED_AT_ONCE))
+    return [(event_id, name, orjson.loads(payload), sealed) for event_id, name, payload, sealed in rows]
 
 
 def make_due(execute: Execute, run_id: int, now: int) -> None:
@@ -38,7 +73,40 @@ def make_due(execute: Execute, run_id: int, now: int) -> None:
     execute("UPDATE run SET wake_at = ? WHERE id = ? AND status IN ('waiting', 'running')", (now, run_id))
 
 
-def _has(payload: Mapping[str, Any], key: str, value: Any) -> bool:
-    """Whether *payload* has *value* under *key*: unlike in Python, 1 is not true."""
-    found = payload.get(key)
-    return found == value and isinstance(found, bool) == isinstance(value, bool) and key in payload
+def _awaited(execute: Execute, names: Sequence[str]) -> Iterator[str]:
+    """Give the names of events that some step may wait for, and few others."""
+    for start in range(0, len(names), NAMES_AT_ONCE):
+        chunk = names[start : start + NAMES_AT_ONCE]
+        if execute(_ANY.format(",".join("?" * len(chunk))), chunk):
+            yield from chunk
+
+
+def _field_sets(execute: Execute, name: str) -> Iterator[str]:
+    """Give the sets of fields by which steps tell the events of this name apart, each as a wait keeps it."""
+    ((fields,),) = execute(_FIRST, (name,))
+    while fields is not None:
+        yield fields
+        ((fields,),) = execute(_NEXT, (name, fields))
+
+
+def _note(execute: Execute, those: tuple[str, str, str], event_id: str, now: int) -> list[int]:
+    """Offer an event to the steps that want it, and return their runs."""
+    run_ids = [run_id for (run_id,) in execute(_RUNS, those)]
+    if run_ids:
+        execute(_NOTE, (event_id, *those))
+        execute(_WAKE, (now, *those))
+    return run_ids
+
+
+def _digest(values: Any) -> str:
+    text = orjson.dumps(_plain(values), option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Return *value* so that what is equal has the same JSON: 2.0 as 2. Unlike in Python, 1 is not true."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
+        return int(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value

@@ -280,7 +280,7 @@ class WaitRow(SQLModel, table=True):
     __tablename__ = "wait"
     __table_args__ = (
         UniqueConstraint("run_id", "node", "iteration"),
-        Index("ix_wait_event", "event", sqlite_where=text("resolved_at IS NULL")),
+        Index("ix_wait_event", "event", "match_fields", "match_digest", sqlite_where=text("resolved_at IS NULL")),
         {"sqlite_autoincrement": True},
     )
 
@@ -291,6 +291,8 @@ class WaitRow(SQLModel, table=True):
     kind: str  # event, approval, run
     event: str | None = None
     match: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))
+    match_fields: str | None = None  # of an event: see storage/journal_waits.py
+    match_digest: str | None = None
     token_digest: str | None = Field(default=None, unique=True)
     resolution: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonText))
     created_at: datetime = Field(default_factory=_now, sa_column=_time())

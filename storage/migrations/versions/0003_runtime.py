@@ -54,6 +54,8 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("event", sa.String(), nullable=True),
         sa.Column("match", sa.Text(), nullable=True),
+        sa.Column("match_fields", sa.String(), nullable=True),
+        sa.Column("match_digest", sa.String(), nullable=True),
         sa.Column("token_digest", sa.String(), nullable=True),
         sa.Column("resolution", sa.Text(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
@@ -63,7 +65,8 @@ def upgrade() -> None:
         sa.UniqueConstraint("token_digest"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_wait_event", "wait", ["event"], sqlite_where=sa.text("resolved_at IS NULL"))
+    wanted = ["event", "match_fields", "match_digest"]
+    op.create_index("ix_wait_event", "wait", wanted, sqlite_where=sa.text("resolved_at IS NULL"))
     op.create_table(
         "wait_event",
         sa.Column("wait_id", sa.Integer(), nullable=False),
