@@ -38,7 +38,7 @@ def test_the_engine_comes_to_what_the_rules_say(tmp_path: Path) -> None:
         runner.run(rig.engine.start())
 
         @given(strategies.cases(KINDS))
-        @settings(max_examples=examples(100, 20_000), deadline=None, suppress_health_check=NOTHING_SLOW)
+        @settings(max_examples=examples(60, 20_000), deadline=None, suppress_health_check=NOTHING_SLOW)
         def compare(case: Case) -> None:
             runner.run(_compare(rig, case, case.told(), next(numbers)))
 

@@ -64,12 +64,11 @@ class _Drawing:
     called: list[Key] = field(default_factory=list)
     waiting: list[Key] = field(default_factory=list)
     before: dict[str, list[str]] = field(default_factory=dict)  # the nodes that have ended when this one starts
-    hidden: list[str] = field(default_factory=list)  # nodes of bodies that are drawn: nobody else sees their outputs
+    bodies: dict[str, list[str]] = field(default_factory=dict)  # the nodes of loops that are drawn
 
     def region(self, entry: list[Port], depth: int, least: int) -> None:
         """Draw nodes that follow *entry*; all ports that they add stay in this region."""
         sources, last = list(entry), list(entry)
-        first = len(self.nodes)
         for _ in range(self.draw(st.integers(least, 6))):
             if len(self.nodes) >= NODES:
                 break
@@ -88,16 +87,20 @@ class _Drawing:
             elif kind == "wait_for_event":
                 self.waiting += [(name, at) for at in _iterations(depth)]
             if kind in LOOPS:
+                before = len(self.nodes)
                 self.region([(name, "each")], depth + 1, self.draw(st.sampled_from((1, 2, 0))))
+                self.bodies[name] = [node["id"] for node in self.nodes[before:]]
             last = [(name, port) for port in _ports(node)] or last
             sources += [(name, port) for port in _ports(node)]
-        if depth:
-            self.hidden += [node["id"] for node in self.nodes[first:]]
 
     def _arriving(self, sources: list[Port], last: list[Port]) -> list[Port]:
         if self.draw(st.integers(0, 2)):  # most flows are chains with something beside them
             return [self.draw(st.sampled_from(last))]
         return self.draw(st.lists(st.sampled_from(sources[-8:]), min_size=1, max_size=4, unique=True))
+
+    def _hidden(self, visible: list[str]) -> list[str]:
+        """Return nodes of loops that have ended by then: nobody sees their outputs any more."""
+        return [name for loop in visible for name in self.bodies.get(loop, ())][-2:]
 
     def _rarely(self, of: int) -> bool:
         return self.draw(st.integers(1, of)) == of
@@ -128,8 +131,8 @@ class _Drawing:
                 params = {"items": self.draw(self._items(depth))}
                 if self.draw(st.booleans()):
                     params["parallel"] = self.draw(st.sampled_from((1, 2, 50)))
-                if self.draw(st.booleans()):
-                    params["on_item_error"] = self.draw(st.sampled_from(("stop", "continue")))
+                if goes_on := self.draw(st.sampled_from(("continue", "stop", ""))):
+                    params["on_item_error"] = goes_on
                 return params
             case "while_loop":
                 tests = ("$index < 2", "$item == null", "$param.yes", "$param.no", "$index < $param.items | length")
@@ -162,7 +165,7 @@ class _Drawing:
         if depth:
             texts += ["at {{ $index }}", "{{ 'some' if $item else 'none' }}"]
         if self._rarely(12):  # what may well be missing, or no text
-            texts = [f"{{{{ $action.{other}.text }}}}" for other in (*visible[-2:], *self.hidden[-2:])]
+            texts = [f"{{{{ $action.{other}.text }}}}" for other in (*visible[-2:], *self._hidden(visible))]
             texts += ["{{ $item }}", "at {{ $index }}"]
         return st.sampled_from(texts)
 
@@ -171,8 +174,8 @@ class _Drawing:
         tests += [f"{{{{ $action.{other} is defined }}}}" for other in visible[-2:]]
         if depth:
             tests += ["{{ $index == 1 }}", "{{ $index < 1 }}"]
-        if self.hidden and self._rarely(3):
-            return st.just(f"{{{{ $action.{self.hidden[-1]} is defined }}}}")  # what only its own round sees
+        if (hidden := self._hidden(visible)) and self._rarely(2):
+            return st.just(f"{{{{ $action.{hidden[0]} is defined }}}}")
         return st.just("{{ $param.s }}") if self._rarely(15) else st.sampled_from(tests)
 
     def _items(self, depth: int) -> st.SearchStrategy[Json]:
