@@ -94,7 +94,7 @@ async def test_other_origins_are_told_nothing_and_change_nothing(origin: str):
         assert not [name for name in headers if name.startswith("access-control-")]
 
 
-@pytest.mark.parametrize("path", ["/api/tables", "/login", "/auth", "/authentic", "/", "/hooks/auth/", "/AUTH/signin"])
+@pytest.mark.parametrize("path", ["/api/tables", "/login", "/auth", "/authentic", "/", "/hook/auth/", "/AUTH/signin"])
 async def test_named_front_end_may_call_nothing_else(path: str):
     posted = await call("POST", path, {"origin": SHOP})
     preflight = await call("OPTIONS", path, {"origin": SHOP, **PREFLIGHT})
