@@ -38,6 +38,7 @@ class Zygote:
     """The process that is forked from."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         command = [sys.executable, "-m", "tests.faults.zygote"]
         self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -45,9 +46,11 @@ class Zygote:
         """Return the id of the process that was started, or for ``wait`` how it ended."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+        with self._lock:  # an answer belongs to the order before it
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
+            answer = int(self._process.stdout.readline())
+        return answer
 
     def close(self) -> None:
         self._process.communicate()

@@ -40,7 +40,9 @@ async def test_a_first_signal_lets_what_is_under_way_end(bare: Bare) -> None:
         await senders.accept_more(20)
         await asyncio.to_thread(bare.until_sent, 5)
         status = await asyncio.to_thread(bare.stop, pid)
-        under_way = bare.select("SELECT count(*) FROM step WHERE status = 'running'")
+        under_way = bare.select(
+            "SELECT count(*) FROM step WHERE status = 'running' AND node IN ('post', 'mail')"  # a loop may go on
+        )
         await asyncio.to_thread(bare.start)
         await senders.finish()
     await asyncio.to_thread(bare.has_ended_all)
