@@ -49,8 +49,7 @@ class Zygote:
         with self._lock:  # an answer belongs to the order before it
             self._process.stdin.write(json.dumps(order) + "\n")
             self._process.stdin.flush()
-            answer = int(self._process.stdout.readline())
-        return answer
+            return int(self._process.stdout.readline())
 
     def close(self) -> None:
         self._process.communicate()
