@@ -68,9 +68,10 @@ async def test_another_branch_does_not_wait_for_a_long_loop(rig: Rig) -> None:
     send, last = ({"id": text, "type": "call", "params": {"text": text}} for text in ("send", "last"))
     rig.flow([LOOP, body(), send, last], ["start>loop", "loop.each>body", "start>send", "loop.done>last"])
 
-    run_id = await rig.emit({"items": list(range(2_000))})
+    run_id = await rig.emit({"items": list(range(10_000))})
     await rig.calls.arrived["send"].wait()
-    status = rig.steps(run_id)["loop"].status
+    with rig.database.read() as session:
+        status = session.get_one(StepRow, (run_id, "loop", "")).status
     await rig.run(run_id)
 
     assert status == "running"
