@@ -225,9 +225,12 @@ class Engine:
             await waiter
             return False
         finally:
-            self._waiters[run_id].remove(waiter)
-            if not self._waiters[run_id]:
-                del self._waiters[run_id]
+            self._no_longer_waits(run_id, waiter)
+
+    def _no_longer_waits(self, run_id: int, waiter: asyncio.Future[None]) -> None:
+        self._waiters[run_id].remove(waiter)
+        if not self._waiters[run_id]:
+            del self._waiters[run_id]
 
     async def wait_response(self, run_id: int, timeout_s: float) -> RunResponse:
         """Return what a run answers, as soon as it is durable, or that it ended without; or how it is after the time.
@@ -382,8 +385,10 @@ class Engine:
         if self._dispatcher.works_on(run_id):
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.setdefault(run_id, []).append(waiter)
-            await waiter
-            self._waiters.pop(run_id, None)
+            try:
+                await waiter
+            finally:
+                self._no_longer_waits(run_id, waiter)
 
     def _left(self, run_id: int, *, counts: bool = True) -> None:
         """Do what is to be done when a run has ended."""

@@ -37,7 +37,6 @@ LOOP_ITEMS = 100_000  # of one for_each
 LOOP_PARALLEL = 50
 LOOP_ROUNDS = 10_000  # of one while_loop
 RUN_STEPS = 500_000  # of one run, all loops together
-CALL_DEPTH = 16  # flows calling flows
 
 ROOT_RUNS = 1_000  # that one cause may lead to
 BREAKER_RUNS = 600  # of one flow, started by other runs within BREAKER_S: it is paused

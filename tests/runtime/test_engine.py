@@ -413,3 +413,16 @@ async def test_a_run_that_finds_the_database_busy_is_taken_up_again(rig, monkeyp
 
     assert (await rig.run(run_id)).status == "succeeded"
     assert len(rig.calls.seen) == 1
+
+
+async def test_two_may_wait_for_one_run(rig) -> None:
+    rig.flow([{"id": "c", "type": "call", "params": {"text": "x"}}], ["start>c"])
+    rig.calls.hold("x")
+    run_id = await rig.emit()
+    await rig.calls.arrived["x"].wait()
+
+    waits = asyncio.gather(rig.engine.ended(run_id), rig.engine.wait(run_id, 10), rig.engine.ended(run_id))
+    await asyncio.sleep(0)
+    rig.calls.release("x")
+
+    assert await waits == [None, True, None]
