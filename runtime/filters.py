@@ -144,6 +144,22 @@ _SIGNATURES = {
 } | {("test", name): inspect.signature(_TESTS.get(_TESTS_ALSO.get(name, name), _is_true)) for name in TESTS}
 
 
+def signature(what: str, name: str) -> inspect.Signature:
+    """Return what the filter or test takes; the value it works on comes first."""
+    return _SIGNATURES[what, name]
+
+
+def first_name(what: str, name: str) -> str:
+    """Return the name that a filter or test is listed under."""
+    return (_ALSO if what == "filter" else _TESTS_ALSO).get(name, name)
+
+
+def summary(what: str, name: str) -> str:
+    """Return the first line of what a filter or test says of itself."""
+    function = (_FILTERS | {"default": default} if what == "filter" else _TESTS).get(first_name(what, name))
+    return (getattr(function, "__doc__", None) or "").strip().partition("\n")[0]
+
+
 def accepts(what: str, name: str, count: int, settings: frozenset[str]) -> bool:
     """Return whether the filter or test takes this many unnamed settings and these named ones."""
     try:
