@@ -12,13 +12,18 @@ from typing import Any
 import pytest
 from sqlmodel import Session
 
+from runtime.retention import READ_AHEAD
 from storage.backup import copy
 from storage.database import Database
 from storage.errors import StorageFull
 from storage.space import make_shrinkable, measure, shorten_log
+from tests.faults.bare import Bare, Senders, until
 from tests.runtime.conftest import Rig
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+KILLED = -9
+DIES_AT = 12  # commits of the engine: retention is under way by then, and none removes more than READ_AHEAD runs
+OLD_RUNS = DIES_AT * READ_AHEAD
 ORPHANS = (
     "SELECT count(*) FROM step WHERE run_id NOT IN (SELECT id FROM run) AND run_id NOT IN "
     "(SELECT each.value FROM setting, json_each(setting.value, '$.runs') AS each "
@@ -51,30 +56,33 @@ def set_rules(path: Path, rules: str) -> None:
         raw.execute("INSERT INTO setting (key, value, updated_at) VALUES ('retention', ?, 0)", (rules,))
 
 
-def test_a_kill_in_the_middle_of_retention_leaves_no_half_run_and_the_next_start_goes_on(pulsewire, wait_until) -> None:
-    path = pulsewire.directory / "pulsewire.db"
-    pulsewire.server.stop()
-    add_old_runs(path, 6_000)
+@pytest.mark.parametrize("point", ["journal.before_commit", "journal.after_commit"])
+async def test_a_kill_in_the_middle_of_retention_leaves_no_half_run_and_the_next_start_goes_on(
+    bare: Bare, point: str
+) -> None:
+    path = bare.directory / "pulsewire.db"
+    add_old_runs(path, OLD_RUNS)
     set_rules(path, '{"keep_days": null, "keep_runs": 10, "keep_mb": null}')
 
     def left() -> int:
-        return int(pulsewire.select("SELECT count(*) FROM run")[0][0])
+        return int(bare.select("SELECT count(*) FROM run WHERE flow_id = 'old'")[0][0])
 
-    pulsewire.server.start()
-    wait_until(lambda: left() < 5_500)
-    pulsewire.server.kill()
-    at_kill, orphans = left(), pulsewire.select(ORPHANS)
-    sizes = pulsewire.select("SELECT DISTINCT count(*) FROM step JOIN run ON run.id = run_id GROUP BY run_id")
-    pulsewire.server.start()
-    accepted = pulsewire.emit_many(range(20))
-    wait_until(lambda: left() == 10 + len(accepted), 90)
+    status = bare.wait(bare.start(crash=f"{point}:{DIES_AT}"))
+    at_kill, orphans = left(), bare.select(ORPHANS)
+    sizes = bare.select("SELECT DISTINCT count(*) FROM step JOIN run ON run.id = run_id GROUP BY run_id")
+    async with Senders(bare.directory, 0) as senders:
+        await asyncio.to_thread(bare.start)
+        await asyncio.gather(*[senders.send(number) for number in range(20)])
+    await asyncio.to_thread(until, lambda: left() == 10, 90)
+    await asyncio.to_thread(bare.has_ended_all)
 
-    assert 10 < at_kill < 6_000
+    assert status == KILLED
+    assert 10 < at_kill < OLD_RUNS
     assert orphans == [(0,)]
     assert sizes == [(4,)]
-    assert pulsewire.select("SELECT count(*) FROM event WHERE name = 'old'") == [(10,)]
-    assert pulsewire.select("SELECT count(*) FROM step WHERE run_id NOT IN (SELECT id FROM run)") == [(0,)]
-    assert pulsewire.select("PRAGMA integrity_check") == [("ok",)]
+    assert bare.select("SELECT count(*) FROM event WHERE name = 'old'") == [(10,)]
+    assert bare.select("SELECT count(*) FROM step WHERE run_id NOT IN (SELECT id FROM run)") == [(0,)]
+    bare.check(set(range(20)))
 
 
 @pytest.fixture
