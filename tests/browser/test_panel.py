@@ -17,13 +17,16 @@ def test_typed_fields_are_saved_as_their_type_or_as_an_expression(page: Page, se
     flow = FlowPage(page, make_flow({"find_rows": "find_rows"}), server.flows)
     flow.node("find_rows").click()
     flow.panel_shows("Find rows")
+    limit = page.locator(".fe-right").get_by_label("Limit", exact=True)
 
     flow.fill("Limit", "5")
     until(lambda: flow.nodes["find_rows"]["params"].get("limit") == 5)
     page.get_by_role("button", name="Limit: expression").click()
+    expect(limit).not_to_have_attribute("type", "number")
     flow.fill("Limit", "$param.count")
     until(lambda: flow.nodes["find_rows"]["params"].get("limit") == "{{ $param.count }}")
     page.get_by_role("button", name="Limit: expression").click()
+    expect(limit).to_have_attribute("type", "number")
     flow.fill("Limit", "7")
     until(lambda: flow.nodes["find_rows"]["params"].get("limit") == 7)
 
