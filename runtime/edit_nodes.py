@@ -10,7 +10,8 @@ from nodes.spec import NodeType
 from runtime import limits, wording
 from runtime.document import Node, dump_node, problems_of_part
 from runtime.edit_draft import Draft, Json, Operation, Refused, Step, index_in, object_in, place_of, same
-from runtime.errors import Problem
+from runtime.errors import Invalid, Problem
+from runtime.renaming import renamed
 
 NODE_SETTINGS = ("name", "params", "retry", "on_error", "timeout_s", "after_crash", "disabled", "pinned")
 
@@ -116,6 +117,29 @@ def patch_node(draft: Draft, operation: Operation) -> Step:
     former, latter = _difference(node, patched), _difference(patched, node)
     draft.put(nodes=[patched if other is node else other for other in draft.nodes])
     return {"op": "patch_node", "id": node["id"], **latter}, [{"op": "patch_node", "id": node["id"], **former}]
+
+
+def rename_node(draft: Draft, operation: Operation) -> Step:
+    """Give a node another id, and rewrite every expression that names it."""
+    node_id, wanted = draft.need(operation.get("id"))["id"], operation.get("to")
+    if not isinstance(wanted, str):
+        raise Refused(Problem("operation.invalid", "“to” must be the node's new id, a text.", node_id))
+    former = draft.document
+    try:
+        latter = renamed(former, node_id, wanted, draft.types)
+        back = renamed(latter, wanted, node_id, draft.types)
+    except Invalid as invalid:
+        raise Refused(*invalid.problems) from None
+    if wanted == node_id:
+        return None
+    draft.document = latter
+    undo: list[Operation] = [{"op": "rename_node", "id": wanted, "to": node_id}]
+    for was, now in zip(former["nodes"], back["nodes"], strict=True):  # other spelling, or it named the new id before
+        if not same(was, now):
+            undo.append({"op": "patch_node", "id": was["id"], **_difference(was, now)})
+    if not same(former["graph"], back["graph"]):
+        undo.append({"op": "patch_flow", "set": {"settings": former["graph"]["settings"]}})
+    return {"op": "rename_node", "id": node_id, "to": wanted}, undo
 
 
 def _difference(node: dict[str, Json], other: dict[str, Json]) -> dict[str, Json]:

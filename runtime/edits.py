@@ -9,6 +9,7 @@ An operation is an object whose ``op`` names it:
 ``move`` ``{"at": {id: [x, y]}}``
 ``patch_node`` ``{"id", "set": {"name" | "params" | "retry" | "on_error" | "timeout_s" | "after_crash" | "disabled" |
                "pinned"}, "param": {name: value}, "unset": [name]}``
+``rename_node`` ``{"id", "to"}``                    with all that names it, expressions included
 ``patch_flow`` ``{"set": {"name" | "description" | "settings"}}``
 ``set_samples`` ``{"samples": […]}``
 ``replace`` ``{"document": {…}}``
@@ -36,7 +37,7 @@ from runtime.document import (
 )
 from runtime.edit_draft import Draft, Json, Operation, Refused, Step, Types, object_in, place_of, same
 from runtime.edit_edges import add_edge, del_edge
-from runtime.edit_nodes import add_node, defaults, del_node, patch_node
+from runtime.edit_nodes import add_node, defaults, del_node, patch_node, rename_node
 from runtime.errors import Problem
 
 __all__ = ["Edited", "apply", "defaults"]
@@ -157,6 +158,7 @@ _OPERATIONS: dict[str, Callable[[Draft, Operation], Step]] = {
     "del_edge": del_edge,
     "move": _move,
     "patch_node": patch_node,
+    "rename_node": rename_node,
     "patch_flow": _patch_flow,
     "set_samples": _set_samples,
     "replace": _replace,
