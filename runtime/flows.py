@@ -115,6 +115,15 @@ class Flows(LiveFlows):
                 self._tell(FlowChange(flow_id, revision, None, None))
         return self.get(flow_id)
 
+    def rename_node(self, flow_id: str, node_id: str, new_id: str) -> FlowView:
+        """Give a node of the draft another id, in every expression that names it too; one change to undo.
+
+        NotFound when there is no such node, Invalid when the new id is taken or none.
+        """
+        for _, problem in self.edit(flow_id, [{"op": "rename_node", "id": node_id, "to": new_id}]).refused:
+            raise NotFound(problem) if problem.code == "node.unknown" else Invalid(problem)
+        return self.get(flow_id)
+
     def delete(self, flow_id: str) -> None:
         """Delete a flow. Its runs stay, and those under way finish on the version that they started on.
 

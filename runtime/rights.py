@@ -133,6 +133,7 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
         "duplicate": Right("editor", "flow.duplicate", made="id"),
         "save": _flow("edit", is_merged=True),
         "edit": _flow("edit", is_merged=True),
+        "rename_node": _flow("edit", is_merged=True),
         "undo": _flow("edit", is_merged=True),
         "redo": _flow("edit", is_merged=True),
         "delete": _flow("delete"),

@@ -100,6 +100,14 @@ def test_flow_leaves_and_comes_back(run: Run, file: Path, document: Callable[...
     assert [flow["id"] for flow in json.loads(run("flow", "list", "--json").stdout)] == ["greet"]
 
 
+def test_node_gets_another_id(run: Run, file: Path):
+    run("flow", "import", file)
+
+    assert run("flow", "rename-node", "greet", "large", "is_large").stdout == "Greet: the node is “is_large” now\n"
+    assert "is_large" in run("flow", "show", "greet").stdout
+    assert "[node.id_duplicate]" in run("flow", "rename-node", "greet", "is_large", "start", status=1).stderr
+
+
 def test_a_live_flow_shows_when_it_is_due(run: Run, file: Path, document: Callable[..., dict[str, Any]]):
     daily = {"id": "daily", "type": "on_schedule", "name": "Daily", "params": {"cron": "0 9 * * *"}}
     file.write_text(json.dumps(document(nodes=[daily, *document()["nodes"]])))

@@ -154,6 +154,18 @@ def start_run(
         typer.echo(ask_engine(service, lambda: service.runs.start(flow_id, trigger, given)).id)
 
 
+@app.command("rename-node")
+def rename_node(
+    flow_id: FlowId,
+    node_id: Annotated[str, typer.Argument(metavar="NODE", help="The node's id.")],
+    new_id: Annotated[str, typer.Argument(metavar="NEW", help="The id that it gets.")],
+) -> None:
+    """Give a node of the draft another id, in every expression that names it too."""
+    with opened() as service:
+        flow = service.flows.rename_node(flow_id, node_id, new_id)
+    typer.echo(f"{flow.name}: the node is “{new_id}” now")
+
+
 @app.command("publish")
 def publish_flow(flow_id: FlowId, as_json: JsonOption = False) -> None:
     """Make the draft the live version."""

@@ -45,6 +45,12 @@ class StartRequest(BaseModel):
     payload: dict[str, Any] | None = None
 
 
+class RenameRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: str
+
+
 class ResumeRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -109,6 +115,18 @@ def flow_routes(_service: Service) -> APIRouter:
         if_match: Annotated[str | None, Header(description="The ETag of what was read.")] = None,
     ) -> Response:
         return _told(caller.flows.save(flow_id, document, if_match=_revision(if_match)))
+
+    @router.post(
+        "/{flow_id}/nodes/{node_id}/rename",
+        dependencies=[EDITOR],
+        summary="Rename a node",
+        description="Gives a node of the draft another id, in its edges and samples and in every expression.",
+        responses=answers(examples.FLOW, refusals=(404,)),
+    )
+    def rename_node(
+        caller: Caller, flow_id: str, node_id: str, request: Annotated[RenameRequest, Body(examples=[{"id": "notify"}])]
+    ) -> Response:
+        return _told(caller.flows.rename_node(flow_id, node_id, request.id))
 
     @router.delete(
         "/{flow_id}",

@@ -246,3 +246,20 @@ async def test_a_notice_is_shown_until_it_is_dismissed(client: httpx.AsyncClient
 
     assert before == notice
     assert (answer.status_code, answer.json()["notice"]) == (200, None)
+
+
+async def test_node_is_renamed_with_what_names_it(client: httpx.AsyncClient, document: Make):
+    made = document()
+    made["nodes"][2]["params"]["fields"]["of"] = "{{ $action.large }}"
+    await client.post("/api/flows", json=made)
+
+    renamed = await client.post("/api/flows/greet/nodes/large/rename", json={"id": "is_large"})
+    taken = await client.post("/api/flows/greet/nodes/is_large/rename", json={"id": "start"})
+    gone = await client.post("/api/flows/greet/nodes/large/rename", json={"id": "other"})
+
+    draft = renamed.json()["draft"]
+    assert [node["id"] for node in draft["nodes"]] == ["start", "is_large", "greet"]
+    assert draft["nodes"][2]["params"]["fields"]["of"] == "{{ $action.is_large }}"
+    assert draft["edges"][1]["source"] == "is_large"
+    assert (taken.status_code, codes(taken)) == (422, ["node.id_duplicate"])
+    assert (gone.status_code, codes(gone)) == (404, ["node.unknown"])
