@@ -42,6 +42,10 @@ _BEGUN = (
     "FROM run WHERE flow_id = ? AND status IN ('running', 'waiting') AND is_test = 0"
 )
 _CUT_OFF = _BEGUN.replace("status IN ('running', 'waiting')", "status = 'queued' AND started_at IS NOT NULL")
+_TIMED = (
+    "SELECT wake_at, id, flow_id FROM run INDEXED BY ix_run_wake WHERE status = 'waiting' AND wake_at <= ? "
+    "ORDER BY wake_at LIMIT ?"
+)
 _CALLED = f"SELECT id, called_by {_QUEUED} AND called_by IS NOT NULL AND started_at IS NULL"
 _CALLS = (
     "SELECT wait.run_id, run.id, run.flow_id, run.key, run.status <> 'queued' OR run.started_at IS NOT NULL FROM wait "
@@ -56,11 +60,15 @@ _NESTED = (
 
 
 class Backlog(NamedTuple):
-    """*due* are runs that may go on, with their flows, the oldest first; *held* flows whose runs have to wait."""
+    """*due* are runs that may go on, with their flows, the oldest first; *held* flows whose runs have to wait.
+
+    *coming* are those whose time comes next: the time, the run and its flow.
+    """
 
     rules: dict[str, Rule]
     due: list[tuple[int, str]]
     held: list[str]
+    coming: list[tuple[int, int, str]]
 
 
 class Found(NamedTuple):
@@ -80,15 +88,20 @@ def reading(database: Database) -> Iterator[sqlite3.Cursor]:
         yield raw.cursor()
 
 
-def read_backlog(cursor: sqlite3.Cursor, now_us: int, most: int, *, is_start: bool = False) -> Backlog:
-    """Return what may go on, at most *most* runs; *is_start*: also what was cut off when the engine stopped."""
+def read_backlog(
+    cursor: sqlite3.Cursor, now_us: int, most: int, *, ahead_us: int = 0, is_start: bool = False
+) -> Backlog:
+    """Return what may go on, at most *most* runs, and what will within *ahead_us*.
+
+    *is_start*: also what was cut off when the engine stopped.
+    """
     rules = read_rules(cursor)
     waiting = [flow_id for (flow_id,) in cursor.execute(_FLOWS)]
     held = [flow_id for flow_id in waiting if flow_id in rules]
     free = [flow_id for flow_id in waiting if flow_id not in rules]
-    due = cursor.execute(
-        "SELECT id, flow_id FROM run WHERE status = 'waiting' AND wake_at <= ? ORDER BY wake_at LIMIT ?", [now_us, most]
-    ).fetchall()
+    timed = cursor.execute(_TIMED, [now_us + ahead_us, most]).fetchall()
+    coming = [timer for timer in timed if timer[0] > now_us]
+    due = [(run_id, flow_id) for moment_us, run_id, flow_id in timed if moment_us <= now_us]
     for flow_id in free:  # each flow its share, so that one alone does not fill what is read
         ids = cursor.execute(f"SELECT id {_QUEUED} ORDER BY id LIMIT ?", [flow_id, max(1, most // len(free))])
         due += [(run_id, flow_id) for (run_id,) in ids]
@@ -98,7 +111,7 @@ def read_backlog(cursor: sqlite3.Cursor, now_us: int, most: int, *, is_start: bo
         if is_start:
             cut_off = cursor.execute(f"SELECT id {_QUEUED} AND started_at IS NOT NULL", [flow_id])
             due += [(run_id, flow_id) for (run_id,) in cut_off]
-    return Backlog(rules, sorted(due), held)
+    return Backlog(rules, sorted(due), held, coming)
 
 
 def page(cursor: sqlite3.Cursor, flow_id: str, after: int, *, has_key: bool) -> tuple[list[Found], bool]:

@@ -19,6 +19,7 @@ BYTES_AT_ONCE = 64 * limits.PAYLOAD_BYTES  # of their payloads and recorded outp
 CLAIM_AT_ONCE = 200
 SHARE = 3  # a flow may have as many times more runs at work as there is room left
 TICK_S = 1.0  # the longest time between two looks at the clock
+AHEAD_US = 5_000_000  # a run that waits longer is a row only; whoever reads the rows every second names it in time
 log = logging.getLogger("pulsewire.dispatcher")
 
 
@@ -69,6 +70,7 @@ class InProcess:
         self._claim_at_once = CLAIM_AT_ONCE
         self._pump: asyncio.Task[None] | None = None
         self._timers: list[tuple[int, int, str]] = []
+        self._wakes: dict[int, int] = {}  # when each run does; a timer of another time has been overtaken
         self._timers_changed = asyncio.Event()
         self._is_open = True
 
@@ -89,6 +91,11 @@ class InProcess:
     @property
     def open_runs(self) -> int:
         return len(self._active) + len(self._queue) + len(self._claiming) + self._quarantine.waiting
+
+    @property
+    def timers(self) -> int:
+        """How many runs are held here that wait for their time."""
+        return len(self._timers)
 
     def suspect(self, run_ids: Iterable[int]) -> None:
         """Let these work one at a time, because one of them may be what stops engines."""
@@ -116,6 +123,7 @@ class InProcess:
     def hold(self, run: RunState, work: asyncio.Future[None]) -> None:
         """Count a run as worked on until *work* is done."""
         self._active[run.id] = work
+        self._wakes.pop(run.id, None)
         self._of_flow[run.flow_id] = self._of_flow.get(run.flow_id, 0) + 1
         self._bytes += run.size_bytes
         work.add_done_callback(partial(self._ended, run.id, run.flow_id, run.size_bytes))
@@ -125,7 +133,10 @@ class InProcess:
         return run_id in self._active or run_id in self._queue or run_id in self._claiming
 
     def wake_at(self, moment_us: int, run_id: int, flow_id: str = "") -> None:
-        """Submit the run when its time has come."""
+        """Submit the run when its time has come, if that is soon; otherwise it has to be named again."""
+        if moment_us > self._now_us() + AHEAD_US or self._wakes.get(run_id, moment_us + 1) <= moment_us:
+            return
+        self._wakes[run_id] = moment_us
         heapq.heappush(self._timers, (moment_us, run_id, flow_id))
         self._timers_changed.set()
 
@@ -140,8 +151,10 @@ class InProcess:
             self._timers_changed.clear()
             now = self._now_us()
             while self._timers and self._timers[0][0] <= now:
-                _moment, run_id, flow_id = heapq.heappop(self._timers)
-                self.submit([run_id], flow_id)
+                moment_us, run_id, flow_id = heapq.heappop(self._timers)
+                if self._wakes.get(run_id) == moment_us:
+                    del self._wakes[run_id]
+                    self.submit([run_id], flow_id)
             wait_s = min(TICK_S, (self._timers[0][0] - now) / 1e6) if self._timers else None
             try:
                 async with asyncio.timeout(wait_s):

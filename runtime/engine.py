@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from sqlmodel import col, select
+from sqlmodel import select
 
 from backend import one_time_tokens
 from nodes import spec
 from nodes.spec import NodeError, NodeType
-from runtime import engine_rows, limits, outbox, recovery, trial_rows
+from runtime import dispatcher, engine_rows, limits, outbox, recovery, trial_rows
 from runtime.admission import Admission
 from runtime.backlog import Backlog, read_backlog, reading
 from runtime.dispatcher import InProcess
@@ -249,10 +249,13 @@ class Engine:
         self._admission.update(found.rules, found.held)
         for run_id, flow_id in found.due:
             self._dispatcher.submit([run_id], flow_id)
+        for moment_us, run_id, flow_id in found.coming:
+            self._dispatcher.wake_at(moment_us, run_id, flow_id)
 
     def _backlog(self, is_start: bool) -> Backlog:
         with reading(self._database) as cursor:
-            return read_backlog(cursor, self._now_us(), limits.QUEUE_RUNS, is_start=is_start)
+            most, ahead_us = limits.QUEUE_RUNS, dispatcher.AHEAD_US
+            return read_backlog(cursor, self._now_us(), most, ahead_us=ahead_us, is_start=is_start)
 
     async def cancel(self, run_id: int) -> bool:
         """Stop a run; False when it had ended or does not exist."""
@@ -402,17 +405,8 @@ class Engine:
                 waiter.set_result(None)
 
     async def _recover(self) -> None:
-        def read() -> list[tuple[int | None, str, datetime | None]]:
-            query = select(RunRow.id, RunRow.flow_id, RunRow.wake_at).where(RunRow.status == "waiting")
-            with self._database.read() as session:
-                return list(session.exec(query.where(col(RunRow.wake_at).is_not(None))).all())
-
         self._dispatcher.suspect(await self._journal.call(recovery.suspects))
         await self._look_for_runs(is_start=True)
-        for run_id, flow_id, wake_at in await asyncio.to_thread(read):
-            assert run_id is not None
-            assert wake_at is not None
-            self._dispatcher.wake_at(to_us(wake_at), run_id, flow_id)
 
     async def _poll_forever(self) -> None:
         while True:

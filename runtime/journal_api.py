@@ -101,7 +101,7 @@ class Dispatcher(Protocol):
         """Return whether the run is worked on, or will be."""
 
     def wake_at(self, moment_us: int, run_id: int, flow_id: str = "") -> None:
-        """Submit the run when its time has come."""
+        """Submit the run when its time has come, if that is within seconds; otherwise it has to be named again."""
 
     def cancel(self, run_id: int) -> None:
         """Stop working on a run."""
