@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runtime.commands.flow_check import check_flows
 from runtime.commands.installation import ask_engine, opened, settings_from_environment
 from runtime.commands.terminal import JsonOption, fail, print_json, print_problems, print_table, read_text, told
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from runtime.trials import Extent
 
 app = typer.Typer(no_args_is_help=True, help="Flows: list, read, check, test, publish, and move them as files.")
+app.command("check")(check_flows)
 
 
 class QueueChoice(StrEnum):
@@ -88,24 +90,6 @@ def import_flow(
         for file in files:
             flow = service.flows.import_(read_text(file))
             print_json(flow.as_json()) if as_json else typer.echo(flow.id)
-
-
-@app.command("check")
-def check_flows(
-    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Flow files; “-” is standard input.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Check flow files without an installation; status 1 when one has an error."""
-    found: list[Problem] = []
-    for file in files:
-        _, problems = _read(file)
-        found += problems
-        if not as_json:
-            print_problems(problems, file)
-    if as_json:
-        print_json({"problems": [problem.as_json() for problem in found]})
-    if any(problem.severity == "error" for problem in found):
-        raise typer.Exit(1)
 
 
 @app.command("test")

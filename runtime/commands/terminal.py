@@ -70,9 +70,17 @@ def told() -> Iterator[None]:
 
 def read_text(path: str) -> bytes:
     """Return what is in a file, or on standard input for “-”."""
+    raw, why = read_or_why(path)
+    if raw is None:
+        fail(f"{path}: {why}.")
+    return raw
+
+
+def read_or_why(path: str) -> tuple[bytes | None, str]:
+    """Return what is in a file, or on standard input for “-”; None and why it cannot be read."""
     if path == "-":
-        return sys.stdin.buffer.read()
+        return sys.stdin.buffer.read(), ""
     try:
-        return Path(path).read_bytes()
+        return Path(path).read_bytes(), ""
     except OSError as error:
-        fail(f"{path}: {error.strerror}.")
+        return None, error.strerror or "it cannot be opened"
