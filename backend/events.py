@@ -89,6 +89,8 @@ class DataTableRowCreated(DataRowEvent):
 
     name: ClassVar[str] = "api.dataTable_rowCreated"
 
+    before: None
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataTableRowUpdated(DataRowEvent):
@@ -96,12 +98,16 @@ class DataTableRowUpdated(DataRowEvent):
 
     name: ClassVar[str] = "api.dataTable_rowUpdated"
 
+    before: dict[str, Any]
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataTableRowDeleted(DataRowEvent):
     """A row of a data table was deleted by itself, not with its table or by `Clear table`."""
 
     name: ClassVar[str] = "api.dataTable_rowDeleted"
+
+    before: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)

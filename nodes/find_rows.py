@@ -11,7 +11,7 @@ Source  none
 from pydantic import Field
 
 from nodes.rows import TableName
-from nodes.spec import Context, Example, Json, Output, Params, action, ui
+from nodes.spec import Context, Example, Json, Output, Params, action, row_of, ui
 
 MAX_ROWS = 1000
 
@@ -43,7 +43,7 @@ class FindRowsParams(Params):
 
 
 class FindRowsOutput(Output):
-    rows: list[dict[str, Json]] = Field(description="The rows.")
+    rows: list[dict[str, Json]] = Field(description="The rows.", json_schema_extra=row_of("table"))
     count: int = Field(description="How many rows were returned.")
 
 

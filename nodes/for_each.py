@@ -27,7 +27,7 @@ class ForEachParams(Params):
         title="Items",
         description="The list to go through.",
         max_length=MAX_ITEMS,
-        json_schema_extra=ui("expression", placeholder="{{ $action.find.rows }}"),
+        json_schema_extra=ui("expression", placeholder="{{ $action.find.rows }}", gives="item"),
     )
     parallel: int = Field(
         1,

@@ -10,7 +10,7 @@ Source  none
 from pydantic import Field
 
 from nodes.rows import TableName
-from nodes.spec import Context, Example, Json, Output, Params, Plan, action, ui
+from nodes.spec import Context, Example, Json, Output, Params, Plan, action, row_of, ui
 
 NO_ID = "00000000-0000-0000-0000-000000000000"  # RFC 9562 nil UUID: stands for the id of a row that was not stored
 
@@ -25,7 +25,7 @@ class InsertRowParams(Params):
 
 
 class InsertRowOutput(Output):
-    row: dict[str, Json] = Field(description="The row as stored.")
+    row: dict[str, Json] = Field(description="The row as stored.", json_schema_extra=row_of("table"))
 
 
 def plan(params: InsertRowParams, ctx: Context) -> Plan:

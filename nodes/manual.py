@@ -41,7 +41,7 @@ class ManualParams(Params):
         title="Inputs",
         description="Names and kinds: text, integer, number, boolean, object, list or any; “?” behind one is optional.",
         max_length=50,
-        json_schema_extra=ui("pairs", placeholder="order_id", is_literal=True),
+        json_schema_extra=ui("pairs", placeholder="order_id", is_literal=True, gives="payload"),
     )
 
 

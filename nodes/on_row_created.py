@@ -10,7 +10,7 @@ Errors  none of its own; while the flow is published, adding more than 1,000 row
 Source  event ``api.dataTable_rowCreated``, reported once per row in the transaction of the change
 """
 
-from nodes.row_event import ROW, TABLE, RowEventPayload
+from nodes.row_event import ROW, TABLE, NewRowPayload
 from nodes.spec import Listen, trigger
 from nodes.table_event import TableEventParams, listen_to
 
@@ -20,7 +20,7 @@ from nodes.table_event import TableEventParams, listen_to
     title="Row created",
     category="Table triggers",
     icon="playlist_add",
-    payload=RowEventPayload,
+    payload=NewRowPayload,
     sample={**TABLE, "row": ROW, "before": None},
     summary="{table}",
 )

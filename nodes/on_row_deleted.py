@@ -11,7 +11,7 @@ Errors  none of its own; while the flow is published, deleting more than 1,000 r
 Source  event ``api.dataTable_rowDeleted``, reported once per row in the transaction of the change
 """
 
-from nodes.row_event import ROW, TABLE, RowEventPayload
+from nodes.row_event import ROW, TABLE, OldRowPayload
 from nodes.spec import Listen, trigger
 from nodes.table_event import TableEventParams, listen_to
 
@@ -21,7 +21,7 @@ from nodes.table_event import TableEventParams, listen_to
     title="Row deleted",
     category="Table triggers",
     icon="playlist_remove",
-    payload=RowEventPayload,
+    payload=OldRowPayload,
     sample={**TABLE, "row": ROW, "before": ROW},
     summary="{table}",
 )

@@ -10,7 +10,7 @@ Errors  none of its own; while the flow is published, changing more than 1,000 r
 Source  event ``api.dataTable_rowUpdated``, reported once per row in the transaction of the change
 """
 
-from nodes.row_event import ROW, TABLE, RowEventPayload
+from nodes.row_event import ROW, TABLE, OldRowPayload
 from nodes.spec import Listen, trigger
 from nodes.table_event import TableEventParams, listen_to
 
@@ -20,7 +20,7 @@ from nodes.table_event import TableEventParams, listen_to
     title="Row updated",
     category="Table triggers",
     icon="edit_note",
-    payload=RowEventPayload,
+    payload=OldRowPayload,
     sample={**TABLE, "row": ROW, "before": {**ROW, "status": "open", "updated_at": ROW["created_at"]}},
     summary="{table}",
 )

@@ -19,7 +19,7 @@ class ReturnOutputParams(Params):
     output: dict[str, Json] = Field(
         title="Output",
         description="Names and values; a value may be an expression and keeps its type.",
-        json_schema_extra=ui("pairs", placeholder="invoice_id"),
+        json_schema_extra=ui("pairs", placeholder="invoice_id", gives="output"),
     )
 
 

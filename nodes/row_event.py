@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from nodes.spec import Json, Output
+from nodes.spec import Json, Output, row_of
 
 TABLE = {"ID": "f76c7770-79c3-45a2-96ad-e4e4321ad66b", "Name": "orders"}
 ROW = {
@@ -24,8 +24,17 @@ class RowEventPayload(Output):
     ID: UUID = Field(title="ID", description="The table's id.")
     Name: str = Field(title="Name", description="The table's name.")
     row: dict[str, Json] = Field(
-        title="Row", description="The row with its columns, id and times; of a deleted one, as it was."
+        title="Row",
+        description="The row with its columns, id and times; of a deleted one, as it was.",
+        json_schema_extra=row_of("table"),
     )
-    before: dict[str, Json] | None = Field(
-        title="Before", description="The row as it was before the change; null for a new one."
+
+
+class NewRowPayload(RowEventPayload):
+    before: None = Field(title="Before", description="Null, because there was no row before.")
+
+
+class OldRowPayload(RowEventPayload):
+    before: dict[str, Json] = Field(
+        title="Before", description="The row as it was before the change.", json_schema_extra=row_of("table")
     )

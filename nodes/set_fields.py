@@ -16,7 +16,7 @@ class SetFieldsParams(Params):
     fields: dict[str, Json] = Field(
         title="Fields",
         description="Names and values; a value may be an expression and keeps its type.",
-        json_schema_extra=ui("pairs", placeholder="subject"),
+        json_schema_extra=ui("pairs", placeholder="subject", gives="output"),
     )
 
 

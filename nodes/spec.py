@@ -59,6 +59,7 @@ Widget: TypeAlias = Literal[
     "timezone",
 ]
 Right: TypeAlias = Literal["editor", "owner"]
+Gives: TypeAlias = Literal["item", "output", "payload"]
 
 
 class NodeError(Exception):
@@ -99,6 +100,7 @@ class Port:
 
     name: str
     title: str = ""
+    has_output: bool = True  # False: when it is fired, the node's output is null
 
 
 OUT = (Port("out"),)
@@ -219,6 +221,13 @@ class NodeType:
             if isinstance(found.json_schema_extra, dict) and found.json_schema_extra.get(mark)
         )
 
+    def param_that_gives(self, what: Gives) -> str | None:
+        """Return the parameter, as flows store it, from which the checker reads that; see ``ui``."""
+        for name, found in self.params.model_fields.items():
+            if isinstance(found.json_schema_extra, dict) and found.json_schema_extra.get("gives") == what:
+                return found.alias or name
+        return None
+
     def preset_of(self, params: Mapping[str, Json]) -> Preset | None:
         """Return which of the palette's entries a node with these raw parameters is; None where there is but one."""
         fields = self.params.model_fields
@@ -250,12 +259,15 @@ def ui(
     is_literal: bool = False,
     is_secret: bool = False,
     is_late: bool = False,
+    gives: Gives | None = None,
 ) -> dict[str, Json]:
     """Return ``json_schema_extra`` for a Field: how the form shows it.
 
     *is_literal*: the value is never an expression (it decides ports or what a trigger listens to).
     *is_secret*: the value is recorded masked, wherever it shows up in the run.
     *is_late*: one expression that the platform evaluates while the step waits; the node gets its text.
+    *gives*: what the checker reads from it: an entry of this list is ``$item``, it is itself the output, or its values
+    name the kinds of the payload's fields.
     """
     extra: dict[str, Json] = {}
     if widget:
@@ -270,7 +282,14 @@ def ui(
         extra["secret"] = True
     if is_late:
         extra["late"] = True
+    if gives:
+        extra["gives"] = gives
     return extra
+
+
+def row_of(param: str) -> dict[str, Json]:
+    """Return ``json_schema_extra`` for a Field of an output: it holds rows of the table that *param* names."""
+    return {"row_of": param}
 
 
 def _fixed(ports: tuple[Port, ...]) -> PortsOf:

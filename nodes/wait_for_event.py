@@ -62,7 +62,7 @@ class WaitForEventOutput(Output):
     title="Wait for event",
     category="Logic",
     icon="hourglass_top",
-    ports=(Port("out", "Came"), Port("timeout", "Time-out")),
+    ports=(Port("out", "Came"), Port("timeout", "Time-out", has_output=False)),
     output=WaitForEventOutput,
     summary="{event}",
     examples=[

@@ -40,6 +40,12 @@ def faults_of(source: Source) -> list[Fault]:
     return _read(source)[1]
 
 
+def tree_of(source: Source) -> nodes.Expr | None:
+    """Return the syntax tree of an expression, one line for each token; None when the dialect does not allow it."""
+    tree, faults = _read(source)
+    return None if faults else tree
+
+
 def _long_way(tree: nodes.Expr) -> Evaluate:
     sandbox = environment()
     body = nodes.Template([nodes.Assign(nodes.Name("result", "store"), tree, lineno=1)], lineno=1)

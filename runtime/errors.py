@@ -8,13 +8,21 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong. *code* is stable, *message* is for people; *node* and *param* say where."""
+    """One thing wrong. *code* is stable, *message* is for people; *node* and *param* say where.
+
+    In the parameter, *path* leads to the text, and *position* and *length* count characters in it. *suggestion* is what
+    to write in the place of these characters.
+    """
 
     code: str
     message: str
     node: str | None = None
     param: str | None = None
     severity: str = "error"  # error: stops publishing; warning: does not
+    path: tuple[str | int, ...] = ()
+    position: int | None = None
+    length: int | None = None
+    suggestion: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the published shape, without empty places."""
@@ -25,6 +33,11 @@ class Problem:
             shape["param"] = self.param
         if self.severity != "error":
             shape["severity"] = self.severity
+        if self.path:
+            shape["path"] = list(self.path)
+        for name in ("position", "length", "suggestion"):
+            if (value := getattr(self, name)) is not None:
+                shape[name] = value
         return shape
 
 

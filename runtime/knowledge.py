@@ -1,0 +1,300 @@
+"""What the names of expressions stand for in each node of a flow, as far as it is known before a run.
+
+It comes from the models that nodes and events declare, from the parameters that decide an output, from the columns of
+data tables and from the ways through the graph. Samples and the last run give examples and hints, never promises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from pydantic import ValidationError
+
+from nodes.spec import NodeType
+from runtime import inference, shapes, wording
+from runtime.document import Document, Node
+from runtime.shapes import NOTHING, NUMBER, TEXT, UNKNOWN, Shape
+from runtime.ways import Fired, Ways
+
+Json: TypeAlias = Any
+Columns: TypeAlias = Mapping[str, Sequence[Mapping[str, Json]]]
+ERROR = shapes.object_of(
+    {"message": TEXT, "code": shapes.of_kinds(("text", "null")), "step": TEXT}, about="What went wrong."
+)
+RUN = shapes.object_of({"id": NUMBER, "started_at": TEXT}, about="The run.")
+FLOW = shapes.object_of({"id": TEXT, "name": TEXT, "version": shapes.of_kinds(("number", "null"))}, about="The flow.")
+NOW = replace(TEXT, about="When the run started, ISO 8601 in UTC.")
+COLUMN_KINDS = {
+    **dict.fromkeys(("text", "date", "datetime", "uuid"), "text"),
+    **dict.fromkeys(("integer", "number"), "number"),
+    "boolean": "boolean",
+}
+INPUT_KINDS = {"integer": "number"}  # the others are kinds already
+
+
+class Knowledge:
+    """What is known about one flow.
+
+    *columns* are those of the data tables by name and id. *outputs* and *payload* are those of the last run,
+    *environment* and *variables* the names there are; None: not known here.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        types: Mapping[str, NodeType],
+        *,
+        columns: Columns | None = None,
+        outputs: Mapping[str, Json] | None = None,
+        payload: Json = NOTHING,
+        environment: Collection[str] | None = None,
+        variables: Mapping[str, Shape] | None = None,
+    ) -> None:
+        self.document = document
+        self.types = types
+        self.ways = Ways(document, types)
+        self._columns = columns or {}
+        self._outputs = outputs or {}
+        self._payload = payload
+        self._environment = environment
+        self._variables = variables or {}
+        self._given: dict[str, Shape] = {}
+        self._brought: dict[str, Shape] = {}
+        self._scopes: dict[tuple[str, bool], Mapping[str, Shape]] = {}
+
+    def scope_of(self, node_id: str, param: str | None = None) -> Mapping[str, Shape]:
+        """Return what each name stands for in a node: ``param``, ``action`` … without the ``$``.
+
+        A parameter that is evaluated while the step waits has names of its own: say which one it is.
+        """
+        node_type = self._type(node_id)
+        is_late = param is not None and node_type is not None and param in node_type.late_params
+        key = node_id, is_late
+        if key not in self._scopes:
+            self._scopes[key] = self._scope(node_id, node_type, is_late)
+        return self._scopes[key]
+
+    def payload_at(self, node_id: str) -> Shape:
+        """Return what ``$param`` is in a node: the payload of any trigger whose runs come to it."""
+        triggers = [trigger for trigger in self.ways.triggers_of(node_id) if self._may_start(trigger, node_id)]
+        if not triggers:
+            return UNKNOWN
+        because = [f"{self._named(trigger)} may have started the run" for trigger in triggers]
+        return shapes.union(*map(self.payload_of, triggers), because=because)
+
+    def payload_of(self, trigger: str) -> Shape:
+        """Return what a trigger brings."""
+        if trigger not in self._brought:
+            self._brought[trigger] = self._with_samples(trigger, self._payload_of(self.ways.nodes[trigger]))
+        return self._brought[trigger]
+
+    def output_of(self, node_id: str) -> Shape:
+        """Return what a node gives when it succeeds."""
+        if node_id not in self._given:
+            found = self._output_of(self.ways.nodes[node_id], self._type(node_id))
+            self._given[node_id] = shapes.with_sample(found, self._outputs.get(node_id, NOTHING))
+        return self._given[node_id]
+
+    def output_at(self, node_id: str, other: str) -> Shape:
+        """Return what ``$action`` holds of *other* in a node that comes after it."""
+        node, name = self.ways.nodes[other], self._named(other)
+        found = self.payload_of(other) if self._is_trigger(other) else self.output_of(other)
+        if node.disabled:
+            return shapes.absent(f"{name} is switched off")
+        if other in self._repeated(node_id):
+            return replace(found, missing=f"{name} has no output before the first round")
+        before = self.ways.before(node_id, other) if self.ways.can_run(node_id) else None
+        if before is None or (self._is_trigger(other) and not before.may_be_skipped):
+            return found
+        if not before.fired and self.ways.fired_by(other):
+            return shapes.absent(f"{name} is skipped on every way to this node")
+        ways = [self._given_at(found, name, fired) for fired in before.fired] or [(found, "")]
+        found = shapes.union(*(shape for shape, _because in ways), because=[because for _shape, because in ways])
+        if before.may_be_skipped:
+            why = "may not have started the run" if self._is_trigger(other) else "is skipped on some ways to this node"
+            found = replace(found, missing=found.missing or f"{name} {why}")
+        return found
+
+    def outputs_at(self, node_id: str) -> tuple[str, ...]:
+        """Return the nodes whose outputs can be there in a node, the nearest first."""
+        return (*self._repeated(node_id), *self.ways.earlier(node_id))
+
+    def has_output_at(self, node_id: str, other: str) -> bool:
+        """Return whether the output of *other* can be there in a node."""
+        return self.ways.comes_before(node_id, other) or other in self._repeated(node_id)
+
+    def _repeated(self, node_id: str) -> tuple[str, ...]:
+        """Return the nodes of a loop's body whose outputs its own condition reads."""
+        node_type = self._type(node_id)
+        if node_type is None or not node_type.is_asked_each_round:
+            return ()
+        return tuple(other for other in self.ways.nodes if self.ways.frames_of(other)[:1] == (node_id,))
+
+    def _scope(self, node_id: str, node_type: NodeType | None, is_late: bool) -> Mapping[str, Shape]:
+        if node_type is not None and node_type.kind == "trigger":
+            return {"param": self.payload_of(node_id)}
+        environment = TEXT if self._environment is None else None
+        found = {
+            "param": self.payload_at(node_id),
+            "action": shapes.object_of(_Outputs(self, node_id)),
+            "var": shapes.object_of(self._variables),
+            "env": shapes.object_of(dict.fromkeys(self._environment or (), TEXT), others=environment),
+            "flow": FLOW,
+            "run": RUN,
+            "now": NOW,
+        }
+        if is_late:
+            return found | {"item": replace(shapes.OBJECT, about="The payload of the event.")}
+        if node_type is not None and node_type.is_asked_each_round:
+            return found | {"item": _previous(), "index": replace(NUMBER, about="Rounds done.")}
+        return found | self._round(node_id)
+
+    def _round(self, node_id: str) -> dict[str, Shape]:
+        frames = self.ways.frames_of(node_id)
+        if not frames:
+            return {}
+        loop, node_type = self.ways.nodes[frames[0]], self._type(frames[0])
+        index = replace(NUMBER, about=f"Number of the round of {self._named(loop.id)}, from 0.")
+        if node_type is None or node_type.is_asked_each_round:
+            return {"item": _previous(), "index": index}
+        items = self._of_param(loop, node_type.param_that_gives("item"))
+        item = (items.items or UNKNOWN) if items.kinds == {"list"} else UNKNOWN
+        return {"item": replace(item, about=item.about or f"An item of {self._named(loop.id)}."), "index": index}
+
+    def _may_start(self, trigger: str, node_id: str) -> bool:
+        if trigger == node_id:
+            return True
+        before = self.ways.before(node_id, trigger) if self.ways.can_run(node_id) else None
+        return before is None or bool(before.fired)
+
+    def _given_at(self, output: Shape, name: str, fired: Fired) -> tuple[Shape, str]:
+        """Return the output of a node that fired one port, and in words that it did."""
+        if fired.is_empty:
+            why = "it may have failed" if fired.has_failed else f"it may have gone on at “{fired.port}”"
+            because = f"{name} has no output then: {why}"
+            return replace(shapes.NULL, null_because=because), because
+        if fired.has_failed:
+            return ERROR, f"{name} may have failed"
+        return output, f"{name} may not have failed"
+
+    def _output_of(self, node: Node, node_type: NodeType | None) -> Shape:
+        if node_type is None:
+            return UNKNOWN
+        if (given := node_type.param_that_gives("output")) is not None:
+            found = self._of_param(node, given)
+            return found if found.kinds == {"object"} else shapes.OBJECT
+        return self._with_rows(shapes.of_model(node_type.output), node, node_type)
+
+    def _of_param(self, node: Node, param: str | None) -> Shape:
+        """Return what a parameter comes to."""
+        if param is None or param not in node.params:
+            return UNKNOWN
+        return inference.shape_of(node.params[param], self.scope_of(node.id))
+
+    def _payload_of(self, node: Node) -> Shape:
+        node_type = self.types[node.type]
+        inputs = node.params.get(node_type.param_that_gives("payload") or "")
+        if isinstance(inputs, Mapping) and inputs:
+            return shapes.object_of({str(name): _input(kind) for name, kind in inputs.items()})
+        declared = self._declared(node, node_type)
+        brought = [
+            self._with_rows(shapes.of_payload(each.output, sample), node, each)
+            for each in declared
+            for sample in _samples(each, node.params if each is node_type else None)
+        ]
+        return shapes.union(*brought)
+
+    def _declared(self, node: Node, node_type: NodeType) -> list[NodeType]:
+        """Return the types that say what the trigger brings: of one for any event, those of the event it names."""
+        try:
+            listen = node_type.listen(node_type.params.model_validate(node.params)) if node_type.listen else None
+        except ValidationError:
+            return [node_type]
+        named = self.types.get(listen.event) if listen is not None and listen.event is not None else None
+        return [node_type if named is None or node.type == named.type else named]
+
+    def _with_rows(self, output: Shape, node: Node, node_type: NodeType) -> Shape:
+        """Return an output with what is known of the rows in it."""
+        fields = dict(output.fields)
+        for name, info in node_type.output.model_fields.items():
+            extra = info.json_schema_extra
+            param = extra.get("row_of") if isinstance(extra, dict) else None
+            table = node.params.get(str(param)) if param is not None else None
+            columns = self._columns.get(table) if isinstance(table, str) else None
+            if columns is not None:
+                row = _row(columns)
+                found = fields[name]
+                fields[name] = replace(found, items=row) if "list" in found.kinds else replace(row, about=found.about)
+        return replace(output, fields=fields)
+
+    def _with_samples(self, trigger: str, brought: Shape) -> Shape:
+        node = self.ways.nodes[trigger]
+        given = [sample.payload for sample in self.document.samples if sample.trigger == trigger]
+        given += [self._payload] if self._payload is not NOTHING else []
+        found = brought
+        for example in reversed(given or [self.types[node.type].sample_of(node.params)]):
+            found = shapes.with_sample(found, example)
+        return found
+
+    def _type(self, node_id: str) -> NodeType | None:
+        return self.types.get(self.ways.nodes[node_id].type)
+
+    def _is_trigger(self, node_id: str) -> bool:
+        node_type = self._type(node_id)
+        return node_type is not None and node_type.kind == "trigger"
+
+    def _named(self, node_id: str) -> str:
+        return f"“{wording.shown(self.ways.nodes[node_id].name)}”"
+
+
+class _Outputs(Mapping[str, Shape]):
+    """What ``$action`` holds in one node; each output is looked at when it is asked for."""
+
+    def __init__(self, knowledge: Knowledge, node_id: str) -> None:
+        self._knowledge = knowledge
+        self._node_id = node_id
+        self._found: dict[str, Shape] = {}
+
+    def __getitem__(self, other: str) -> Shape:
+        if other not in self._found:
+            if other not in self._knowledge.ways.nodes or not self._knowledge.has_output_at(self._node_id, other):
+                raise KeyError(other)
+            self._found[other] = self._knowledge.output_at(self._node_id, other)
+        return self._found[other]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._knowledge.outputs_at(self._node_id))
+
+    def __len__(self) -> int:
+        return len(self._knowledge.outputs_at(self._node_id))
+
+
+def _previous() -> Shape:
+    return replace(UNKNOWN, about="What the round before gave; null at first.")
+
+
+def _input(kind: Json) -> Shape:
+    name = str(kind).removesuffix("?")
+    found = shapes.of_kinds({INPUT_KINDS.get(name, name)} & (shapes.KINDS | {"any"}))
+    if not str(kind).endswith("?"):
+        return found
+    return replace(shapes.union(found, shapes.NULL), missing="this input may be left out")
+
+
+def _samples(node_type: NodeType, params: Mapping[str, Json] | None) -> list[Mapping[str, Json]]:
+    """Return an example of every kind of payload that a trigger has: with these parameters, or with any."""
+    if params is not None or not node_type.presets:
+        return [node_type.sample_of(params or {})]
+    return [node_type.sample_of(preset.params) for preset in node_type.presets]
+
+
+def _row(columns: Sequence[Mapping[str, Json]]) -> Shape:
+    """Return a row of a data table. Every column may be null unless it is required."""
+    fields = {"id": TEXT, "created_at": TEXT, "updated_at": TEXT}
+    for column in columns:
+        kind = COLUMN_KINDS.get(column.get("type", ""))
+        found = UNKNOWN if kind is None else shapes.of_kinds((kind,) if column.get("required") else (kind, "null"))
+        fields[str(column.get("name"))] = found
+    return shapes.object_of(fields)
