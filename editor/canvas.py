@@ -89,10 +89,6 @@ class FlowCanvas(ui.element, component=SCRIPT):
         """Add a node after the selected one, or in the middle."""
         self._call("add", type_name)
 
-    def insert_text(self, element: ui.element, text: str) -> None:
-        """Type *text* where the cursor of a field was last."""
-        self._call("insertText", element.id, text)
-
     def show_help(self) -> None:
         """Show the keyboard shortcuts."""
         self._call("showHelp", None)

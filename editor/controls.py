@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 from zoneinfo import available_timezones
 
 from nicegui import ui
 
 from backend.credential_values import NO_LOGIN
-from editor.param_form import UNSET, ParamField, is_expression
+from editor.expression_field import ExpressionField, ExpressionInk
+from editor.param_form import UNSET, ParamField
 from editor.widgets import choice
 
 Json: TypeAlias = Any
 Changed: TypeAlias = Callable[[Json], None]
+Writer: TypeAlias = ExpressionField | ExpressionInk
 REGIONS = (  # of the zones that are not mere other names
     *("Africa/", "America/", "Antarctica/", "Arctic/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Indian/"),
     "Pacific/",
@@ -24,10 +26,19 @@ YES_OR_NO = {True: "Yes", False: "No"}
 FIELD_PROPS = "outlined dense hide-bottom-space autocomplete=off spellcheck=false"
 
 
-class Control(ABC):
-    """One control. ``element`` is where text is inserted; ``fault`` says why what is typed cannot be saved."""
+@dataclass(frozen=True)
+class Place:
+    """A text of a control that may hold expressions: the way to it in the control's value, and what it is there."""
 
-    element: ui.element | None = None
+    writer: Writer
+    path: tuple[str | int, ...]
+    value: Json
+    shift: int = 0  # characters of the value that stand before the text shown
+
+
+class Control(ABC):
+    """One control. ``fault`` says why what is typed cannot be saved."""
+
     fault: str | None = None
 
     def __init__(self, field: ParamField, changed: Changed) -> None:
@@ -42,90 +53,20 @@ class Control(ABC):
     def show(self, value: Json) -> None:
         """Show a value that came from elsewhere."""
 
+    def places(self) -> list[Place]:
+        """Return the texts that may hold expressions as they are now."""
+        return []
+
+    def insert(self, text: str) -> bool:
+        """Put a value or any text where the caret was last; false if there is no place for it."""
+        places = self.places()
+        if places:
+            places[-1].writer.insert(text)
+        return bool(places)
+
     def name(self, element: ui.element, title: str | None = None) -> None:
         """Tell screen readers and tests what *element* is called."""
         element.props["aria-label"] = title or self.field.title
-
-
-class TextControl(Control):
-    """A line, or several."""
-
-    def build(self, value: Json) -> None:
-        is_long = self.field.widget in ("multiline", "expression")
-        make = ui.textarea if is_long else ui.input
-        made = make(value=self._text(value), placeholder=self.field.placeholder or None, on_change=self._typed)
-        made.props(f"{FIELD_PROPS} debounce=200" + (" autogrow rows=1" if is_long else ""))
-        if self.field.widget == "multiline":
-            made.classes("fe-tall")
-        if self.field.widget == "expression":
-            made.classes("pw-mono")
-        self.name(made)
-        self.element = self._input = made
-
-    def show(self, value: Json) -> None:
-        if self._value(self._input.value or "") != value:
-            self._input.set_value(self._text(value))
-
-    def _typed(self, event: Any) -> None:
-        self.changed(self._value(event.value or ""))
-
-    def _text(self, value: Json) -> str:
-        if value is None or value is UNSET:
-            return ""
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-    def _value(self, text: str) -> Json:
-        return text or UNSET
-
-
-class ExpressionControl(TextControl):
-    """An expression; the braces around it may be left out."""
-
-    def _text(self, value: Json) -> str:
-        text = super()._text(value)
-        return text.strip()[2:-2].strip() if is_expression(text) and text.count("{{") == 1 else text
-
-    def _value(self, text: str) -> Json:
-        text = text.strip()
-        return UNSET if not text else text if "{{" in text else f"{{{{ {text} }}}}"
-
-
-class CodeControl(Control):
-    """HTML or JSON with line numbers and colours."""
-
-    def build(self, value: Json) -> None:
-        language = "HTML" if self.field.widget == "html" else "JSON"
-        self._code = ui.codemirror(self._text(value), language=language, line_wrapping=True, on_change=self._typed)  # type: ignore[arg-type]
-        self._code.classes("fe-code")
-        self.name(self._code)
-        self.element = self._code
-
-    def show(self, value: Json) -> None:
-        if self._read(self._code.value or "") != value:
-            self._code.set_value(self._text(value))
-
-    def _typed(self, event: Any) -> None:
-        value = self._read(event.value or "")
-        self.changed(value)
-
-    def _text(self, value: Json) -> str:
-        if value is None or value is UNSET:
-            return ""
-        if self.field.widget == "html" and isinstance(value, str):
-            return value
-        return json.dumps(value, ensure_ascii=False, indent=2)
-
-    def _read(self, text: str) -> Json:
-        self.fault = None
-        if not text.strip():
-            return UNSET
-        if self.field.widget == "html":
-            return text
-        try:
-            return json.loads(text)
-        except ValueError as error:
-            self.fault = f"This is no JSON yet: {error}. It is saved as soon as it is."
-            return None
 
 
 class NumberControl(Control):

@@ -9,22 +9,22 @@ from typing import Any, TypeAlias
 
 from nicegui import ui
 
+from editor.answers import ASK_AFTER_S, Answers, Ask
 from editor.controls import (
-    CodeControl,
     Control,
     CredentialControl,
-    ExpressionControl,
     FlowControl,
     NumberControl,
     SelectControl,
     SwitchControl,
-    TextControl,
     ZoneControl,
 )
 from editor.frame import box, icon
 from editor.param_form import UNSET, ParamField, is_expression
 from editor.references import Reference
 from editor.row_controls import ColumnsControl, ConditionsControl, ListControl, PairsControl
+from editor.text_controls import CodeControl, ExpressionControl, TextControl, WrittenControl
+from runtime import expressions
 
 Json: TypeAlias = Any
 SAVE_AFTER_S = 0.15
@@ -37,22 +37,22 @@ class FormContext:
         self,
         *,
         save: Callable[[str, Json], None],
-        insert: Callable[[ui.element, str], None],
         references: Callable[[], list[Reference]],
         tables: Callable[[], Mapping[str, Mapping[str, str]]],
         dress_code: Callable[[ui.codemirror], None],
         credentials: Callable[[], Mapping[str, str]] = dict,
         base_url: str = "",
         flows: Callable[[bool], Mapping[str, str]] = lambda _all: {},
+        ask: Ask | None = None,
     ) -> None:
         self.save = save
-        self.insert = insert
         self.references = references
         self.tables = tables  # table name -> column name -> type
         self.dress_code = dress_code
         self.base_url = base_url  # how people reach this server
         self.credentials = credentials  # name of a stored login -> its kind
         self.flows = flows  # id -> name of other flows: of all, or of those that can be called
+        self.ask = ask  # for the value of a text with expressions
 
 
 class FieldView:
@@ -65,6 +65,7 @@ class FieldView:
         self._value: Json = params.get(field.name, UNSET)
         self._is_expression = self._is_written_as_expression(self._value)
         self._timer: asyncio.TimerHandle | None = None
+        self._answers = Answers(context.ask, lambda: self._control.places()) if context.ask else None
         with box("fe-field") as self._box:
             with box("fe-label"):
                 with box("fe-label-text"):
@@ -94,6 +95,7 @@ class FieldView:
                 self._draw()
             else:
                 self._control.show(value)
+                self._look()
         elif self.field.widget in ("columns", "conditions") and params.get("table") != table_before:
             self._draw()
 
@@ -111,6 +113,22 @@ class FieldView:
             self._timer.cancel()
             self._save()
 
+    def ask_again(self) -> None:
+        """Show the values of the expressions anew, because what they are computed from has changed."""
+        if self._answers is not None and not self.field.is_literal:
+            self._answers.renew()
+
+    def close(self) -> None:
+        """Ask for no more values; the field is about to go."""
+        if self._answers is not None:
+            self._answers.stop()
+
+    def insert(self, text: str) -> None:
+        """Put a value such as ``$param.email`` into the field; one of another kind is switched to an expression."""
+        if not self._control.insert(text) and not self.field.is_textual and not self._is_expression:
+            self._toggle()
+            self._control.insert(text)
+
     def _is_written_as_expression(self, value: Json) -> bool:
         return not self.field.is_textual and not self.field.is_literal and is_expression(value)
 
@@ -119,8 +137,16 @@ class FieldView:
         with self._place:
             self._control = self._make()
             self._control.build(self._value)
-        if isinstance(self._control.element, ui.codemirror):
-            self._context.dress_code(self._control.element)
+        self._look()
+
+    def _look(self, after_s: float = 0.0) -> None:
+        """Underline what is wrong with the expressions, and ask for their values."""
+        for place in self._control.places():
+            found = expressions.problems_of(place.value) if place.value is not UNSET else []
+            at = [each.position - place.shift for each in found if not each.path and each.position is not None]
+            place.writer.set_problems([{"position": position, "isWarning": False} for position in at])
+        if self._answers is not None and not self.field.is_literal:
+            self._answers.renew(after_s)
 
     def _make(self) -> Control:
         field, changed = self.field, self._changed
@@ -130,7 +156,7 @@ class FieldView:
             case "expression":
                 return ExpressionControl(replace(field, placeholder=field.placeholder.strip("{} ")), changed)
             case "html" | "json":
-                return CodeControl(field, changed)
+                return CodeControl(field, changed, self._context.dress_code)
             case "number":
                 return NumberControl(field, changed)
             case "switch":
@@ -154,9 +180,9 @@ class FieldView:
             case "conditions" if ConditionsControl.fits(self._value):
                 return ConditionsControl(field, changed, self._columns())
             case "conditions":
-                return CodeControl(field, changed)
+                return CodeControl(field, changed, self._context.dress_code)
             case _:
-                return TextControl(field, changed)
+                return TextControl(field, changed) if field.is_literal else WrittenControl(field, changed)
 
     def _columns(self) -> Mapping[str, str]:
         return self._context.tables().get(str(self._params.get("table", "")), {})
@@ -197,18 +223,10 @@ class FieldView:
             if reference.group != group:
                 group = reference.group
                 ui.label(group).classes("fe-ref-group")
-            with ui.menu_item(on_click=lambda path=reference.path: self._insert(path)).classes("fe-ref"):
+            with ui.menu_item(on_click=lambda path=reference.path: self.insert(path)).classes("fe-ref"):
                 ui.label(reference.path).classes("fe-ref-path")
                 if reference.sample:
                     ui.label(reference.sample).classes("fe-ref-sample")
-
-    def _insert(self, path: str) -> None:
-        if not self.field.is_textual and not self._is_expression and self._control.element is None:
-            self._toggle()
-        element = self._control.element
-        if element is not None:
-            is_bare = isinstance(self._control, ExpressionControl)
-            self._context.insert(element, path if is_bare else f"{{{{ {path} }}}}")
 
     def _toggle(self) -> None:
         self._is_expression = not self._is_expression
@@ -224,6 +242,7 @@ class FieldView:
         if value == self._value:
             return
         self._value = value
+        self._look(ASK_AFTER_S)
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(SAVE_AFTER_S, self._save)

@@ -14,6 +14,9 @@ from editor.cut_nodes import CutNodes
 from editor.draft import Draft
 from editor.elements import web_page
 from editor.error_pages import not_found
+from editor.expression_field import ExpressionDesk
+from editor.expression_scope import scope_of_references
+from editor.expression_words import words
 from editor.fields import FormContext
 from editor.flow_bar import FlowBar
 from editor.flow_panel import FlowPanel
@@ -134,6 +137,7 @@ class FlowEditor:
                 )
                 self._bar.build()
             self._side = bench.right
+            self._desk = ExpressionDesk(words())
         self._bench = bench
         self._overlay = Overlay(self._service, self._canvas, self._ran)
         self._open_panel()
@@ -276,6 +280,9 @@ class FlowEditor:
                 prefer_result=self._prefer_result,
             )
             self._panel = panel
+            self._desk.tell(
+                scope_of_references(references(self._draft.document, node["id"], self._types, self._outputs()))
+            )
 
     def _close_panel(self) -> None:
         self._canvas.select([])
@@ -290,7 +297,6 @@ class FlowEditor:
 
         return FormContext(
             save=save,
-            insert=self._canvas.insert_text,
             references=lambda: references(self._draft.document, node_id, self._types, self._outputs()),
             tables=lambda: self._tables,
             dress_code=self._code.dress,

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 from nicegui import ui
 
-from editor.controls import FIELD_PROPS, Changed, Control
+from editor.controls import FIELD_PROPS, Changed, Control, Place
+from editor.expression_field import ExpressionField
 from editor.frame import box, icon
 from editor.param_form import UNSET, ParamField, shown, typed
 from editor.widgets import choice, icon_button
@@ -35,6 +36,8 @@ class RowsControl(Control):
 
     def build(self, value: Json) -> None:
         self._rows = self.rows_of(value)
+        self._fields: dict[tuple[int, int], ExpressionField] = {}  # by row and place in it
+        self._last: ExpressionField | None = None  # had the focus last
         self._box = box("fe-rows")
         self._draw()
 
@@ -60,7 +63,7 @@ class RowsControl(Control):
         if is_redrawn:
             self._draw()
 
-    def cell(self, index: int, place: int, title: str, placeholder: str = "") -> ui.input:
+    def cell(self, index: int, place: int, title: str, placeholder: str = "") -> None:
         """Draw a text cell of a row."""
         made = ui.input(
             value=str(self._rows[index][place]),
@@ -68,14 +71,48 @@ class RowsControl(Control):
             on_change=lambda event: self.set(index, place, event.value or ""),
         )
         self.name(made.props(f"{FIELD_PROPS} debounce=200"), f"{self.field.title}: {title} {index + 1}")
-        made.on("focus", lambda: self._focus(made))
-        return made
 
-    def _focus(self, element: ui.element) -> None:
-        self.element = element
+    def written(self, index: int, place: int, title: str, placeholder: str = "") -> None:
+        """Draw a text cell that may hold expressions."""
+        if self.field.is_literal:
+            self.cell(index, place, title, placeholder)
+            return
+        made = ExpressionField(
+            str(self._rows[index][place]),
+            label=f"{self.field.title}: {title} {index + 1}",
+            placeholder=placeholder,
+            on_change=lambda event: self.set(index, place, event.value or ""),
+        )
+        made.on("focus", lambda: self._focus(made), [])
+        self._fields[index, place] = made
+
+    def places(self) -> list[Place]:
+        return [
+            Place(made, self.path_of(self._rows[index]), self.meant(self._rows[index], place))
+            for (index, place), made in self._fields.items()
+        ]
+
+    def path_of(self, row: list[Json]) -> tuple[str | int, ...]:
+        """Return the way to the row's value in the value of the parameter."""
+        return (str(row[0]),)
+
+    def meant(self, row: list[Json], place: int) -> Json:
+        """Return the value that a cell stands for."""
+        return typed(row[place])
+
+    def insert(self, text: str) -> bool:
+        if self._last is not None:
+            self._last.insert(text)
+            return True
+        return super().insert(text)
+
+    def _focus(self, field: ExpressionField) -> None:
+        self._last = field
 
     def _draw(self) -> None:
         self._box.clear()
+        self._fields.clear()
+        self._last = None
         with self._box:
             for index, row in enumerate(self._rows):
                 with box("fe-row"):
@@ -90,7 +127,9 @@ class RowsControl(Control):
         self._rows.append(self.new_row())
         self._draw()
         added = self._box.default_slot.children[-2]  # the button to add one more is the last
-        next(cell for cell in added.descendants() if isinstance(cell, ui.input | ui.select)).run_method("focus")
+        next(
+            cell for cell in added.descendants() if isinstance(cell, ui.input | ui.select | ExpressionField)
+        ).run_method("focus")
 
     def _remove(self, index: int) -> None:
         del self._rows[index]
@@ -109,7 +148,13 @@ class ListControl(RowsControl):
         return [row[0] for row in rows if row[0] != ""] or UNSET
 
     def row(self, index: int, row: list[Json]) -> None:
-        self.cell(index, 0, "entry", self.field.placeholder)
+        self.written(index, 0, "entry", self.field.placeholder)
+
+    def path_of(self, row: list[Json]) -> tuple[str | int, ...]:
+        return (next(index for index, each in enumerate(self._rows) if each is row),)
+
+    def meant(self, row: list[Json], place: int) -> Json:
+        return row[place]
 
 
 class PairsControl(RowsControl):
@@ -126,7 +171,7 @@ class PairsControl(RowsControl):
 
     def row(self, index: int, row: list[Json]) -> None:
         self.cell(index, 0, "name", "name")
-        self.cell(index, 1, "value", "value")
+        self.written(index, 1, "value", "value")
 
 
 class ColumnsControl(PairsControl):
@@ -153,7 +198,7 @@ class ColumnsControl(PairsControl):
             self._column(index, row)
         else:
             self.cell(index, 0, "column", "column")
-        self.cell(index, 1, "value", self._columns.get(row[0], "value"))
+        self.written(index, 1, "value", self._columns.get(row[0], "value"))
 
     def new_row(self) -> list[Json]:
         used = {row[0] for row in self._rows}
@@ -163,6 +208,9 @@ class ColumnsControl(PairsControl):
         options = list(dict.fromkeys([*self._columns, *([row[0]] if row[0] else [])]))
         made = choice(options, value=row[0] or None, on_change=lambda event: self.set(index, 0, event.value or ""))
         self.name(made, f"{self.field.title}: column {index + 1}")
+
+    def meant(self, row: list[Json], place: int) -> Json:
+        return row[place] if self._is_text(row[0]) else super().meant(row, place)
 
     def _is_text(self, column: str) -> bool:
         return self._columns.get(column, "") in ("text", "uuid", "date", "datetime")
@@ -227,4 +275,4 @@ class ConditionsControl(ColumnsControl):
             made = choice(OPERATORS, value=row[1], on_change=lambda event: self._compare(index, event.value))
             self.name(made, f"{self.field.title}: comparison {index + 1}")
             if row[1] != "is_null":
-                self.cell(index, 2, "value", '["a", "b"]' if row[1] == "in" else "value")
+                self.written(index, 2, "value", '["a", "b"]' if row[1] == "in" else "value")

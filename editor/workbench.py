@@ -77,7 +77,8 @@ def workbench(
     *, left_title: str = "Nodes", right_title: str = "Details", is_readonly: bool = False
 ) -> Iterator[Workbench]:
     """Draw the frame and yield its places; *is_readonly* leaves the left one out, and fields take no input."""
-    ui.add_head_html(f'<link rel="stylesheet" href="{theme.asset("flow.css")}">')
+    for sheet in ("flow.css", "expressions.css"):
+        ui.add_head_html(f'<link rel="stylesheet" href="{theme.asset(sheet)}">')
     ui.on_exception(Unexpected())
     ui.link("Skip to the canvas", "#content").classes(replace="pw-skip")
     with box("fe fe--readonly" if is_readonly else "fe"):

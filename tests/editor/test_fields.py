@@ -9,6 +9,7 @@ from typing import Any
 from nicegui import ui
 from nicegui.element import Element
 
+from editor.expression_field import ExpressionField
 from editor.fields import FieldView, FormContext
 from editor.param_form import param_fields
 from editor.step_view import mail_frame
@@ -22,7 +23,6 @@ TABLES: Mapping[str, Mapping[str, str]] = {"orders": {"number": "integer"}}
 def draw(node_type: str, name: str, params: Mapping[str, Any]) -> FieldView:
     context = FormContext(
         save=lambda _name, _value: None,
-        insert=lambda _element, _text: None,
         references=lambda: [],
         tables=lambda: TABLES,
         dress_code=lambda _code: None,
@@ -38,23 +38,23 @@ def named(pages: Pages, label: str) -> list[Element]:
 
 
 CONTROLS: list[tuple[str, str, dict[str, Any], str, type[Element]]] = [
-    ("send_email", "subject", {}, "Subject", ui.input),
-    ("send_email", "text", {}, "Text", ui.textarea),
+    ("send_email", "subject", {}, "Subject", ExpressionField),
+    ("send_email", "text", {}, "Text", ExpressionField),
     ("send_email", "html", {}, "HTML", ui.codemirror),
-    ("condition", "if", {}, "If", ui.textarea),
+    ("condition", "if", {}, "If", ExpressionField),
     ("http_request", "method", {}, "Method", ui.select),
     ("http_request", "json", {}, "JSON", ui.codemirror),
     ("http_request", "credential", {}, "Credential", ui.select),
     ("http_request", "timeout_s", {}, "Timeout", ui.number),
-    ("find_rows", "limit", {"limit": "{{ $param.n }}"}, "Limit", ui.textarea),
+    ("find_rows", "limit", {"limit": "{{ $param.n }}"}, "Limit", ExpressionField),
     ("delete_rows", "all_rows", {}, "All rows", ui.switch),
     ("delete_rows", "table", {}, "Table", ui.select),
-    ("create_user", "password", {"password": "{{ $param.password }}"}, "Password", ui.input),
+    ("create_user", "password", {"password": "{{ $param.password }}"}, "Password", ExpressionField),
     ("create_user", "email_verified", {}, "Email verified", ui.switch),
     ("find_users", "blocked", {}, "Blocked", ui.select),
     ("auth.password_reset", "phase", {"phase": "completed"}, "Phase", ui.select),
     ("switch", "cases", {"cases": ["paid"]}, "Cases: entry 1", ui.input),
-    ("set_fields", "fields", {"fields": {"a": 1}}, "Fields: value 1", ui.input),
+    ("set_fields", "fields", {"fields": {"a": 1}}, "Fields: value 1", ExpressionField),
 ]
 
 

@@ -1,0 +1,150 @@
+"""The controls that people type text into: plain, with expressions in it, one expression alone, HTML and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from nicegui import ui
+
+from editor.controls import FIELD_PROPS, Changed, Control, Place
+from editor.expression_field import ExpressionField, ExpressionInk, Lines
+from editor.param_form import UNSET, ParamField, is_expression
+
+Json: TypeAlias = Any
+
+
+class TextControl(Control):
+    """A line, or several, without expressions."""
+
+    def build(self, value: Json) -> None:
+        is_long = self.field.widget == "multiline"
+        make = ui.textarea if is_long else ui.input
+        made = make(value=shown_text(value), placeholder=self.field.placeholder or None, on_change=self._typed)
+        made.props(f"{FIELD_PROPS} debounce=200" + (" autogrow rows=1" if is_long else ""))
+        if is_long:
+            made.classes("fe-tall")
+        self.name(made)
+        self._input = made
+
+    def show(self, value: Json) -> None:
+        if (self._input.value or UNSET) != value:
+            self._input.set_value(shown_text(value))
+
+    def _typed(self, event: Any) -> None:
+        self.changed(event.value or UNSET)
+
+
+class WrittenControl(Control):
+    """A line, or several, with expressions in them."""
+
+    is_bare = False
+
+    def build(self, value: Json) -> None:
+        self._stored = value
+        self._field = ExpressionField(
+            self._text(value),
+            label=self.field.title,
+            on_change=self._typed,
+            placeholder=self.field.placeholder,
+            lines=self._lines,
+            is_bare=self.is_bare,
+            is_mono=self.is_bare,
+            is_required=self.field.is_required,
+        )
+
+    def show(self, value: Json) -> None:
+        if self._value(self._field.value or "") != value:
+            self._field.set_value(self._text(value))
+        self._stored = value
+
+    def places(self) -> list[Place]:
+        stored = self._stored
+        shift = stored.find(self._field.value) if self.is_bare and isinstance(stored, str) else 0
+        return [Place(self._field, (), stored, max(0, shift))]
+
+    @property
+    def _lines(self) -> Lines:
+        return "many" if self.field.widget == "multiline" else "one"
+
+    def _typed(self, event: Any) -> None:
+        self._stored = self._value(event.value or "")
+        self.changed(self._stored)
+
+    def _text(self, value: Json) -> str:
+        return shown_text(value)
+
+    def _value(self, text: str) -> Json:
+        return text or UNSET
+
+
+class ExpressionControl(WrittenControl):
+    """An expression; the braces around it may be left out."""
+
+    is_bare = True
+
+    @property
+    def _lines(self) -> Lines:
+        return "long"
+
+    def _text(self, value: Json) -> str:
+        text = super()._text(value)
+        return text.strip()[2:-2].strip() if is_expression(text) and text.count("{{") == 1 else text
+
+    def _value(self, text: str) -> Json:
+        text = text.strip()
+        return UNSET if not text else text if "{{" in text else f"{{{{ {text} }}}}"
+
+
+class CodeControl(Control):
+    """HTML or JSON with line numbers and colours."""
+
+    def __init__(self, field: ParamField, changed: Changed, dress: Callable[[ui.codemirror], None]) -> None:
+        super().__init__(field, changed)
+        self._dress = dress
+
+    def build(self, value: Json) -> None:
+        language = "HTML" if self.field.widget == "html" else "JSON"
+        self._code = ui.codemirror(self._text(value), language=language, line_wrapping=True, on_change=self._typed)  # type: ignore[arg-type]
+        self._code.classes("fe-code")
+        self.name(self._code)
+        self._dress(self._code)
+        self._ink = None if self.field.is_literal else ExpressionInk(self._code, self.field.title)
+
+    def show(self, value: Json) -> None:
+        if self._read(self._code.value or "") != value:
+            self._code.set_value(self._text(value))
+
+    def places(self) -> list[Place]:
+        return [Place(self._ink, (), self._read(self._code.value or ""))] if self._ink and not self.fault else []
+
+    def _typed(self, event: Any) -> None:
+        value = self._read(event.value or "")
+        self.changed(value)
+
+    def _text(self, value: Json) -> str:
+        if value is None or value is UNSET:
+            return ""
+        if self.field.widget == "html" and isinstance(value, str):
+            return value
+        return json.dumps(value, ensure_ascii=False, indent=2)
+
+    def _read(self, text: str) -> Json:
+        self.fault = None
+        if not text.strip():
+            return UNSET
+        if self.field.widget == "html":
+            return text
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            self.fault = f"This is no JSON yet: {error}. It is saved as soon as it is."
+            return None
+
+
+def shown_text(value: Json) -> str:
+    """Return a parameter as the text of a field."""
+    if value is None or value is UNSET:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,127 @@
+/* Expressions in a code editor (CodeMirror): their colours, the problems in them, suggestions and help. */
+
+import * as CM from "nicegui-codemirror";
+import { complete } from "./completion.js";
+import { DRAGGED, focused, register } from "./fields.js";
+import { helpOf } from "./help.js";
+import { wordOf } from "./knowledge.js";
+import { faultsOf } from "./paint.js";
+import { expressionAt, expressionsIn } from "./tokens.js";
+
+const setProblems = CM.StateEffect.define();
+
+export class Ink {
+  /** *editor* is the view; *label* names it for screen readers. */
+  constructor(editor, label) {
+    this.editor = editor;
+    editor.dom.parentElement.removeAttribute("aria-label"); // a name belongs to what takes the text
+    editor.dispatch({ effects: CM.StateEffect.appendConfig.of(extensions(label, this)) });
+    this.handle = { element: editor.dom.parentElement, insert: (text) => this.insert(text) };
+    this.forget = register(this.handle);
+  }
+
+  setProblems(problems) {
+    this.editor.dispatch({ effects: setProblems.of(problems) });
+  }
+
+  insert(text) {
+    const { from, to } = this.editor.state.selection.main;
+    const isInside = expressionAt(this.editor.state.doc.toString(), from) !== null;
+    const insert = isInside || !text.startsWith("$") ? text : `{{ ${text} }}`;
+    this.editor.dispatch({ changes: { from, to, insert }, selection: { anchor: from + insert.length }, userEvent: "input" });
+    this.editor.focus();
+  }
+
+  destroy() {
+    this.forget();
+  }
+}
+
+function extensions(label, ink) {
+  const problems = CM.StateField.define({
+    create: () => [],
+    update: (value, change) => change.effects.find((effect) => effect.is(setProblems))?.value ?? (change.docChanged ? [] : value),
+  });
+  const colours = CM.ViewPlugin.fromClass(
+    class {
+      constructor(view) {
+        this.decorations = marks(view.state, problems);
+      }
+      update({ state, docChanged, transactions }) {
+        const isTold = transactions.some((each) => each.effects.some((effect) => effect.is(setProblems)));
+        if (docChanged || isTold) this.decorations = marks(state, problems);
+      }
+    },
+    { decorations: (plugin) => plugin.decorations },
+  );
+  return [
+    problems,
+    CM.Prec.highest(colours),
+    CM.EditorState.languageData.of(() => [{ autocomplete: suggestions }]),
+    CM.hoverTooltip(helpUnder),
+    CM.EditorView.contentAttributes.of({ "aria-label": label }),
+    CM.EditorView.domEventHandlers({
+      focus: () => focused(ink.handle),
+      drop: (event, view) => dropped(event, view, ink),
+    }),
+    CM.EditorView.inputHandler.of(braces),
+  ];
+}
+
+function marks(state, problems) {
+  const text = state.doc.toString();
+  const found = [];
+  const mark = (name, from, to) => from < to && found.push(CM.Decoration.mark({ class: name }).range(from, to));
+  for (const each of expressionsIn(text)) {
+    mark("px-expression", each.from, each.to);
+    mark("px-brace", each.from, each.start);
+    for (const token of each.tokens) mark(`px-${token.role}`, token.from, token.to);
+    if (each.isClosed) mark("px-brace", each.end, each.to);
+  }
+  for (const { from, to, isWarning } of faultsOf(text, false, state.field(problems))) mark(isWarning ? "px-fault px-fault--warning" : "px-fault", from, to);
+  return CM.Decoration.set(found, true);
+}
+
+function suggestions(context) {
+  const found = complete(context.state.doc.toString(), context.pos, false, context.explicit);
+  if (!found) return null;
+  const options = found.options.map((option, index) => ({
+    label: option.label,
+    detail: option.sample ?? option.word?.group ?? option.said ?? "",
+    boost: -index,
+    info: option.word ? () => helpOf(option.word) : undefined,
+    apply: (view, _completion, from, to) => {
+      const start = option.from ?? from;
+      const caret = start + option.text.length - (option.caret ?? 0);
+      view.dispatch({ changes: { from: start, to, insert: option.text }, selection: { anchor: caret }, userEvent: "input.complete" });
+    },
+  }));
+  return { from: found.from, options, filter: false };
+}
+
+function helpUnder(view, at) {
+  const tokens = expressionAt(view.state.doc.toString(), at)?.tokens ?? [];
+  const token = tokens.find((each) => each.from <= at && at < each.to && ["filter", "test"].includes(each.role));
+  const word = token && wordOf(token.role, token.text);
+  return word ? { pos: token.from, end: token.to, create: () => ({ dom: helpOf(word) }) } : null;
+}
+
+function braces(view, from, to, text) {
+  const { doc } = view.state;
+  const before = doc.sliceString(Math.max(0, from - 2), from);
+  const after = doc.sliceString(to, to + 3);
+  if (text !== "{" || from !== to || !/(^|[^{])\{$/.test(before) || expressionAt(doc.toString(), from)) return false;
+  const rest = after.match(/^\}/) ? 1 : 0; // the editor closed the first brace itself
+  view.dispatch({ changes: { from, to: to + rest, insert: "{  }}" }, selection: { anchor: from + 2 }, userEvent: "input.type" });
+  return true;
+}
+
+function dropped(event, view, ink) {
+  const name = event.dataTransfer.getData(DRAGGED);
+  if (!name) return false;
+  event.preventDefault();
+  const at = view.posAtCoords({ x: event.clientX, y: event.clientY });
+  if (at !== null) view.dispatch({ selection: { anchor: at } });
+  ink.insert(name);
+  return true;
+}
