@@ -46,6 +46,10 @@ class Missing(StrictUndefined):
     def _undefined_message(self) -> str:
         return self._undefined_hint or ""
 
+    @property
+    def message(self) -> str:
+        return self._undefined_hint or ""
+
     def fail(self) -> NoReturn:
         raise self._undefined_exception(self._undefined_hint)
 
@@ -53,6 +57,11 @@ class Missing(StrictUndefined):
 def expired(name: str) -> Missing:
     """Return what stands in place of a secret that is worth nothing any more: a token, or a link with one."""
     message = f"“{wording.shown(name)}” has expired: it worked like a password, for a short time. Ask for a new one."
+    return told_as_expired(message)
+
+
+def told_as_expired(message: str) -> Missing:
+    """Return again what ``expired`` gave in another process, from its message."""
     return Missing(message, _expired)
 
 

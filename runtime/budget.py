@@ -11,22 +11,30 @@ from runtime import limits
 from runtime.errors import ExpressionError
 
 
+class TooMuchInPlace(Exception):
+    """What is evaluated takes more work than is done in place; the evaluator process has to do it."""
+
+
 class _Budget(threading.local):
     left = limits.EXPRESSION_WORK
+    is_in_place = False
 
 
 _budget = _Budget()
 
 
-def refill() -> None:
+def refill(*, is_in_place: bool = False) -> None:
     """Begin a new evaluation in this thread."""
-    _budget.left = limits.EXPRESSION_WORK
+    _budget.left = limits.EXPRESSION_WORK_IN_PLACE if is_in_place else limits.EXPRESSION_WORK
+    _budget.is_in_place = is_in_place
 
 
 def spend(work: int) -> None:
-    """Take *work* steps off the budget. Raises ExpressionError when it is used up."""
+    """Take *work* steps off the budget. Raises ExpressionError, or TooMuchInPlace, when it is used up."""
     _budget.left -= work
     if _budget.left < 0:
+        if _budget.is_in_place:
+            raise TooMuchInPlace
         raise ExpressionError("expression.too_much_work", "The expression takes too much work; make it smaller.")
 
 

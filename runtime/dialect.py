@@ -14,8 +14,9 @@ from typing import Any, TypeAlias
 from jinja2 import TemplateError, nodes
 from jinja2.parser import Parser
 
-from runtime import closures
+from runtime import closures, cost
 from runtime.allowlist import LITERAL_WORDS, Fault, shown, token_faults, too_complex, tree_faults
+from runtime.cost import Cost
 from runtime.errors import ExpressionError
 from runtime.sandbox import environment
 from runtime.scanner import Source, Token
@@ -27,12 +28,19 @@ Evaluate: TypeAlias = Callable[[Scope], Json]  # may give a Missing or a Method
 
 def compile_source(source: Source, *, is_short_way_open: bool = True) -> Evaluate:
     """Return what evaluates the expression. Raises ExpressionError with the first fault."""
+    return compile_with_cost(source, is_short_way_open=is_short_way_open)[0]
+
+
+def compile_with_cost(source: Source, *, is_short_way_open: bool = True) -> tuple[Evaluate, Cost]:
+    """Return what evaluates the expression, and what that costs by its shape. Raises ExpressionError."""
     tree, faults = _read(source)
     if faults or tree is None:
         raise faults[0].error()
+    roots = frozenset(line for line, token in enumerate(source.tokens, 1) if token.kind == "root")
+    found = cost.of(tree, roots)
     tree = _Rewriter(source).rewrite(tree)
     short = closures.of(tree) if is_short_way_open else None
-    return short or _long_way(tree)
+    return short or _long_way(tree), found
 
 
 def faults_of(source: Source) -> list[Fault]:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from runtime import budget, dialect, limits, results, scanner
+from runtime import budget, cost, dialect, scanner
 from runtime.allowlist import Fault
-from runtime.dialect import Evaluate
+from runtime.budget import TooMuchInPlace
+from runtime.cost import Read
 from runtime.errors import ExpressionError
+from runtime.expression_parts import Constant, Expression, ListValue, ObjectValue, Part, Text
 from runtime.scanner import ScanError, Source
 from runtime.scope import Scope
 
@@ -22,12 +24,14 @@ __all__ = [
     "ExpressionError",
     "Found",
     "Scope",
+    "TooMuchInPlace",
     "Value",
     "compile_condition",
     "compile_params",
     "compile_value",
     "count_of",
     "has_expression",
+    "made",
     "names_of_condition",
     "problems_of",
     "problems_of_condition",
@@ -35,32 +39,41 @@ __all__ = [
 
 Json: TypeAlias = Any
 Path: TypeAlias = tuple[str | int, ...]
+Written: TypeAlias = tuple[str, Json, tuple[str, ...]]
 CACHED_CHARS = 20_000  # a longer text is compiled each time
-
-
-class _Part(Protocol):
-    @property
-    def is_constant(self) -> bool: ...
-
-    def read(self, scope: Scope) -> Json: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A parameter, ready to be evaluated."""
+    """A parameter, ready to be evaluated.
 
-    part: _Part
+    *written* is what ``made`` takes to make it again, in another process. *is_costly* tells by its shape that it is
+    to be evaluated there; *reads* what it needs of its names, see ``runtime.cost``.
+    """
+
+    part: Part
+    written: Written
+    is_costly: bool
+    reads: frozenset[Read]
 
     @property
     def is_constant(self) -> bool:
         return self.part.is_constant
 
     def evaluate(self, scope: Scope) -> Json:
-        """Return the value as plain JSON, not to be changed.
+        """Return the value as plain JSON, not to be changed. Only for a process that may be killed, and for tests.
 
         Raises ExpressionError with the path to the text, also when all expressions together take too much work.
         """
         budget.refill()
+        return self.part.read(scope)
+
+    def evaluate_in_place(self, scope: Scope) -> Json:
+        """Return the value as ``evaluate`` does, when that takes little work. Raises TooMuchInPlace when it does not.
+
+        For a value that is not costly.
+        """
+        budget.refill(is_in_place=True)
         return self.part.read(scope)
 
 
@@ -75,7 +88,7 @@ class Found(NamedTuple):
 
 def compile_value(value: Json) -> Value:
     """Return *value*, any JSON, with the expressions in all its texts compiled. Raises ExpressionError."""
-    return Value(_compile(value))
+    return _value(_compile(value), ("value", value, ()))
 
 
 def compile_params(params: dict[str, Json], late: Collection[str] = ()) -> Value:
@@ -83,12 +96,19 @@ def compile_params(params: dict[str, Json], late: Collection[str] = ()) -> Value
     if not any(name in params for name in late):
         return compile_value(params)
     entries = [(name, Constant(value) if name in late else _compile_at(name, value)) for name, value in params.items()]
-    return Value(ObjectValue(tuple(entries)))
+    return _value(ObjectValue(tuple(entries)), ("params", params, tuple(late)))
 
 
 def compile_condition(text: str) -> Value:
     """Return one expression, which may stand without braces. Raises ExpressionError."""
-    return Value(_compile_source(_condition(text)))
+    return _value(_compile_source(_condition(text)), ("condition", text, ()))
+
+
+def made(kind: str, value: Json, late: Collection[str]) -> Value:
+    """Return again what another process has compiled, from what is *written* there. Raises ExpressionError."""
+    if kind == "condition":
+        return compile_condition(value)
+    return compile_params(value, late) if kind == "params" else compile_value(value)
 
 
 def problems_of_condition(text: str) -> list[Found]:
@@ -128,101 +148,12 @@ def count_of(value: Json) -> int:
     return sum(map(count_of, value)) if isinstance(value, list) else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """A value without expressions."""
-
-    value: Json
-    is_constant = True
-
-    def read(self, scope: Scope) -> Json:
-        return self.value
+def _value(part: Part, written: Written) -> Value:
+    found = part.cost
+    return Value(part, written, cost.is_costly(found.parts), found.reads)
 
 
-@dataclass(frozen=True, slots=True)
-class Expression:
-    """One expression alone: its value keeps its type."""
-
-    run: Evaluate
-    position: int
-    is_constant = False
-
-    def read(self, scope: Scope) -> Json:
-        try:
-            value = self.run(scope)
-            if type(value) is str or type(value) is bool or value is None:
-                return value
-            return results.plain(value)
-        except ExpressionError as error:
-            error.position = self.position if error.position is None else error.position
-            raise
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """Expressions between other text."""
-
-    parts: tuple[str | Expression, ...]
-    is_constant = False
-
-    def read(self, scope: Scope) -> str:
-        texts = []
-        room = limits.EXPRESSION_TEXT
-        for part in self.parts:
-            if type(part) is str:
-                texts.append(part)
-                continue
-            assert isinstance(part, Expression)
-            try:
-                value = part.run(scope)
-                text = value if type(value) is str else results.to_text(value)
-                room -= len(text)
-                if room < 0:
-                    raise budget.too_large(f"a text of more than {limits.EXPRESSION_TEXT:,} characters")
-                texts.append(text)
-            except ExpressionError as error:
-                error.position = part.position if error.position is None else error.position
-                raise
-        return "".join(texts)
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectValue:
-    """An object with expressions somewhere inside."""
-
-    entries: tuple[tuple[str, _Part], ...]
-    is_constant = False
-
-    def read(self, scope: Scope) -> dict[str, Json]:
-        found = {}
-        for key, part in self.entries:
-            try:
-                found[key] = part.read(scope)
-            except ExpressionError as error:
-                error.path = (key, *error.path)
-                raise
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class ListValue:
-    """A list with expressions somewhere inside."""
-
-    entries: tuple[_Part, ...]
-    is_constant = False
-
-    def read(self, scope: Scope) -> list[Json]:
-        found = []
-        for index, part in enumerate(self.entries):
-            try:
-                found.append(part.read(scope))
-            except ExpressionError as error:
-                error.path = (index, *error.path)
-                raise
-        return found
-
-
-def _compile(value: Json) -> _Part:
+def _compile(value: Json) -> Part:
     if isinstance(value, str):
         return _compile_text(value) if len(value) <= CACHED_CHARS else _compile_text.__wrapped__(value)
     if isinstance(value, (dict, list)):
@@ -236,7 +167,7 @@ def _compile(value: Json) -> _Part:
     return Constant(value)
 
 
-def _compile_at(key: str | int, value: Json) -> _Part:
+def _compile_at(key: str | int, value: Json) -> Part:
     try:
         return _compile(value)
     except ExpressionError as error:
@@ -256,7 +187,7 @@ def _condition(text: str) -> Source:
 
 
 @lru_cache(maxsize=2048)
-def _compile_text(text: str) -> _Part:
+def _compile_text(text: str) -> Part:
     if scanner.OPEN not in text:
         return Constant(text)
     try:
@@ -270,7 +201,8 @@ def _compile_text(text: str) -> _Part:
 
 
 def _compile_source(source: Source) -> Expression:
-    return Expression(dialect.compile_source(source), source.position)
+    run, found = dialect.compile_with_cost(source)
+    return Expression(run, source.position, found)
 
 
 def _problems_of(value: Json, path: Path) -> Iterator[Found]:

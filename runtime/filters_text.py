@@ -94,7 +94,7 @@ def striptags(value: Json) -> str:
 def title(s: Json) -> str:
     """Return the text with every word's first letter large."""
     text = text_of(s)
-    budget.spend(len(text) // 4)
+    budget.spend(len(text))
     return "".join(word[:1].upper() + word[1:].lower() for word in re.split(r"([-\s({\[<]+)", text) if word)
 
 
@@ -122,15 +122,19 @@ def upper(s: Json) -> str:
 def urlencode(value: Json) -> str:
     """Return the text as part of a URL; of an object, a whole query."""
     if isinstance(value, Mapping):
-        budget.spend(len(value))
-        return "&".join(f"{quote_plus(key)}={quote_plus(results.to_text(entry))}" for key, entry in value.items())
-    budget.check_text(len(text_of(value)))
-    return quote(text_of(value))
+        texts = {key: results.to_text(entry) for key, entry in value.items()}
+        budget.spend(len(texts) + sum(len(key) + len(text) for key, text in texts.items()) // 4)
+        return "&".join(f"{quote_plus(key)}={quote_plus(text)}" for key, text in texts.items())
+    text = text_of(value)
+    budget.spend(len(text) // 4)
+    return quote(text)
 
 
 def urldecode(value: Json) -> str:
     """Return the text that was written as part of a URL."""
-    return unquote(text_of(value))
+    text = text_of(value)
+    budget.spend(len(text) // 4)
+    return unquote(text)
 
 
 def wordcount(s: Json) -> int:

@@ -133,7 +133,11 @@ def _holds(sign: str, left: Json, right: Json) -> bool:
     if sign in ("in", "notin"):
         return contains(right, left) == (sign == "in")
     written, order = _ORDER[sign]
-    if (isinstance(left, _NUMBERS) and isinstance(right, _NUMBERS)) or (type(left) is str and type(right) is str):
+    if isinstance(left, _NUMBERS) and isinstance(right, _NUMBERS):
+        return order(left, right)
+    if type(left) is str and type(right) is str:
+        if len(left) > LONG:
+            budget.spend(len(left) // LONG)
         return order(left, right)
     message = f"“{written}” cannot compare {kind_of(left)} with {kind_of(right)}."
     raise ExpressionError("expression.type", message)

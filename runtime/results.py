@@ -56,8 +56,10 @@ def _plain(value: Json, left: list[int]) -> Json:
     if kind is float and isfinite(value):
         return value
     if kind is list:
+        budget.spend(1 + len(value) // 4)
         return [_plain(entry, left) for entry in value]
     if isinstance(value, Mapping):
+        budget.spend(1 + len(value) // 4)
         if not all(type(key) is str for key in value):
             raise ExpressionError("expression.type", "The keys of an object must be text.")
         return {key: _plain(entry, left) for key, entry in value.items()}
