@@ -14,6 +14,7 @@ ACTIONS = {
     "flow.resume": "resumed the flow",
     "flow.dismiss_notice": "dismissed what was noticed about the flow",
     "flow.test": "tested the flow",
+    "expression.refused": "tried an expression that is not allowed in",
     "run.start": "started the flow",
     "run.cancel": "cancelled run",
     "run.retry": "repeated run",

@@ -36,6 +36,7 @@ from runtime.engine_api import EngineApi
 from runtime.errors import Unavailable
 from runtime.flows import Flows
 from runtime.link import EngineLink
+from runtime.previews import Previews
 from runtime.reporting import Reporter
 from runtime.retention_rules import Retention
 from runtime.runs import Runs
@@ -103,6 +104,7 @@ class App:
     async def stop(self) -> None:
         """End; what is under way goes on at the next start."""
         self.waker.stop()
+        await self.service.previews.close()
         await (self.engine.close() if isinstance(self.engine, EngineLink) else self.engine.stop())
         self.service.passwords.close()
         self.service.database.dispose()
@@ -189,6 +191,7 @@ def build_service(
         retention=Retention(database),
         backups=Backups(database),
         standing=Standing(operator_sessions.visit, keys.role_of),
+        previews=Previews(settings.environment),
     )
 
 

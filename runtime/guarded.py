@@ -20,6 +20,7 @@ from storage.errors import StorageError
 if TYPE_CHECKING:
     from runtime.service import Service
 
+REFUSED = "expression.refused"  # the code of what reaches behind the values, and its word in the audit log
 log = logging.getLogger(__name__)
 Part = TypeVar("Part")
 
@@ -48,16 +49,18 @@ class Checkpoint:
 
     def note(self, right: Right, actor: Actor, target: str, arguments: Mapping[str, Any], answer: object) -> None:
         """Write down what was done; that it cannot be written does not undo it."""
-        if right.action is None:
-            return
-        details = {name: _plain(arguments[name]) for name in right.details if arguments.get(name) is not None}
         named = target if right.made is None else str(getattr(answer, right.made, ""))
+        if right.action is not None:
+            details = {name: _plain(arguments[name]) for name in right.details if arguments.get(name) is not None}
+            self._add(actor, right.action, named, details, is_merged=right.is_merged)
+        if right.tells_escapes and any(each.code == REFUSED for each in getattr(answer, "problems", ())):
+            self._add(actor, REFUSED, named, {}, is_merged=True)
+
+    def _add(self, actor: Actor, action: str, target: str, details: dict[str, Any], *, is_merged: bool) -> None:
         try:
-            self.service.audit.add(
-                actor.kind, actor.id, actor.name, right.action, named, details, is_merged=right.is_merged
-            )
+            self.service.audit.add(actor.kind, actor.id, actor.name, action, target, details, is_merged=is_merged)
         except (BackendError, StorageError) as error:
-            log.error("%s by %s is missing in the audit log: %s", right.action, actor.name, error)
+            log.error("%s by %s is missing in the audit log: %s", action, actor.name, error)
 
     def _target(self, right: Right, arguments: Mapping[str, Any]) -> str:
         if right.target is None or right.action is None:
@@ -98,7 +101,7 @@ def guarded(part: Part, name: str, checkpoint: Checkpoint) -> Part:
 
 
 def _checked(method: Callable[..., Any], right: Right, checkpoint: Checkpoint) -> Callable[..., Any]:
-    is_plain = right.condition is None and right.action is None
+    is_plain = right.condition is None and right.action is None and not right.tells_escapes
     if inspect.iscoroutinefunction(method):
         return _checked_soon(method, right, checkpoint, is_plain=is_plain)
 
@@ -128,7 +131,7 @@ def _checked_soon(
         else:
             actor, target = await asyncio.to_thread(checkpoint.prepare, right, bound)
         answer = await method(*bound.args, **bound.kwargs)
-        if right.action is not None:
+        if right.action is not None or getattr(answer, "problems", None):
             await asyncio.to_thread(checkpoint.note, right, actor, target, bound.arguments, answer)
         return answer
 

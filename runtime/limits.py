@@ -27,6 +27,8 @@ EXPRESSION_MEMORY_BYTES = 192 * 1024 * 1024  # that an evaluation may ask for be
 EXPRESSION_SCOPE_BYTES = 32_000_000  # of the values that are handed to the evaluator process, as JSON
 EXPRESSION_PROCESSES = 2
 EXPRESSIONS_WAITING = 20_000  # for an evaluator process
+PREVIEW_TEXT_BYTES = 100_000  # of what is evaluated on trial
+PREVIEW_VALUES_BYTES = 3_000_000  # as JSON
 EXPRESSION_STOPS = 10  # evaluations of one run that took too much; then the run ends
 
 HTTP_RESPONSE_BYTES = 5_000_000  # after decompression

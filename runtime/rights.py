@@ -42,6 +42,7 @@ class Right:
     condition: Condition | None = None
     is_merged: bool = False
     is_quick: bool = False  # the condition reads nothing, so it may be checked in the event loop
+    tells_escapes: bool = False  # that an expression tried to reach behind the values is written down
     is_value: bool = False  # an attribute that is read, not called
 
 
@@ -53,7 +54,13 @@ VALUE = Right("viewer", is_value=True)
 
 
 def _flow(action: str, *details: str, condition: Condition | None = None, is_merged: bool = False) -> Right:
-    return Right("editor", f"flow.{action}", "flow_id", details=details, condition=condition, is_merged=is_merged)
+    return Right(
+        *("editor", f"flow.{action}", "flow_id"),
+        details=details,
+        condition=condition,
+        is_merged=is_merged,
+        tells_escapes=True,
+    )
 
 
 def _run(action: str, condition: Condition | None = None) -> Right:
@@ -128,8 +135,8 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
         "export": VIEW,
         "versions": VIEW,
         "version": VIEW,
-        "create": Right("editor", "flow.create", made="id"),
-        "import_": Right("editor", "flow.import", made="id"),
+        "create": Right("editor", "flow.create", made="id", tells_escapes=True),
+        "import_": Right("editor", "flow.import", made="id", tells_escapes=True),
         "duplicate": Right("editor", "flow.duplicate", made="id"),
         "save": _flow("edit", is_merged=True),
         "edit": _flow("edit", is_merged=True),
@@ -266,5 +273,6 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
     "webhooks": {},  # the door that callers come through uses these two
     "causes": {},
     "standing": {"now": NOBODY, "is_known": NOBODY, "forget": NOBODY},
+    "previews": {"preview": Right("editor", tells_escapes=True), "close": NOBODY},
     "audit": {"list": OWN, "actors": OWN, "actions": OWN, "add": NOBODY},
 }

@@ -29,6 +29,7 @@ from runtime.engine_api import Accepted, EngineApi
 from runtime.flows import Flows
 from runtime.guarded import Checkpoint, guarded
 from runtime.outbox import NewEvent
+from runtime.previews import Previews
 from runtime.retention_rules import Retention
 from runtime.runs import Runs
 from runtime.settings import Settings
@@ -69,6 +70,7 @@ class Service:
     retention: Retention
     backups: Backups
     standing: Standing
+    previews: Previews
 
     def of(self, actor: Actor) -> Service:
         """Return the service as *actor* may use it: calls are checked, as their role is then, and written down.

@@ -54,6 +54,8 @@ MAY_CONNECT = {
     "backend/smtp.py": "mail to the server that an administrator set",
     "runtime/link.py": "the local socket between the web and the engine process",
     "runtime/link_server.py": "the engine's end of that local socket",
+    "runtime/evaluator_child.py": "a pair of sockets to a process of its own, which has no other",
+    "runtime/evaluator_process.py": "the other end of that pair",
     "runtime/cli.py": "binds the port that the web process serves",
 }
 

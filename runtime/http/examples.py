@@ -57,6 +57,8 @@ FLOW_LINE = {
     "notice": None,
 }
 PAYLOAD = {"ID": TABLE_ID, "Name": "orders", "Description": ""}
+EVALUATE = {"text": "{{ $param.Name | upper }} was emptied", "param": PAYLOAD}
+EVALUATED = {"value": "ORDERS was emptied"}
 RUN_LINE = {
     "id": 17,
     "flow": FLOW_ID,

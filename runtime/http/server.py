@@ -23,6 +23,7 @@ from runtime.http.auth import auth_routes
 from runtime.http.auth_mail import auth_mail_routes
 from runtime.http.credentials import credential_routes
 from runtime.http.data import data_routes
+from runtime.http.expressions import expression_routes
 from runtime.http.flows import flow_routes
 from runtime.http.gate import Gate
 from runtime.http.guard import Guard
@@ -59,7 +60,7 @@ def build_http(service: Service, lifespan: Lifespan) -> FastAPI:
     app.router.routes.append(Route(events.PATH, events.AcceptEvents(service, access), methods=["POST"]))
     for routes in (
         *(flow_routes, run_routes, table_routes, user_routes, settings_routes, credential_routes, data_routes),
-        *(system_routes, auth_routes, auth_mail_routes),
+        *(expression_routes, system_routes, auth_routes, auth_mail_routes),
     ):
         app.router.routes.extend(routes(service).routes)  # side by side: including would nest them
     app.router.routes.extend(hosted_routes(service))
