@@ -10,7 +10,7 @@ Errors  ``user.not_found``
 Source  none
 """
 
-from nodes.spec import Context, Example, Plan, action
+from nodes.spec import Context, Example, Plan, Report, action
 from nodes.users import ADA, PickedUser, UserOutput, done, picked, planned
 
 
@@ -28,6 +28,7 @@ def plan(params: BlockUserParams, ctx: Context) -> Plan:
     icon="person_off",
     effect="write",
     plan=plan,
+    reports=(Report("auth.user_blocked"),),
     summary="{value}",
     right="owner",
     examples=[

@@ -12,7 +12,7 @@ Source  none
 
 from pydantic import Field
 
-from nodes.rows import TableName, require_choice
+from nodes.rows import TableName, of_row, require_choice
 from nodes.spec import Context, Example, Json, Output, Params, Plan, action, ui
 
 
@@ -50,6 +50,7 @@ def plan(params: DeleteRowsParams, ctx: Context) -> Plan:
     icon="delete",
     effect="write",
     plan=plan,
+    reports=of_row("api.dataTable_rowDeleted"),
     summary="from {table}",
     examples=[
         Example("the rows that fit", params={"table": "orders", "where": {"customer": "Ada"}}, output={"count": 1}),

@@ -9,7 +9,7 @@ Errors  ``user.not_found``
 Source  none
 """
 
-from nodes.spec import Context, Example, Plan, action
+from nodes.spec import Context, Example, Plan, Report, action
 from nodes.users import ADA, PickedUser, UserOutput, done, picked, planned
 
 
@@ -27,6 +27,7 @@ def plan(params: DeleteUserParams, ctx: Context) -> Plan:
     icon="person_remove",
     effect="write",
     plan=plan,
+    reports=(Report("auth.user_deleted"),),
     summary="{value}",
     right="owner",
     examples=[

@@ -9,7 +9,7 @@ Source  none
 
 from pydantic import Field, field_validator
 
-from nodes.spec import Context, Example, Json, Output, Params, Plan, action, ui
+from nodes.spec import Context, Example, Json, Output, Params, Plan, Report, action, ui
 
 RESERVED = ("api.", "auth.", "flow.", "webhook.")
 
@@ -52,6 +52,7 @@ def plan(params: EmitEventParams, ctx: Context) -> Plan:
     icon="campaign",
     effect="write",
     plan=plan,
+    reports=lambda params: (Report(params.get("name") or ""),),
     summary="{name}",
     examples=[
         Example(

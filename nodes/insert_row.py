@@ -9,7 +9,7 @@ Source  none
 
 from pydantic import Field
 
-from nodes.rows import TableName
+from nodes.rows import TableName, of_row
 from nodes.spec import Context, Example, Json, Output, Params, Plan, action, row_of, ui
 
 NO_ID = "00000000-0000-0000-0000-000000000000"  # RFC 9562 nil UUID: stands for the id of a row that was not stored
@@ -41,6 +41,7 @@ def plan(params: InsertRowParams, ctx: Context) -> Plan:
     icon="add_row_below",
     effect="write",
     plan=plan,
+    reports=of_row("api.dataTable_rowCreated"),
     summary="into {table}",
     examples=[
         Example(

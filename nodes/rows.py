@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
-from nodes.spec import Json, NodeError, ui
+from nodes.spec import Json, NodeError, Report, ReportsOf, ui
 
 TableName: TypeAlias = Annotated[
     str,
@@ -19,6 +19,11 @@ TableName: TypeAlias = Annotated[
         json_schema_extra=ui("table", placeholder="orders"),
     ),
 ]
+
+
+def of_row(event: str) -> ReportsOf:
+    """Return what a node reports that adds, changes or deletes rows of its table."""
+    return lambda params: (Report(event, {"Name": params.get("table")}),)
 
 
 def require_choice(where: Mapping[str, Json], *, is_all: bool) -> None:

@@ -14,7 +14,7 @@ Source  none
 
 from pydantic import Field
 
-from nodes.spec import CallFlow, Context, Example, Json, Output, Params, action, ui
+from nodes.spec import CallFlow, Context, Example, Json, Output, Params, Report, action, ui
 
 
 class RunFlowParams(Params):
@@ -43,6 +43,7 @@ class RunFlowOutput(Output):
     category="Logic",
     icon="account_tree",
     output=RunFlowOutput,
+    reports=lambda params: (Report(None, {"flow": params.get("flow")}),),
     summary="{flow}",
     examples=[
         Example(

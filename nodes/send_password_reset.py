@@ -10,7 +10,7 @@ Errors  ``user.not_found``, ``user.is_blocked``
 Source  none
 """
 
-from nodes.spec import Context, Example, Plan, action
+from nodes.spec import Context, Example, Plan, Report, action
 from nodes.users import ADA, PickedUser, UserOutput, done, picked, planned, refuse_blocked
 
 
@@ -30,6 +30,7 @@ def plan(params: SendPasswordResetParams, ctx: Context) -> Plan:
     icon="key",
     effect="write",
     plan=plan,
+    reports=(Report("auth.password_reset", {"phase": "requested"}),),
     summary="to {value}",
     right="owner",
     examples=[

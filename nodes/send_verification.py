@@ -10,7 +10,7 @@ Errors  ``user.not_found``, ``user.is_verified`` when there is nothing left to v
 Source  none
 """
 
-from nodes.spec import Context, Example, NodeError, Plan, action
+from nodes.spec import Context, Example, NodeError, Plan, Report, action
 from nodes.users import ADA, PickedUser, UserOutput, done, picked, planned, refuse_blocked
 
 
@@ -32,6 +32,7 @@ def plan(params: SendVerificationParams, ctx: Context) -> Plan:
     icon="mark_email_unread",
     effect="write",
     plan=plan,
+    reports=(Report("auth.email_verificationRequested"),),
     summary="to {value}",
     right="owner",
     examples=[

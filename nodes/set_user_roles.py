@@ -11,7 +11,7 @@ Source  none
 
 from pydantic import Field
 
-from nodes.spec import Context, Example, Plan, action, ui
+from nodes.spec import Context, Example, Plan, Report, action, ui
 from nodes.users import ADA, PickedUser, Roles, UserOutput, done, picked, planned
 
 
@@ -35,6 +35,7 @@ def plan(params: SetUserRolesParams, ctx: Context) -> Plan:
     icon="badge",
     effect="write",
     plan=plan,
+    reports=(Report("auth.user_rolesChanged"),),
     summary="{value}: {roles}",
     right="owner",
     examples=[

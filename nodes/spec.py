@@ -158,7 +158,19 @@ class Listen:
         return self.event is None and self.schedule is None and self.webhook is None
 
 
+@dataclass(frozen=True)
+class Report:
+    """An event that a step may report, and what its raw parameters tell of the event's payload.
+
+    ``event`` is None where another flow is called, as in Listen: *known* has its id as ``flow``.
+    """
+
+    event: str | None
+    known: Mapping[str, Json] = field(default_factory=dict)
+
+
 Result: TypeAlias = Output | Routed | Suspended
+ReportsOf: TypeAlias = Callable[[Mapping[str, Json]], tuple[Report, ...]]
 PortsOf: TypeAlias = Callable[[Mapping[str, Json]], tuple[Port, ...]]
 Summary: TypeAlias = str | Callable[[Mapping[str, Json]], str]
 Before: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
@@ -202,6 +214,7 @@ class NodeType:
     is_asked_each_round: bool = False  # its parameters are evaluated before every round, with the round's names
     is_returning: bool = False  # its output is what the run returns
     is_answer: bool = False  # its output is the answer to whoever called the webhook that started the run
+    reports: ReportsOf = lambda _params: ()  # what may start other flows; reads the raw parameters
 
     @cached_property
     def secret_params(self) -> frozenset[str]:
@@ -314,12 +327,14 @@ def action(
     is_asked_each_round: bool = False,
     is_returning: bool = False,
     is_answer: bool = False,
+    reports: tuple[Report, ...] | ReportsOf = (),
 ) -> Callable[[Callable[[Any, Context], Any]], NodeType]:
     """Return a decorator that turns a function ``(params, ctx) -> Output`` into a NodeType; it registers nothing.
 
     *output* is given where the function returns Routed and so does not say its model. *before* is what a node
     that writes has to wait for, outside its transaction: ``async (params, ctx) -> ctx.prepared``. *body_port* is the
     port of a loop whose part of the flow is repeated; *is_asked_each_round* where the node says so before every round.
+    *reports* are the events by which it may start other flows.
     """
 
     def declare(function: Callable[[Any, Context], Any]) -> NodeType:
@@ -356,6 +371,7 @@ def action(
             is_asked_each_round=is_asked_each_round,
             is_returning=is_returning,
             is_answer=is_answer,
+            reports=reports if callable(reports) else lambda _params: reports,
         )
 
     return declare

@@ -12,7 +12,7 @@ Source  none
 
 from pydantic import Field
 
-from nodes.rows import TableName, require_choice
+from nodes.rows import TableName, of_row, require_choice
 from nodes.spec import Context, Example, Json, Output, Params, Plan, action, ui
 
 
@@ -57,6 +57,7 @@ def plan(params: UpdateRowsParams, ctx: Context) -> Plan:
     icon="edit",
     effect="write",
     plan=plan,
+    reports=of_row("api.dataTable_rowUpdated"),
     summary="in {table}",
     examples=[
         Example(

@@ -13,10 +13,13 @@ from sqlmodel import Session, col, delete, select
 
 from nodes.spec import NodeType
 from runtime import edits
-from runtime.document import parse
+from runtime.document import dump, parse
 from runtime.errors import Conflict, Invalid, NotFound, Problem, TooLarge
+from runtime.flow_links import FlowLinks, links_of
 from runtime.flow_views import EditResult, FlowChange
 from runtime.limits import DOCUMENT_BYTES
+from runtime.neighbourhood import Neighbourhood
+from runtime.neighbours import Neighbours
 from runtime.surroundings import Surroundings, surroundings
 from runtime.validation import check
 from storage.database import Database
@@ -40,6 +43,7 @@ class Checked:
     revision: int
     around: Surroundings
     problems: tuple[Problem, ...]
+    links: FlowLinks | None  # None when the structure is unsound
     description: str
     node_count: int
     trigger_types: tuple[str, ...]
@@ -56,6 +60,7 @@ class Drafts:
         self._listeners: list[Listener] = []
         self._live_listeners: list[Callable[[], None]] = []
         self._checked: dict[str, Checked] = {}
+        self._neighbours = Neighbours(types)
 
     def edit(
         self,
@@ -124,7 +129,10 @@ class Drafts:
     def check(self, document: dict[str, Any]) -> list[Problem]:
         """Return every problem of a document, of its structure or, when that is sound, of its meaning."""
         parsed, problems = parse(document)
-        return problems if parsed is None else check(parsed, self._types, **self._around()._asdict())
+        if parsed is None:
+            return problems
+        problems = check(parsed, self._types, **self._around()._asdict())
+        return [*problems, *self._near().problems_of(links_of(dump(parsed), self._types))]
 
     def _travel(self, flow_id: str, origin: str | None, *, is_undo: bool) -> EditResult:
         def change(session: Session, flow: Flow) -> edits.Edited:
@@ -150,7 +158,7 @@ class Drafts:
                 revision, document = flow.revision, flow.draft
             if revision != before:
                 self._tell(FlowChange(flow_id, revision, edited.applied, origin))
-        problems = self._look_at(flow_id, revision, document, self._around()).problems
+        problems = self._problems(flow_id, revision, document, self._around(), self._near())
         return EditResult(revision, edited.applied, edited.refused, list(problems))
 
     def _store(self, session: Session, flow: Flow, document: dict[str, Any]) -> None:
@@ -204,6 +212,17 @@ class Drafts:
         with self._database.read() as session:
             return surroundings(session)
 
+    def _near(self) -> Neighbourhood:
+        with self._database.read() as session:
+            return self._neighbours.at(session)
+
+    def _problems(
+        self, flow_id: str, revision: int, document: dict[str, Any], around: Surroundings, near: Neighbourhood
+    ) -> tuple[Problem, ...]:
+        """Return what is wrong with the draft, by itself and between it and the flows *near* it."""
+        found = self._look_at(flow_id, revision, document, around)
+        return (*found.problems, *(near.problems_of(found.links) if found.links else ()))
+
     def _look_at(self, flow_id: str, revision: int, document: dict[str, Any], around: Surroundings) -> Checked:
         known = self._checked.get(flow_id)
         if known and known.revision == revision and known.around == around:
@@ -216,6 +235,7 @@ class Drafts:
             revision,
             around,
             tuple(problems),
+            None if parsed is None else links_of(document, self._types),
             document.get("graph", {}).get("description", ""),
             len(nodes),
             tuple(dict.fromkeys(node["type"] for node in nodes if self._is_trigger(node["type"]))),

@@ -20,6 +20,7 @@ from runtime.flow_ids import decode, free_id, has_id, name_in, renamed, slug, wi
 from runtime.flow_views import FlowChange, FlowSummary, FlowView, LastRun, LiveTrigger, PublishedVersion
 from runtime.limits import DOCUMENT_BYTES
 from runtime.live_flows import LiveFlows, has_unpublished_changes
+from runtime.neighbourhood import Neighbourhood
 from runtime.surroundings import Surroundings
 from runtime.validation import check
 from storage.tables import Flow, FlowEdit, FlowVersion, RunRow, Schedule, Subscription, Webhook
@@ -48,13 +49,13 @@ class Flows(LiveFlows):
             query = query.where(
                 col(Flow.name).icontains(search, autoescape=True) | col(Flow.id).icontains(search, autoescape=True)
             )
-        around = self._around()
+        around, near = self._around(), self._near()
         with self._database.read() as session:
             found = session.exec(query.order_by(col(Flow.updated_at).desc(), col(Flow.id))).all()
             due, queued = schedule_rows.next_by_flow(session), flow_queue.waiting_by_flow(session)
             return [
                 replace(
-                    self._summary(flow, around, None if run is None else LastRun(run, status, created_at)),
+                    self._summary(flow, around, near, None if run is None else LastRun(run, status, created_at)),
                     next_due_at=due.get(flow.id),
                     queued=queued.get(flow.id, 0),
                 )
@@ -213,8 +214,9 @@ class Flows(LiveFlows):
         session.exec(delete(FlowEdit).where(col(FlowEdit.flow_id) == graph["id"]))
         session.add(Flow(id=graph["id"], name=graph["name"], draft=document, created_at=now, updated_at=now))
 
-    def _summary(self, flow: Flow, around: Surroundings, last_run: LastRun | None) -> FlowSummary:
+    def _summary(self, flow: Flow, around: Surroundings, near: Neighbourhood, last_run: LastRun | None) -> FlowSummary:
         checked = self._look_at(flow.id, flow.revision, flow.draft, around)
+        problems = [*checked.problems, *(near.clashes_of(checked.links) if checked.links else ())]
         return FlowSummary(
             id=flow.id,
             name=flow.name,
@@ -225,7 +227,7 @@ class Flows(LiveFlows):
             updated_at=flow.updated_at,
             published_version=flow.published_version,
             has_unpublished_changes=has_unpublished_changes(flow),
-            problem_count=sum(problem.severity == "error" for problem in checked.problems),
+            problem_count=sum(problem.severity == "error" for problem in problems),
             last_run=last_run,
             notice=flow.notice,
         )

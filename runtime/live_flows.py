@@ -12,7 +12,6 @@ from runtime.drafts import Drafts, flow_changed, flow_row, unknown_flow
 from runtime.errors import Conflict, Invalid, NotFound, Problem
 from runtime.flow_views import FlowStanding, FlowView, ScheduleView
 from runtime.publishing import freeze, subscribe, unsubscribe
-from runtime.surroundings import Surroundings
 from storage.tables import Flow
 
 Queue: TypeAlias = Literal["run", "discard"]  # what becomes of the runs that wait when a flow is resumed
@@ -23,11 +22,12 @@ class LiveFlows(Drafts):
 
     def get(self, flow_id: str) -> FlowView:
         """Return one flow with its draft and the draft's problems."""
-        around = self._around()
+        around, near = self._around(), self._near()
         with self._database.read() as session:
             flow = flow_row(session, flow_id)
+            problems = self._problems(flow.id, flow.revision, flow.draft, around, near)
             waiting = flow_queue.waiting(session, flow_id)
-            return self._view(flow, around, schedule_rows.views(session, flow), waiting)
+            return _view(flow, problems, schedule_rows.views(session, flow), waiting)
 
     def schedules(self, flow_id: str) -> tuple[ScheduleView, ...]:
         """Return the schedules of the live version, and when they are due."""
@@ -52,12 +52,12 @@ class LiveFlows(Drafts):
         Conflict when *if_match* is given and is not the revision that is kept. A paused flow is resumed by it:
         *queue* says what becomes of the runs that wait.
         """
-        around = self._around()
+        around, near = self._around(), self._near()
 
         def publish(session: Session, flow: Flow) -> bool:
             if if_match is not None and if_match != flow.revision:
                 raise Conflict(flow_changed(flow.name))
-            problems = self._look_at(flow_id, flow.revision, flow.draft, around).problems
+            problems = self._problems(flow_id, flow.revision, flow.draft, around, near)
             if any(problem.severity == "error" for problem in problems):
                 raise Invalid(*problems)
             if flow.state == "paused" and queue == "discard" and not self._discard(session, flow, flow_queue.RESUMED):
@@ -138,22 +138,6 @@ class LiveFlows(Drafts):
         self._tell_live()
         return self.get(flow_id)
 
-    def _view(self, flow: Flow, around: Surroundings, schedules: tuple[ScheduleView, ...], queued: int) -> FlowView:
-        return FlowView(
-            id=flow.id,
-            name=flow.name,
-            state=flow.state,
-            draft=flow.draft,
-            published_version=flow.published_version,
-            problems=self._look_at(flow.id, flow.revision, flow.draft, around).problems,
-            revision=flow.revision,
-            has_unpublished_changes=has_unpublished_changes(flow),
-            updated_at=flow.updated_at,
-            schedules=schedules,
-            queued=queued,
-            notice=flow.notice,
-        )
-
 
 def has_unpublished_changes(flow: Flow) -> bool:
     """Return whether the draft is not what is live."""
@@ -163,3 +147,20 @@ def has_unpublished_changes(flow: Flow) -> bool:
 def _require_version(flow: Flow) -> None:
     if flow.published_version is None:
         raise Conflict(Problem("flow.not_published", f"“{flow.name}” is not published. Publish it first."))
+
+
+def _view(flow: Flow, problems: tuple[Problem, ...], schedules: tuple[ScheduleView, ...], queued: int) -> FlowView:
+    return FlowView(
+        id=flow.id,
+        name=flow.name,
+        state=flow.state,
+        draft=flow.draft,
+        published_version=flow.published_version,
+        problems=problems,
+        revision=flow.revision,
+        has_unpublished_changes=has_unpublished_changes(flow),
+        updated_at=flow.updated_at,
+        schedules=schedules,
+        queued=queued,
+        notice=flow.notice,
+    )

@@ -78,17 +78,17 @@ def clashes(webhooks: Iterable[tuple[str, str, Mapping[str, Json]]]) -> Iterator
     """Yield a problem for each of one flow's webhooks (id, name, webhook) that stands where an earlier one does."""
     before: list[tuple[str, Place]] = []
     for node, name, webhook in webhooks:
-        place = _place(webhook)
+        place = place_of(webhook)
         first = next((other for other, there in before if overlap(place, there)), None)
         if first is not None:
-            message = f"{wording.shown(name)}: {_told(place)} already leads to “{wording.shown(first)}” of this flow."
+            message = f"{wording.shown(name)}: {told(place)} already leads to “{wording.shown(first)}” of this flow."
             yield Problem("webhook.path_taken", f"{message} Choose another path or method.", node, "path")
         before.append((name, place))
 
 
 def _taken(session: Session, webhooks: Mapping[str, Mapping[str, Json]]) -> Iterator[Problem]:
     for node, webhook in webhooks.items():
-        place = _place(webhook)
+        place = place_of(webhook)
         there = session.exec(
             select(Webhook, Flow.name)
             .join(Flow, col(Flow.id) == Webhook.flow_id)
@@ -96,14 +96,22 @@ def _taken(session: Session, webhooks: Mapping[str, Mapping[str, Json]]) -> Iter
         ).all()
         for row, name in there:
             if overlap(place, (row.path, row.method)):
-                message = f"{_told((row.path, row.method))} already leads to the flow “{wording.shown(name)}”."
+                message = f"{told((row.path, row.method))} already leads to the flow “{wording.shown(name)}”."
                 yield Problem("webhook.path_taken", f"{message} Choose another path or method.", node, "path")
 
 
-def _place(webhook: Mapping[str, Json]) -> Place:
+def taken(name: str, place: Place, flow_name: str, node: str) -> Problem:
+    """Return what is wrong with the webhook *name* of a flow where another flow's stands at *place*."""
+    message = f"{name}: {told(place)} already leads to the flow “{flow_name}”. Choose another path or method."
+    return Problem("webhook.path_taken", message, node, "path")
+
+
+def place_of(webhook: Mapping[str, Json]) -> Place:
+    """Return where a webhook stands."""
     return str(webhook["path"]), str(webhook["method"])
 
 
-def _told(place: Place) -> str:
+def told(place: Place) -> str:
+    """Return in words which requests come to *place*."""
     path, method = place
     return f"{'Every method' if method == ANY else method} of /hooks/{wording.shown(path, 100)}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +13,10 @@ from runtime.commands.installation import opened_database
 from runtime.commands.terminal import JsonOption, print_json, print_problems, read_or_why
 
 if TYPE_CHECKING:
+    from nodes.spec import NodeType
     from runtime.errors import Problem
     from runtime.json_places import Place
-    from runtime.surroundings import Surroundings
+    from runtime.neighbourhood import Neighbourhood
 
 ERRORS_FOUND, UNREADABLE = 1, 2
 
@@ -53,7 +54,7 @@ def check_flows(
 
     Status 1 when a flow has an error, 2 when a file cannot be read; the others are still checked.
     """
-    findings, is_complete = _findings(files, _around() if has_installation else None)
+    findings, is_complete = _findings(files, has_installation=has_installation)
     _print(findings, Format.json if as_json else format_)
     if not is_complete:
         raise typer.Exit(UNREADABLE)
@@ -61,54 +62,63 @@ def check_flows(
         raise typer.Exit(ERRORS_FOUND)
 
 
-def _around() -> Surroundings:
+def _findings(files: Sequence[str], *, has_installation: bool) -> tuple[list[Finding], bool]:
+    """Return what was found, in the order of the files, and whether all of them could be read."""
+    from nodes.spec import load
+    from runtime.document import dump, parse_text
+    from runtime.errors import Problem
+    from runtime.flow_links import links_of
+    from runtime.validation import check
+
+    types = load()
+    around, near = _around(types) if has_installation else _nothing()
+    found: dict[str, list[Problem]] = {}
+    texts, links = {}, {}
+    for file in dict.fromkeys(files):
+        raw, why = read_or_why(file)
+        if raw is None:
+            found[file] = [Problem("file.unreadable", f"The file cannot be read: {why}.")]
+            continue
+        texts[file] = raw.decode("utf-8-sig", "replace")
+        document, found[file] = parse_text(raw)
+        if document is not None:
+            found[file] += check(document, types, **around)
+            of_file = links_of(dump(document), types, is_live=True)
+            links[file] = of_file if of_file.id else replace(of_file, id=file)
+    near = near.including(links.values())
+    for file, of_file in links.items():
+        found[file] += near.problems_of(of_file)
+    findings = [each for file in found for each in _placed(file, texts.get(file), found[file])]
+    return findings, len(texts) == len(found)
+
+
+def _nothing() -> tuple[dict[str, Any], Neighbourhood]:
+    from runtime.neighbourhood import Neighbourhood
+
+    return {}, Neighbourhood((), is_complete=False)
+
+
+def _around(types: Mapping[str, NodeType]) -> tuple[dict[str, Any], Neighbourhood]:
+    from runtime.neighbours import Neighbours
     from runtime.surroundings import surroundings
 
     with opened_database() as database, database.read() as session:
-        return surroundings(session)
+        return surroundings(session)._asdict(), Neighbours(types).at(session)
 
 
-def _findings(files: Sequence[str], around: Surroundings | None) -> tuple[list[Finding], bool]:
-    """Return what was found, in the order of the files, and whether all of them could be read."""
-    from runtime.errors import Problem
-
-    findings: list[Finding] = []
-    is_complete = True
-    for file in files:
-        raw, why = read_or_why(file)
-        if raw is None:
-            is_complete = False
-            findings.append(Finding(file, Problem("file.unreadable", f"The file cannot be read: {why}.")))
-        else:
-            findings += _findings_in(file, raw, around)
-    return findings, is_complete
-
-
-def _findings_in(file: str, raw: bytes, around: Surroundings | None) -> list[Finding]:
-    from nodes.spec import load
-    from runtime.document import parse_text
-    from runtime.validation import check
-
-    document, problems = parse_text(raw)
-    if document is not None:
-        problems += check(document, load(), **(around._asdict() if around else {}))
-    return sorted(_placed(file, raw.decode("utf-8-sig", "replace"), problems), key=lambda found: found.place or ())
-
-
-def _placed(file: str, text: str, problems: Iterable[Problem]) -> Iterator[Finding]:
+def _placed(file: str, text: str | None, problems: Sequence[Problem]) -> list[Finding]:
+    """Return the problems of one file in the order in which they stand there."""
     import json
 
     from runtime.json_places import Places, place_of_fault
 
-    problems = list(problems)
-    if not problems:
-        return
+    if text is None or not problems:
+        return [Finding(file, problem) for problem in problems]
     if (broken := place_of_fault(text)) is not None:
-        yield from (Finding(file, problem, broken) for problem in problems)
-        return
+        return [Finding(file, problem, broken) for problem in problems]
     data, places = json.loads(text), Places(text)
-    for problem in problems:
-        yield Finding(file, problem, places.of(_path(problem, data)))
+    placed = [(places.of(_path(problem, data)), problem) for problem in problems]
+    return [Finding(file, problem, place) for place, problem in sorted(placed, key=lambda pair: pair[0])]
 
 
 def _path(problem: Problem, data: Any) -> tuple[str | int, ...]:

@@ -263,3 +263,40 @@ async def test_node_is_renamed_with_what_names_it(client: httpx.AsyncClient, doc
     assert draft["edges"][1]["source"] == "is_large"
     assert (taken.status_code, codes(taken)) == (422, ["node.id_duplicate"])
     assert (gone.status_code, codes(gone)) == (404, ["node.unknown"])
+
+
+async def test_problems_between_flows_are_told_and_follow_what_is_live(client: httpx.AsyncClient, document: Make):
+    def telling(flow_id: str, hears: str, tells: str) -> dict[str, Any]:
+        made = document(flow_id, layout={})
+        made["nodes"][0]["params"]["event"] = hears
+        made["nodes"][2] = {"id": "greet", "type": "emit_event", "name": "Tell", "params": {"name": tells}}
+        return made
+
+    async def codes_of(flow_id: str) -> list[str]:
+        return codes(await client.get(f"/api/flows/{flow_id}"))
+
+    alone = await client.post("/api/flows", json=telling("one", "shop.a", "shop.b"))
+    second = await client.post("/api/flows", json=telling("two", "shop.b", "shop.a"))
+    published = await client.post("/api/flows/two/publish")
+    changed = await client.put("/api/flows/two", json=telling("two", "shop.b", "shop.c"))
+    while_live = await codes_of("one")
+    await client.post("/api/flows/two/publish")
+
+    assert codes(alone) == []
+    assert codes(second) == codes(published) == ["flow.circle"]
+    assert (codes(changed), while_live, await codes_of("one")) == ([], ["flow.circle"], [])
+
+
+async def test_address_that_is_taken_is_told_before_publishing(client: httpx.AsyncClient, document: Make):
+    hook = {"id": "start", "type": "on_webhook", "name": "Hook", "params": {"path": "orders"}}
+    for flow_id in ("one", "two"):
+        await client.post("/api/flows", json=document(flow_id, nodes=[hook, *document()["nodes"][1:]]))
+    before = (await client.get("/api/flows/two")).json()["problems"]
+    await client.post("/api/flows/one/publish")
+    after = (await client.get("/api/flows/two")).json()["problems"]
+    listed = {flow["id"]: flow["problem_count"] for flow in (await client.get("/api/flows")).json()["items"]}
+
+    assert [(each["code"], each["severity"]) for each in before] == [("webhook.path_taken", "warning")]
+    assert [(each["code"], "severity" in each) for each in after] == [("webhook.path_taken", False)]
+    assert listed == {"one": 0, "two": 1}
+    assert codes(await client.post("/api/flows/two/publish")) == ["webhook.path_taken"]

@@ -150,3 +150,38 @@ def test_installation_knows_tables(check: Run, document: Make):
 
     assert check(file).output == ""
     assert "[param.table_unknown]" in check(file, "--installation", status=1).stderr
+
+
+def test_files_are_checked_together(check: Run, document: Make):
+    orders, stock = document("orders"), document("stock")
+    for made, event in ((orders, "shop.stock_low"), (stock, "shop.order_paid")):
+        made["nodes"][2] = {"id": "greet", "type": "emit_event", "name": "Tell", "params": {"name": event}}
+    stock["nodes"][0]["params"]["event"] = "shop.stock_low"
+    files = [write("orders.json", orders), write("stock.json", stock)]
+
+    assert check(files[0]).output == ""
+    lines = check(*files).stderr.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["orders.json", "stock.json"]
+    assert all("[flow.circle]" in line for line in lines)
+
+
+def test_files_of_one_flow_do_not_stand_in_each_others_way(check: Run, document: Make):
+    nodes = [{"id": "hook", "type": "on_webhook", "name": "Hook", "params": {"path": "orders"}}]
+    nodes.append({"id": "keep", "type": "set_fields", "name": "Keep", "params": {"fields": {"a": 1}}})
+    edges = [{"source": "hook", "target": "keep", "key": "out"}]
+    made = [document(flow_id, nodes=nodes, edges=edges, samples=[], layout={}) for flow_id in ("a", "a", "b")]
+    files = [write(f"{at}.json", each) for at, each in enumerate(made)]
+
+    assert check(*files[:2]).output == ""
+    assert check(*files, status=1).stderr.count("[webhook.path_taken]") == 3
+
+
+def test_installation_knows_its_flows(check: Run, document: Make, data_dir: Path):
+    nodes = [*document()["nodes"], {"id": "call", "type": "run_flow", "name": "Call", "params": {"flow": "other"}}]
+    edges = [*document()["edges"], {"source": "greet", "target": "call", "key": "out"}]
+    file = write("a.json", document(nodes=nodes, edges=edges))
+
+    assert check(file).output == ""
+    assert "[param.flow_unknown]" in check(file, "--installation").stderr
+    CliRunner().invoke(app, ["flow", "import", write("other.json", document("other"))])
+    assert "[run_flow.no_start]" in check(file, "--installation").stderr
