@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
 
 from jinja2 import nodes
 
 from runtime import filters, limits, methods, operators
 from runtime.errors import ExpressionError
+from runtime.filter_spec import Guard
 from runtime.scanner import Source
 from runtime.scope import ROOTS
 
@@ -157,7 +157,7 @@ class _Checker:
             if not (isinstance(base, nodes.Name) and self.source.tokens[base.lineno - 1].kind == "root"):
                 yield self._refused(node)
 
-    def _applied(self, node: nodes.Filter | nodes.Test, what: str, known: dict[str, Any]) -> Iterator[Fault]:
+    def _applied(self, node: nodes.Filter | nodes.Test, what: str, known: Mapping[str, Guard]) -> Iterator[Fault]:
         if node.name not in known:
             close = get_close_matches(node.name, known, 1)
             hint = f" Did you mean “{close[0]}”?" if close else ""
@@ -167,17 +167,17 @@ class _Checker:
             yield self._refused(node)
             return
         settings = [str(getattr(pair, "key", "")) for pair in node.kwargs]
-        if len(set(settings)) < len(settings) or not filters.accepts(
-            what, node.name, len(node.args), frozenset(settings)
-        ):
-            yield Fault(
-                "expression.arguments", f"The {what} “{node.name}” does not take these settings.", self._at(node)
-            )
+        misfit = known[node.name].misfit(len(node.args), frozenset(settings))
+        if twice := next((name for name in settings if settings.count(name) > 1), None):
+            misfit = f"is given “{shown(twice)}” twice"
+        if misfit:
+            yield Fault("expression.arguments", f"The {what} “{node.name}” {misfit}.", self._at(node))
         elif what == "filter":
             yield from self._inner_name(node)
 
     def _inner_name(self, node: nodes.Filter | nodes.Test) -> Iterator[Fault]:
         """``map('upper')`` and ``select('gt', 3)`` name a filter or test: it must be known before anything runs."""
+        known: Mapping[str, Guard]
         if node.name == "map":
             place, what, known = 0, "filter", filters.FILTERS
         elif node.name in _WITH_TEST:
@@ -193,9 +193,8 @@ class _Checker:
             yield Fault("expression.arguments", f"“{node.name}” needs the name of a {what}, in quotes.", self._at(node))
         elif named.value not in known:
             yield Fault(f"expression.{what}_unknown", f"There is no {what} “{shown(named.value)}”.", self._at(named))
-        elif not filters.accepts(what, named.value, len(node.args) - place - 1, frozenset()):
-            message = f"The {what} “{named.value}” does not take these settings."
-            yield Fault("expression.arguments", message, self._at(named))
+        elif misfit := known[named.value].misfit(len(node.args) - place - 1, frozenset()):
+            yield Fault("expression.arguments", f"The {what} “{named.value}” {misfit}.", self._at(named))
 
     def _call(self, node: nodes.Call) -> Iterator[Fault]:
         if node.dyn_args is not None or node.dyn_kwargs is not None:

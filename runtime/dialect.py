@@ -8,22 +8,29 @@ What is only paths, constants, comparisons, ``and``/``or``/``not`` and inline ``
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from jinja2 import TemplateError, nodes
 from jinja2.parser import Parser
 
-from runtime import closures, cost
+from runtime import access, closures, cost, fields
 from runtime.allowlist import LITERAL_WORDS, Fault, shown, token_faults, too_complex, tree_faults
 from runtime.cost import Cost
 from runtime.errors import ExpressionError
+from runtime.filter_spec import Parameter
+from runtime.filters import FILTERS
 from runtime.sandbox import environment
 from runtime.scanner import Source, Token
 from runtime.scope import ROOTS, Scope
 
 Json: TypeAlias = Any
 Evaluate: TypeAlias = Callable[[Scope], Json]  # may give a Missing or a Method
+_LINE_OR_ESCAPE = re.compile(r"\\.|[\r\n]", re.DOTALL)
+_FIELDS: dict[Any, str] = {fields.way: "(field)", fields.ways: "(fields)"}
+_LINES = {"\r": "\\r", "\n": "\\n"}
+_ESCAPES = frozenset("\\'\"abfnrtvxuUN01234567")
 
 
 def compile_source(source: Source, *, is_short_way_open: bool = True) -> Evaluate:
@@ -105,9 +112,17 @@ def _for_jinja(token: Token) -> str:
     """Every token gets a line of its own: Jinja tells lines, so that is how a position is found again."""
     if token.kind == "root":
         return token.text[1:]
-    if token.kind == "string":
-        return token.text.replace("\r", "\\r").replace("\n", "\\n")
-    return token.text
+    return _LINE_OR_ESCAPE.sub(_escaped, token.text) if token.kind == "string" else token.text
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """Put a text on one line, and keep the backslash of what is no escape, as Python does (with a warning)."""
+    text = found.group()
+    if text in _LINES:
+        return _LINES[text]
+    if text[1] == "\n":
+        return ""
+    return text if text[1] in _ESCAPES else f"\\{text}"
 
 
 def _unexpected(source: Source, line: int) -> Fault:
@@ -143,10 +158,13 @@ class _Rewriter:
             return _own("(list)", nodes.Const(None), *(self.rewrite(entry) for entry in node.items))
         if isinstance(node, nodes.Dict):
             parts = [self.rewrite(part) for pair in node.items for part in (pair.key, pair.value)]
-            return _own("(object)", nodes.Const(None), *parts)
+            is_told = all(isinstance(pair.key, nodes.Const) for pair in node.items)
+            return _own("(object)" if is_told else "(object of keys)", nodes.Const(None), *parts)
         if isinstance(node, nodes.CondExpr) and node.expr2 is None:
             node.expr2 = nodes.Const(None, lineno=node.lineno)
         self._within(node)
+        if isinstance(node, nodes.Filter):
+            self._name_fields(node)
         return node
 
     def _within(self, node: Any) -> None:
@@ -179,10 +197,36 @@ class _Rewriter:
             bounds = (node.arg.start, node.arg.stop, node.arg.step)
             parts = [nodes.Const(None) if bound is None else self.rewrite(bound) for bound in bounds]
             return _own("(part)", self.rewrite(node.node), *parts)
-        node.node = self.rewrite(node.node)
-        if isinstance(node, nodes.Getitem):
-            node.arg = self.rewrite(node.arg)
-        return node
+        path = nodes.Const(self._told(node.node))
+        holder = self.rewrite(node.node)
+        if (step := _constant_step(node)) is not None:
+            return _own("(step)", holder, nodes.Const(step[0]), nodes.Const(step[1]), path)
+        assert isinstance(node, nodes.Getitem)
+        return _own("(item)", holder, self.rewrite(node.arg), path)
+
+    def _told(self, node: nodes.Expr) -> str:
+        """Return how a path is written, with “[…]” for keys that are worked out; nothing for what is no path."""
+        if isinstance(node, nodes.Name) and self.source.tokens[node.lineno - 1].kind == "root":
+            return f"${node.name}"
+        if not isinstance(node, (nodes.Getattr, nodes.Getitem)) or not (before := self._told(node.node)):
+            return ""
+        step = _constant_step(node)
+        return f"{before}[…]" if step is None else access.written(before, (step,))
+
+    def _name_fields(self, node: nodes.Filter) -> None:
+        """Mark the fields that are named by a text in the expression: messages may tell those."""
+        guard = FILTERS[node.name]
+        for place, argument in enumerate(node.args):
+            node.args[place] = _marked(guard.by_place[min(place, len(guard.by_place) - 1)], argument)
+        for pair in node.kwargs:
+            assert isinstance(pair, nodes.Keyword)
+            pair.value = _marked(guard.by_name[pair.key], pair.value)
+
+
+def _marked(parameter: Parameter, argument: nodes.Expr) -> nodes.Expr:
+    if parameter.reader.read in _FIELDS and isinstance(argument, nodes.Const) and type(argument.value) is str:
+        return _own(_FIELDS[parameter.reader.read], argument)
+    return argument
 
 
 def _constant_step(node: nodes.Getattr | nodes.Getitem) -> tuple[str | int, bool] | None:

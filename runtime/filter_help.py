@@ -1,20 +1,23 @@
-"""What every filter and test of expressions does, takes and gives: for the help, completion and the checker."""
+"""What every filter and test of expressions does, takes and gives: for the help, completion and the checker.
+
+All of it is read from the functions themselves: their names, annotations and docstrings.
+"""
 
 from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from runtime import filters
+from runtime.filter_spec import UNSET, Function, Group, Guard, Parameter, What
 
 Json: TypeAlias = Any
-What: TypeAlias = Literal["filter", "test"]
-KINDS = frozenset({"text", "number", "boolean", "list", "object", "null"})
-ANY = "any"
+_EXAMPLE = re.compile(r"^(\{\{ .* \}\}) → (.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Help:
     """One filter or test. Kinds of values are: text, number, boolean, list, object, null, any.
 
     *signature* is how it is written after ``|`` or ``is``. *same_as* is set for a second name and says the first.
+    *summary* has names of arguments in asterisks and what is to be written as it is in backticks.
     *is_costly* holds where the work is more than one cheap look at the value: it sorts, applies another filter to
     each entry, or makes something longer than what it was given.
     """
@@ -56,113 +60,59 @@ class Help:
     same_as: str = ""
 
 
-_W = "text number boolean"  # what is written as it stands in a text
-_C = "text list object"
-_TABLE: dict[str, dict[str, tuple[str, str]]] = {
-    "Anything": {"default": (ANY, ANY), "length": (_C, "number"), "string": (ANY, "text"), "tojson": (ANY, "text")},
-    "Text": {
-        **dict.fromkeys(("capitalize", "center", "escape", "lower", "replace", "striptags", "title"), (_W, "text")),
-        **dict.fromkeys(("trim", "truncate", "upper", "urldecode"), (_W, "text")),
-        "format": ("text", "text"),
-        "parse_json": ("text", ANY),
-        "split": (_W, "list"),
-        "urlencode": (_W + " object", "text"),
-        "wordcount": (_W, "number"),
-    },
-    "Numbers": {
-        "abs": ("number", "number"),
-        "float": (_W, "number"),
-        "int": (_W, "number"),
-        "round": ("number", "number"),
-    },
-    "Lists": {
-        **dict.fromkeys(("batch", "groupby", "list", "map", "reject", "rejectattr"), (_C, "list")),
-        **dict.fromkeys(("select", "selectattr", "slice", "sort", "unique"), (_C, "list")),
-        **dict.fromkeys(("first", "last", "max", "min", "reverse"), (_C, ANY)),
-        "join": (_C, "text"),
-        "sum": (_C, "number"),
-    },
-    "Objects": dict.fromkeys(("dictsort", "items", "keys", "values"), ("object", "list")),
-    "Date and time": {
-        **dict.fromkeys(("add_days", "add_hours", "add_minutes", "date_format"), ("text number", "text")),
-        "timestamp": ("text number", "number"),
-    },
-}
-_TEST_TAKES = {"divisibleby": "number", "even": "number", "odd": "number", "lower": "text", "upper": "text"}
-_COSTLY = frozenset(
-    {
-        "batch",
-        "center",
-        "dictsort",
-        "format",
-        "groupby",
-        "join",
-        "map",
-        "max",
-        "min",
-        "reject",
-        "rejectattr",
-        "replace",
-        "select",
-        "selectattr",
-        "slice",
-        "sort",
-        "sum",
-        "unique",
-    }
-)
+def _signature(name: str, parameters: tuple[Parameter, ...]) -> str:
+    return f"{name}({', '.join(map(_written, parameters))})" if parameters else name
 
 
-def _kinds(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+def _written(parameter: Parameter) -> str:
+    if parameter.is_many:
+        return f"…{parameter.name}"
+    if parameter.is_required or not parameter.has_name:
+        return parameter.name
+    if parameter.default is None or parameter.default is UNSET:
+        return f"{parameter.name}=…"
+    value = parameter.default
+    return f"{parameter.name}={value!r}" if isinstance(value, str) else f"{parameter.name}={_plain(value)}"
 
 
-def _written(value: Json) -> str:
-    return f"'{value}'" if isinstance(value, str) else json.dumps(value)
+def _plain(value: Json) -> str:
+    return json.dumps(value) if isinstance(value, (bool, int, float)) else f"'{value}'"
 
 
-def _signature(name: str, parameters: list[inspect.Parameter]) -> str:
-    parts = []
-    for each in parameters:
-        if each.kind is inspect.Parameter.VAR_POSITIONAL:
-            parts.append(f"…{each.name}")
-        else:
-            is_required = each.default is inspect.Parameter.empty
-            parts.append(each.name if is_required else f"{each.name}={_written(each.default)}")
-    return f"{name}({', '.join(parts)})" if parts else name
-
-
-def _help(kind: What, name: str, group: str, takes: str, gives: str) -> Help:
-    first = filters.first_name(kind, name)
-    parameters = list(filters.signature(kind, name).parameters.values())[1:]
-    arguments = tuple(
-        Argument(each.name, _kinds(ANY), each.default is inspect.Parameter.empty)
-        for each in parameters
-        if each.kind is not inspect.Parameter.VAR_POSITIONAL
-    )
+def _help(guard: Guard, name: str, group: str, is_costly: bool) -> Help:
+    text = inspect.cleandoc(guard.function.__doc__ or "")
+    words = _EXAMPLE.sub("", text).strip()
     return Help(
         name=name,
-        kind=kind,
+        kind=guard.what,
         group=group,
-        signature=_signature(name, parameters),
-        summary=filters.summary(kind, name),
-        examples=(),
-        takes=_kinds(takes),
-        gives=gives,
-        arguments=arguments,
-        is_costly=kind == "filter" and first in _COSTLY,
-        same_as="" if first == name else first,
+        signature=_signature(name, guard.parameters),
+        summary=" ".join(words.split()),
+        examples=tuple(Example(found[1], json.loads(found[2])) for found in _EXAMPLE.finditer(text)),
+        takes=guard.value.kinds,
+        gives=guard.gives,
+        arguments=tuple(
+            Argument(each.name, each.reader.kinds, each.is_required) for each in guard.parameters if not each.is_many
+        ),
+        is_costly=is_costly,
+        same_as="" if name == guard.name else guard.name,
     )
+
+
+def _places(groups: tuple[Group, ...]) -> dict[str, tuple[str, bool]]:
+    """Return the group of each filter or test by its first name, and whether it is costly."""
+    found: dict[Function, tuple[str, bool]] = {}
+    for group in groups:
+        found |= dict.fromkeys(group.cheap, (group.title, False)) | dict.fromkeys(group.costly, (group.title, True))
+    return {filters.name_of(function): place for function, place in found.items()}
 
 
 def _all() -> dict[tuple[What, str], Help]:
     found: dict[tuple[What, str], Help] = {}
-    places = {name: (group, *kinds) for group, members in _TABLE.items() for name, kinds in members.items()}
-    for name in filters.FILTERS:
-        found["filter", name] = _help("filter", name, *places[filters.first_name("filter", name)])
-    for name in filters.TESTS:
-        takes = _TEST_TAKES.get(filters.first_name("test", name), ANY)
-        found["test", name] = _help("test", name, "Tests", takes, "boolean")
+    for guards, groups in ((filters.FILTERS, filters.GROUPS), (filters.TESTS, filters.TEST_GROUPS)):
+        places = _places(groups)
+        for name, guard in guards.items():
+            found[guard.what, name] = _help(guard, name, *places[guard.name])
     return found
 
 

@@ -2,168 +2,164 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from runtime import budget, filters_lists, filters_text, operators
-from runtime.access import Missing, present
-from runtime.errors import ExpressionError
-from runtime.methods import kind_of
+from runtime import (
+    access,
+    filters_dates,
+    filters_encoding,
+    filters_lists,
+    filters_numbers,
+    filters_objects,
+    filters_order,
+    filters_text,
+    value_tests,
+)
+from runtime.access import Missing
+from runtime.fields import Field
+from runtime.filter_spec import UNSET, Entries, Function, Group, Guard, What
 
 Json: TypeAlias = Any
-Function: TypeAlias = Callable[..., Json]
 
 
-def default(value: Json, default_value: Json = "", boolean: bool = False) -> Json:
-    """Return *default_value* where the value is missing; with *boolean* also where it is empty, zero or null."""
-    if type(value) is Missing or (boolean and not value):
+def default(value: Any, default_value: Any = "", boolean: bool = False) -> Any:
+    """The value, or *default_value* where it is missing; with *boolean* also where it is null, empty, false or 0.
+
+    {{ {'name': 'Ada'}.nick | default('none') }} → "none"
+    {{ null | default('none', true) }} → "none"
+    """
+    if access.is_missing(value) or (boolean and not value):
         return default_value
     return value
 
 
-def _map(value: Json, name: str | None = None, *args: Json, attribute: Json = None, default: Json = None) -> Json:
-    """Return each entry's field (``attribute='user.mail'``), or what a filter makes of each entry."""
-    entries = filters_lists.entries_of(value)
-    if attribute is not None:
-        return [filters_lists.field_of(entry, attribute, default) for entry in entries]
-    if name is None:
-        raise TypeError
-    function = FILTERS[name]
-    return [present(function(entry, *args)) for entry in entries]
+def map_(
+    value: Entries, filter: str | None = None, /, *settings: Any, attribute: Field | None = None, default: Any = UNSET
+) -> list[Json]:
+    """A field of each entry, or what another filter makes of each.
+
+    {{ [{'user': {'name': 'Ada'}}] | map(attribute='user.name') }} → ["Ada"]
+    {{ [{'n': 1}, {}] | map(attribute='n', default=0) }} → [1, 0]
+    {{ ['a', 'b'] | map('upper') }} → ["A", "B"]
+    """
+    if attribute is None:
+        function = FILTERS[filter or ""]
+        return [access.present(function(entry, *settings)) for entry in value]
+    found = [attribute.of(entry) for entry in value]
+    return [default if type(each) is Missing and default is not UNSET else access.present(each) for each in found]
 
 
-def _choosing(wanted: bool, by_field: bool) -> Function:
-    def choose(value: Json, *args: Json) -> Json:
-        entries = filters_lists.entries_of(value)
-        field, args = (args[0], args[1:]) if by_field else (None, args)
-        test = TESTS[args[0]] if args else _is_true
-        chosen = []
-        for entry in entries:
-            looked_at = filters_lists.field_of(entry, field, None) if by_field else entry
-            if bool(test(looked_at, *args[1:])) == wanted:
-                chosen.append(entry)
-        return chosen
+def reject(value: Entries, test: str | None = None, /, *settings: Any) -> list[Json]:
+    """The entries for which a test does not hold; without a test, those that are empty, 0, false or null.
 
-    return choose
+    {{ [1, 5, 9] | reject('gt', 4) }} → [1]
+    """
+    holds = _test(test)
+    return [entry for entry in value if not holds(entry, *settings)]
 
 
-def _is_true(value: Json) -> bool:
-    return bool(value)
+def rejectattr(value: Entries, attribute: Field, test: str | None = None, /, *settings: Any) -> list[Json]:
+    """The entries with a field for which a test does not hold.
+
+    {{ [{'n': 1, 'done': true}, {'n': 2, 'done': false}] | rejectattr('done') }} → [{"n": 2, "done": false}]
+    """
+    holds = _test(test)
+    return [entry for entry in value if not holds(attribute.of(entry), *settings)]
 
 
-def _comparing(sign: str) -> Function:
-    return lambda value, other: operators.compare(value, (sign,), other)
+def select(value: Entries, test: str | None = None, /, *settings: Any) -> list[Json]:
+    """The entries for which a test holds; without a test, those that are not empty, 0, false or null.
+
+    {{ [1, 5, 9] | select('gt', 4) }} → [5, 9]
+    {{ ['a', '', null] | select }} → ["a"]
+    """
+    holds = _test(test)
+    return [entry for entry in value if holds(entry, *settings)]
 
 
-def _divisible(value: Json, num: Json) -> bool:
-    return bool(operators.binary("%", value, num) == 0)
+def selectattr(value: Entries, attribute: Field, test: str | None = None, /, *settings: Any) -> list[Json]:
+    """The entries with a field for which a test holds.
+
+    {{ [{'n': 1}, {'n': 2}] | selectattr('n', 'gt', 1) }} → [{"n": 2}]
+    {{ [{'mail': 'a@b.c'}, {}] | selectattr('mail', 'defined') }} → [{"mail": "a@b.c"}]
+    """
+    holds = _test(test)
+    return [entry for entry in value if holds(attribute.of(entry), *settings)]
 
 
-_FILTERS: dict[str, Function] = {
-    **filters_text.FILTERS,
-    **filters_lists.FILTERS,
-    "map": _map,
-    "reject": _choosing(False, False),
-    "rejectattr": _choosing(False, True),
-    "select": _choosing(True, False),
-    "selectattr": _choosing(True, True),
+def _test(name: str | None) -> Callable[..., bool]:
+    return bool if name is None else TESTS[name]
+
+
+GROUPS = (
+    Group("Anything", cheap=(default,)),
+    filters_text.TEXT,
+    filters_numbers.NUMBERS,
+    filters_lists.LISTS,
+    filters_order.ORDER,
+    Group("Lists", costly=(map_, reject, rejectattr, select, selectattr)),
+    filters_objects.OBJECTS,
+    filters_order.SORTED_OBJECTS,
+    filters_dates.DATES,
+    filters_encoding.JSON,
+    filters_encoding.URLS,
+    filters_encoding.HTML,
+    filters_encoding.ENCODINGS,
+)
+TEST_GROUPS = (value_tests.TESTS,)
+ALIASES: Mapping[What, Mapping[str, str]] = {
+    "filter": {
+        "avg": "average",
+        "b64decode": "base64_decode",
+        "b64encode": "base64_encode",
+        "chunk": "batch",
+        "count": "length",
+        "d": "default",
+        "e": "escape",
+        "from_json": "parse_json",
+        "fromjson": "parse_json",
+        "group_by": "groupby",
+        "size": "length",
+        "slug": "slugify",
+        "strftime": "date_format",
+        "strip": "trim",
+        "strptime": "parse_date",
+        "to_json": "tojson",
+        "url_decode": "urldecode",
+        "url_encode": "urlencode",
+    },
+    "test": {
+        "!=": "ne",
+        "<": "lt",
+        "<=": "le",
+        "==": "eq",
+        ">": "gt",
+        ">=": "ge",
+        "equalto": "eq",
+        "greaterthan": "gt",
+        "lessthan": "lt",
+        "null": "none",
+        "object": "mapping",
+    },
 }
-_TESTS: dict[str, Function] = {
-    "boolean": lambda value: type(value) is bool,
-    "divisibleby": _divisible,
-    "eq": _comparing("eq"),
-    "even": lambda value: operators.binary("%", value, 2) == 0,
-    "false": lambda value: value is False,
-    "float": lambda value: type(value) is float,
-    "ge": _comparing("gteq"),
-    "gt": _comparing("gt"),
-    "in": lambda value, holder: operators.contains(holder, value),
-    "integer": lambda value: type(value) is int,
-    "iterable": lambda value: isinstance(value, (str, list, Mapping)),
-    "le": _comparing("lteq"),
-    "lower": lambda value: str.islower(value),
-    "lt": _comparing("lt"),
-    "mapping": lambda value: isinstance(value, Mapping),
-    "ne": _comparing("ne"),
-    "none": lambda value: value is None,
-    "number": lambda value: isinstance(value, (int, float)),
-    "odd": lambda value: operators.binary("%", value, 2) == 1,
-    "sequence": lambda value: isinstance(value, (str, list, Mapping)),
-    "string": lambda value: type(value) is str,
-    "true": lambda value: value is True,
-    "upper": lambda value: str.isupper(value),
-}
-_ALSO = {"d": "default", "e": "escape", "count": "length", "fromjson": "parse_json"}
-_TESTS_ALSO = {
-    "==": "eq",
-    "equalto": "eq",
-    "!=": "ne",
-    ">": "gt",
-    "greaterthan": "gt",
-    ">=": "ge",
-    "<": "lt",
-    "lessthan": "lt",
-    "<=": "le",
-}
+_TAKES_MISSING = frozenset({"default", "defined", "undefined"})
 
 
-def _guarded(name: str, function: Function, what: str) -> Function:
-    """Return *function* so that it sees only values that are there, pays for its work and fails in words."""
-
-    def call(value: Json, *args: Json, **settings: Json) -> Json:
-        present(value)
-        for setting in (*args, *settings.values()):
-            present(setting)
-        budget.spend(1 + (len(value) // 16 if isinstance(value, (str, list, dict)) else 0))
-        try:
-            result = function(value, *args, **settings)
-        except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError):
-            message = f"The {what} “{name}” cannot work on {kind_of(value)} with these settings."
-            raise ExpressionError("expression.type", message) from None
-        if type(result) is str:
-            budget.check_text(len(result))
-        return result
-
-    return call
+def name_of(function: Function) -> str:
+    """Return how a filter or test is written in an expression."""
+    return str(function.__name__).rstrip("_")
 
 
-FILTERS: dict[str, Function] = {
-    **{name: _guarded(name, function, "filter") for name, function in _FILTERS.items()},
-    "default": default,
-}
-TESTS: dict[str, Function] = {
-    **{name: _guarded(name, function, "test") for name, function in _TESTS.items()},
-    "defined": lambda value: type(value) is not Missing,
-    "undefined": lambda value: type(value) is Missing,
-}
-FILTERS |= {short: FILTERS[name] for short, name in _ALSO.items()}
-TESTS |= {short: TESTS[name] for short, name in _TESTS_ALSO.items()}
-_SIGNATURES = {
-    ("filter", name): inspect.signature(_FILTERS.get(_ALSO.get(name, name), default)) for name in FILTERS
-} | {("test", name): inspect.signature(_TESTS.get(_TESTS_ALSO.get(name, name), _is_true)) for name in TESTS}
+def _guards(what: What, groups: tuple[Group, ...]) -> dict[str, Guard]:
+    functions = [function for group in groups for function in (*group.cheap, *group.costly)]
+    names = {name_of(function): function for function in functions}
+    found = {
+        name: Guard(what, name, function, takes_missing=name in _TAKES_MISSING) for name, function in names.items()
+    }
+    return found | {alias: found[name] for alias, name in ALIASES[what].items()}
 
 
-def signature(what: str, name: str) -> inspect.Signature:
-    """Return what the filter or test takes; the value it works on comes first."""
-    return _SIGNATURES[what, name]
-
-
-def first_name(what: str, name: str) -> str:
-    """Return the name that a filter or test is listed under."""
-    return (_ALSO if what == "filter" else _TESTS_ALSO).get(name, name)
-
-
-def summary(what: str, name: str) -> str:
-    """Return the first line of what a filter or test says of itself."""
-    function = (_FILTERS | {"default": default} if what == "filter" else _TESTS).get(first_name(what, name))
-    return (getattr(function, "__doc__", None) or "").strip().partition("\n")[0]
-
-
-def accepts(what: str, name: str, count: int, settings: frozenset[str]) -> bool:
-    """Return whether the filter or test takes this many unnamed settings and these named ones."""
-    try:
-        _SIGNATURES[what, name].bind(None, *(None,) * count, **dict.fromkeys(settings))
-    except TypeError:
-        return False
-    return True
+FILTERS: Mapping[str, Guard] = MappingProxyType(_guards("filter", GROUPS))
+TESTS: Mapping[str, Guard] = MappingProxyType(_guards("test", TEST_GROUPS))

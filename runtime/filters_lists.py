@@ -1,143 +1,162 @@
-"""Filters for lists and objects."""
+"""Filters for lists. Most take an object as the list of its keys, and a text as the list of its characters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from runtime import access, budget, operators, results
-from runtime.access import Missing, present
+from runtime.access import Missing
 from runtime.errors import ExpressionError
+from runtime.fields import Field
+from runtime.filter_spec import Entries, Group, at_least
+from runtime.methods import kind_of
 
 Json: TypeAlias = Any
-FIELD_CHARS = 200  # of the way to a field, such as user.mail
+FLAT_LEVELS = 100
 
 
-def entries_of(value: Json) -> list[Json]:
-    """Return the entries of a list, the keys of an object or the characters of a text, and pay for looking at each."""
-    if isinstance(value, (str, Mapping)):
-        value = list(value)
-    if type(value) is not list:
-        raise TypeError
-    budget.spend(len(value))
-    return value
+def batch(value: Entries, linecount: int, fill_with: Any = None) -> list[Json]:
+    """The list cut into rows of *linecount* entries; the last one is filled up with *fill_with*.
 
-
-def field_of(entry: Json, field: Json, default: Json = None) -> Json:
-    """Return what ``user.mail`` or ``0.name`` leads to within an entry; *default* where it leads nowhere."""
-    steps = [int(step) if step.isdecimal() and len(step) < 10 else step for step in _written(field).split(".")]
-    budget.spend(len(steps))
-    for step in steps:
-        found = access.item(entry, step)
-        if type(found) is Missing and default is not None:
-            return default
-        entry = present(found)
-    return entry
-
-
-def batch(value: Json, linecount: int, fill_with: Json = None) -> list[list[Json]]:
-    """Return the list cut into rows of *linecount*; the last one is filled up with *fill_with*."""
-    entries = entries_of(value)
-    if type(linecount) is not int or linecount < 1:
-        raise ValueError
-    rows = [entries[at : at + linecount] for at in range(0, len(entries), linecount)]
+    {{ [1, 2, 3] | batch(2) }} → [[1, 2], [3]]
+    {{ [1, 2, 3] | batch(2, 0) }} → [[1, 2], [3, 0]]
+    """
+    at_least(1, "linecount", linecount)
+    rows = [value[at : at + linecount] for at in range(0, len(value), linecount)]
     if rows and fill_with is not None:
         budget.check_items(linecount)
         rows[-1] += [fill_with] * (linecount - len(rows[-1]))
     return rows
 
 
-def dictsort(value: Json, case_sensitive: bool = False, by: str = "key", reverse: bool = False) -> list[list[Json]]:
-    """Return an object as ``[key, value]`` pairs, in the order of the keys (or *by* ``value``)."""
-    if not isinstance(value, Mapping) or by not in ("key", "value"):
-        raise TypeError
+def average(value: Entries, attribute: Field | None = None) -> float:
+    """The sum of the numbers, or of a field of each entry, divided by how many there are.
+
+    {{ [1, 2, 6] | average }} → 3.0
+    {{ [{'n': 1}, {'n': 2}] | average(attribute='n') }} → 1.5
+    """
+    if not value:
+        return float(_nothing("average"))
+    return operators.binary("/", _total(value, attribute), len(value))  # type: ignore[no-any-return]
+
+
+def compact(value: list[Any] | Mapping[str, Any]) -> Any:
+    """The list without its nulls, or the object without keys that hold null.
+
+    {{ [1, null, 2] | compact }} → [1, 2]
+    {{ {'a': 1, 'b': null} | compact }} → {"a": 1}
+    """
     budget.spend(len(value))
-    position = ("key", "value").index(by)
-    pairs = [list(pair) for pair in value.items()]
-    return sorted(pairs, key=lambda pair: _sort_key(pair[position], case_sensitive), reverse=bool(reverse))
+    if isinstance(value, Mapping):
+        kept = access.empty_like(value)
+        kept.update((key, entry) for key, entry in value.items() if entry is not None)
+        return kept
+    return [entry for entry in value if entry is not None]
 
 
-def first(seq: Json) -> Json:
-    """Return the first entry of a list or character of a text."""
-    entries = entries_of(seq)
-    return entries[0] if entries else Missing("“first”: there is nothing in it.")
+def difference(value: Entries, other: list[Any]) -> list[Json]:
+    """The entries that are not in the other list, each once.
+
+    {{ ['a', 'b', 'c'] | difference(['b']) }} → ["a", "c"]
+    """
+    mine, others = _by_identity(value), _by_identity(other)
+    return [entry for key, entry in mine.items() if key not in others]
 
 
-def groupby(value: Json, attribute: Json, default: Json = None, case_sensitive: bool = False) -> list[list[Json]]:
-    """Return ``[field's value, entries that have it]`` for each value of a field, in order."""
-    groups: dict[Any, list[Json]] = {}
-    for entry in entries_of(value):
-        found = field_of(entry, attribute, default)
-        groups.setdefault(_sort_key(found, case_sensitive), [found, []])[1].append(entry)
-    return [groups[key] for key in sorted(groups)]
+def first(value: Entries) -> Any:
+    """The first entry of a list, or the first character of a text; missing where there is none.
+
+    {{ [3, 4] | first }} → 3
+    {{ [] | first | default('none') }} → "none"
+    """
+    return value[0] if value else _nothing("first")
 
 
-def items(value: Json) -> list[list[Json]]:
-    """Return an object as ``[key, value]`` pairs."""
-    _need_object(value)
-    return [[key, entry] for key, entry in value.items()]
+def flatten(value: Entries, levels: int = FLAT_LEVELS) -> list[Json]:
+    """The entries of the lists within the list, down to as many *levels*.
+
+    {{ [1, [2, [3]]] | flatten }} → [1, 2, 3]
+    {{ [1, [2, [3]]] | flatten(1) }} → [1, 2, [3]]
+    """
+    at_least(0, "levels", levels)
+    entries = value
+    while levels and any(type(entry) is list for entry in entries):
+        flat: list[Json] = []
+        for entry in entries:
+            budget.spend(len(entry) if type(entry) is list else 1)
+            flat += entry if type(entry) is list else [entry]
+        entries, levels = flat, levels - 1
+    return entries
 
 
-def join(value: Json, d: str = "", attribute: Json = None) -> str:
-    """Return the entries (or a field of each) as one text, with *d* between them."""
-    entries = entries_of(value)
-    if attribute is not None:
-        entries = [field_of(entry, attribute) for entry in entries]
-    if type(d) is not str:
-        raise TypeError
-    texts = [results.to_text(entry) for entry in entries]
+def intersect(value: Entries, other: list[Any]) -> list[Json]:
+    """The entries that are in the other list too, each once.
+
+    {{ ['a', 'b', 'c'] | intersect(['c', 'a']) }} → ["a", "c"]
+    """
+    mine, others = _by_identity(value), _by_identity(other)
+    return [entry for key, entry in mine.items() if key in others]
+
+
+def join(value: Entries, d: str = "", attribute: Field | None = None) -> str:
+    """The entries, or a field of each, as one text with *d* between them.
+
+    {{ ['Ada', 'Bob'] | join(', ') }} → "Ada, Bob"
+    {{ [{'id': 1}, {'id': 2}] | join('+', attribute='id') }} → "1+2"
+    """
+    texts = [results.to_text(entry if attribute is None else attribute.within(entry)) for entry in value]
     budget.check_text(sum(map(len, texts)) + len(d) * len(texts))
     return d.join(texts)
 
 
-def keys(value: Json) -> list[str]:
-    """Return the keys of an object."""
-    _need_object(value)
+def last(value: Entries) -> Any:
+    """The last entry of a list, or the last character of a text; missing where there is none.
+
+    {{ [3, 4] | last }} → 4
+    """
+    return value[-1] if value else _nothing("last")
+
+
+def length(value: str | list[Any] | Mapping[str, Any]) -> int:
+    """How many entries a list, keys an object or characters a text has.
+
+    {{ ['a', 'b'] | length }} → 2
+    {{ 'Ada' | length }} → 3
+    """
+    return len(value)
+
+
+def list_(value: Entries) -> list[Json]:
+    """The list itself, the keys of an object, or the characters of a text.
+
+    {{ 'abc' | list }} → ["a", "b", "c"]
+    """
     return list(value)
 
 
-def last(seq: Json) -> Json:
-    """Return the last entry of a list or character of a text."""
-    entries = entries_of(seq)
-    return entries[-1] if entries else Missing("“last”: there is nothing in it.")
+def reverse(value: str | list[Any]) -> Any:
+    """The list or text from its end to its start.
+
+    {{ [1, 2, 3] | reverse }} → [3, 2, 1]
+    {{ 'abc' | reverse }} → "cba"
+    """
+    if type(value) is list:
+        budget.spend(len(value))
+    return value[::-1]
 
 
-def length(obj: Json) -> int:
-    """Return the number of entries, keys or characters."""
-    return len(obj)
+def slice_(value: Entries, slices: int, fill_with: Any = None) -> list[Json]:
+    """The list cut into as many *slices* of nearly the same length; shorter ones are filled up with *fill_with*.
 
-
-def list_(value: Json) -> list[Json]:
-    """Return the entries of a list, the keys of an object or the characters of a text."""
-    return list(entries_of(value))
-
-
-def least(value: Json, case_sensitive: bool = False, attribute: Json = None) -> Json:
-    """Return the smallest entry."""
-    return _extreme(min, value, case_sensitive, attribute, "min")
-
-
-def most(value: Json, case_sensitive: bool = False, attribute: Json = None) -> Json:
-    """Return the largest entry."""
-    return _extreme(max, value, case_sensitive, attribute, "max")
-
-
-def reverse(value: Json) -> Json:
-    """Return a list or text from end to start."""
-    return value[::-1] if type(value) is str else entries_of(value)[::-1]
-
-
-def slice_(value: Json, slices: int, fill_with: Json = None) -> list[list[Json]]:
-    """Return the list cut into *slices* columns of nearly the same length."""
-    entries = entries_of(value)
-    if type(slices) is not int or slices < 1:
-        raise ValueError
-    budget.check_items(slices)
-    per_slice, longer = divmod(len(entries), slices)
+    {{ [1, 2, 3, 4, 5] | slice(2) }} → [[1, 2, 3], [4, 5]]
+    """
+    budget.check_items(at_least(1, "slices", slices))
+    per_slice, longer = divmod(len(value), slices)
     columns, at = [], 0
     for number in range(slices):
         size = per_slice + (number < longer)
-        column = entries[at : at + size]
+        column = value[at : at + size]
         if fill_with is not None and number >= longer:
             column.append(fill_with)
         columns.append(column)
@@ -145,98 +164,66 @@ def slice_(value: Json, slices: int, fill_with: Json = None) -> list[list[Json]]
     return columns
 
 
-def sort(value: Json, reverse: bool = False, case_sensitive: bool = False, attribute: Json = None) -> list[Json]:
-    """Return the list in order; *attribute* names fields, separated by commas."""
-    entries = entries_of(value)
-    fields = _written(attribute).split(",") if attribute is not None else None
+def sum_(value: Entries, attribute: Field | None = None, start: float = 0) -> float:
+    """The sum of the numbers, or of a field of each entry.
 
-    def key(entry: Json) -> Any:
-        if fields is None:
-            return _sort_key(entry, case_sensitive)
-        return [_sort_key(field_of(entry, field), case_sensitive) for field in fields]
-
-    return sorted(entries, key=key, reverse=bool(reverse))
+    {{ [1, 2.5] | sum }} → 3.5
+    {{ [{'price': 5}, {'price': 7}] | sum(attribute='price') }} → 12
+    """
+    return _total(value, attribute, start)
 
 
-def sum_(iterable: Json, attribute: Json = None, start: Json = 0) -> Json:
-    """Return the sum of the numbers, or of a field of each entry."""
+def union(value: Entries, other: list[Any]) -> list[Json]:
+    """The entries of both lists, each once.
+
+    {{ ['a', 'b'] | union(['b', 'c']) }} → ["a", "b", "c"]
+    """
+    return list((_by_identity(value) | _by_identity(other)).values())
+
+
+def zip_(value: Entries, *others: Entries) -> list[Json]:
+    """Lists of the first entries, of the second ones and so on, as far as the shortest list goes.
+
+    {{ ['a', 'b'] | zip([1, 2]) }} → [["a", 1], ["b", 2]]
+    """
+    budget.spend(len(value) * len(others))
+    return [list(entries) for entries in zip(value, *others, strict=False)]
+
+
+def _total(value: list[Json], attribute: Field | None, start: float = 0) -> float:
     total = start
-    for entry in entries_of(iterable):
-        number = entry if attribute is None else field_of(entry, attribute)
-        if not isinstance(number, (int, float)) or not isinstance(total, (int, float)):
-            raise ExpressionError("expression.type", "“sum” works on numbers only.")
+    for entry in value:
+        number = entry if attribute is None else attribute.within(entry)
+        if not isinstance(number, (int, float)):
+            raise ExpressionError("expression.type", f"“sum” and “average” add numbers, not {kind_of(number)}.")
         total = operators.in_range(total + number)
     return total
 
 
-def unique(value: Json, case_sensitive: bool = False, attribute: Json = None) -> list[Json]:
-    """Return the list without entries that are there already."""
-    seen: dict[Any, Json] = {}
-    for entry in entries_of(value):
-        looked_at = entry if attribute is None else field_of(entry, attribute)
-        if type(looked_at) in (list, dict):
-            key: Any = ("json", results.to_json(looked_at))
-        else:
-            key = looked_at if looked_at is None else _sort_key(looked_at, case_sensitive)
-        seen.setdefault(key, entry)
-    return list(seen.values())
+def _by_identity(entries: list[Json]) -> dict[Any, Json]:
+    """Return the entries, the first of those that are equal, by what makes them equal."""
+    budget.spend(len(entries))
+    found: dict[Any, Json] = {}
+    for entry in entries:
+        found.setdefault(identity(entry), entry)
+    return found
 
 
-def values(value: Json) -> list[Json]:
-    """Return the values of an object."""
-    _need_object(value)
-    return list(value.values())
-
-
-def _extreme(choose: Callable[..., Json], value: Json, case_sensitive: bool, attribute: Json, name: str) -> Json:
-    entries = entries_of(value)
-    if not entries:
-        return Missing(f"“{name}”: there is nothing in it.")
-
-    def key(entry: Json) -> Any:
-        return _sort_key(entry if attribute is None else field_of(entry, attribute), case_sensitive)
-
-    return choose(entries, key=key)
-
-
-def _sort_key(value: Json, case_sensitive: Json) -> Any:
+def identity(value: Json) -> Any:
+    """Return something that is the same for equal values, and not for a number and a truth value."""
+    if isinstance(value, (list, Mapping)):
+        return "json", results.to_json(value, sort_keys=True)
     if isinstance(value, str):
-        budget.spend(1 + len(value) // 16)
-        return value if case_sensitive else value.lower()
-    if not isinstance(value, (int, float)):
-        raise TypeError
-    return value
+        budget.spend(len(value) // 16)
+    return type(value) is bool, value
 
 
-def _written(field: Json) -> str:
-    if type(field) not in (str, int) or len(str(field)) > FIELD_CHARS:
-        raise TypeError
-    return str(field)
+def _nothing(name: str) -> Any:
+    return Missing(f"“{name}”: there is nothing in it.")
 
 
-def _need_object(value: Json) -> None:
-    if not isinstance(value, Mapping):
-        raise TypeError
-    budget.spend(len(value))
-
-
-FILTERS: dict[str, Callable[..., Json]] = {
-    "batch": batch,
-    "dictsort": dictsort,
-    "first": first,
-    "groupby": groupby,
-    "items": items,
-    "join": join,
-    "keys": keys,
-    "last": last,
-    "length": length,
-    "list": list_,
-    "max": most,
-    "min": least,
-    "reverse": reverse,
-    "slice": slice_,
-    "sort": sort,
-    "sum": sum_,
-    "unique": unique,
-    "values": values,
-}
+LISTS = Group(
+    "Lists",
+    cheap=(average, compact, difference, first, intersect, last, length, list_, reverse, sum_, union, zip_),
+    costly=(batch, flatten, join, slice_),
+)

@@ -21,13 +21,23 @@ _KINDS: dict[type, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Method:
-    """A method that was reached and not called yet."""
+    """A method that was reached and not called yet; *reason* says why it is not a key, where one could be meant."""
 
     name: str
     owner: Json
     function: Callable[..., Json]
+    reason: Callable[[], str] | None = None
+
+    def __bool__(self) -> bool:
+        raise self.uncalled()
+
+    def uncalled(self) -> ExpressionError:
+        """Return the error of a method that is used like a value."""
+        if self.reason is not None and isinstance(self.owner, Mapping):
+            return ExpressionError("expression.missing", f"{self.reason()}. The method is written “{self.name}()”.")
+        return ExpressionError("expression.method", f"“{self.name}” is a method; write “{self.name}()”.")
 
 
 def call(method: Json, args: tuple[Json, ...], kwargs: Mapping[str, Json]) -> Json:

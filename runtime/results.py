@@ -35,13 +35,15 @@ def to_text(value: Json) -> str:
     return to_json(value)
 
 
-def to_json(value: Json, indent: int | None = None) -> str:
+def to_json(value: Json, indent: int | None = None, *, sort_keys: bool = False) -> str:
     """Return *value* as JSON text."""
     separators = None if indent else (",", ":")
     left = [_SIZE]
     copy = _plain(present(value), left)
     budget.spend((_SIZE - left[0]) // 16)
-    text = json.dumps(copy, ensure_ascii=False, indent=indent, separators=separators, allow_nan=False)
+    text = json.dumps(
+        copy, ensure_ascii=False, indent=indent, separators=separators, allow_nan=False, sort_keys=sort_keys
+    )
     budget.check_text(len(text))
     return text
 

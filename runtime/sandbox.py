@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from runtime import access, budget, filters, limits, methods, operators
+from runtime import access, budget, fields, filters, limits, methods, operators
 from runtime.access import present
 from runtime.errors import ExpressionError
 
@@ -28,11 +28,12 @@ class _Environment(ImmutableSandboxedEnvironment):
     def __init__(self) -> None:
         super().__init__(optimized=False, cache_size=0, autoescape=False, undefined=access.Missing)
         self.globals.clear()
-        self.filters = dict(filters.FILTERS) | _OWN
-        self.tests = dict(filters.TESTS)
+        known: dict[str, Any] = {**filters.FILTERS, **_OWN}
+        self.filters = known
+        self.tests = dict[str, Any](filters.TESTS)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        return access.member(obj, attribute)
+        return access.step(obj, attribute, True)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         return access.item(obj, argument)
@@ -59,6 +60,10 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 def _solid_list(first: None, *entries: Json) -> list[Json]:
     return [present(entry) for entry in entries]
+
+
+def _keyed_object(first: None, *parts: Json) -> dict[str, Json]:
+    return access.Keyed(_solid_object(first, *parts))
 
 
 def _solid_object(first: None, *parts: Json) -> dict[str, Json]:
@@ -100,9 +105,14 @@ def _range(first: None, *bounds: Json) -> list[int]:
 _OWN: dict[str, Callable[..., Json]] = {
     "(compare)": operators.compare,
     "(concat)": operators.concatenate,
+    "(field)": fields.written,
+    "(fields)": fields.written_all,
+    "(item)": access.item,
     "(list)": _solid_list,
     "(object)": _solid_object,
+    "(object of keys)": _keyed_object,
     "(part)": _part,
     "(path)": access.walk,
     "(range)": _range,
+    "(step)": access.step,
 }

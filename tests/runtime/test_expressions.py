@@ -159,20 +159,20 @@ def test_a_missing_name_is_an_error_that_names_the_path_and_no_value(text: str) 
     error = error_of(text)
 
     assert error.code == "expression.missing"
-    assert error.message == "$param.user.mail: there is no “mail” in user; there are: email, id, nick"
+    assert error.message == "$param.user.mail: no “mail” in user; there are: email, id, nick; did you mean “email”?"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{{ $param.nope }}", "$param.nope: there is no “nope” in $param; there are: Name, a, "),
+        ("{{ $param.nope }}", "$param.nope: no “nope” in $param; there are: Name, a, "),
         ("{{ $param.items[9] }}", "$param.items[9]: items has only 2 entries"),
         ("{{ $param.items.name }}", "$param.items.name: items is a list and has no “name”; take one"),
         ("{{ $param.user.nick.x }}", "$param.user.nick.x: nick is null and has no “x”"),
         ("{{ $param.a.b.c.d }}", "$param.a.b.c: b is a number and has no “c”"),
         ("{{ $action.warn.id }}", "$action.warn: there is no output of “warn” here"),
         ("{{ $item }}", "$item has a value only inside of “for each”."),
-        ("{{ $param['user']['mail'] }}", "$param['user']['mail']: there is no “mail” in user"),
+        ("{{ $param['user']['mail'] }}", "$param['user']['mail']: no “mail” in user"),
     ],
 )
 def test_the_reason_is_told(text: str, message: str) -> None:
@@ -349,7 +349,7 @@ def test_nothing_reaches_behind_the_values(text: str) -> None:
     ("texts", "code"),
     [
         (
-            ["attr('x')", "pprint", "random", "safe", "urlize", "xmlattr", "wordwrap(9)", "filesizeformat"],
+            ["attr('x')", "pprint", "random", "safe", "urlize", "xmlattr", "wordwrap(9)", "forceescape"],
             "expression.filter_unknown",
         ),
         (["callable", "escaped", "filter", "sameas($param)", "test"], "expression.test_unknown"),
