@@ -4,11 +4,12 @@ In place stays what looks at each value a fixed number of times:
 
 - constants, paths, keys and indexes, slices, list and object literals;
 - comparisons, ``in``, ``and``/``or``/``not``, inline ``if``, ``~``, ``+ - * / // %``;
-- the filters, tests and methods named here. Each pays for its work before it does it.
+- filters that are declared as cheap (see ``runtime.filter_spec.Group``), tests, and methods that are not named here.
+  Each pays for its work before it does it.
 
-Everything else is costly, also a filter that is new and not named here: what goes through a list entry by entry with
-another filter or test, sorts, counts with ``range``, raises to a power, reads a text with a pattern, or makes something
-longer than what it was given. So are parameters whose expressions have more than ``EXPRESSION_NODES_IN_PLACE`` parts.
+Everything else is costly: what goes through a list entry by entry, applies another filter or test, sorts, counts with
+``range``, raises to a power or reads a text with a pattern. So are parameters whose expressions have more than
+``EXPRESSION_NODES_IN_PLACE`` parts.
 
 Shape alone does not tell how long a list is. What is evaluated in place has a small budget of counted work (see
 ``runtime.budget``); when that is used up, the same expressions are evaluated anew in the evaluator process.
@@ -23,21 +24,12 @@ from typing import TypeAlias
 from jinja2 import nodes
 
 from runtime import limits
+from runtime.filters import FILTERS
 
 Read: TypeAlias = tuple[str, str | None]  # a name and the key that is read of it; None: all of it may be
 COSTLY = 1_000_000  # parts that an expression counts for that is costly by itself
 
-FILTERS_IN_PLACE = frozenset(
-    {
-        *("default", "d", "length", "count", "string", "tojson"),
-        *("capitalize", "center", "escape", "e", "format", "lower", "replace", "split", "title", "trim"),
-        *("truncate", "upper", "urldecode", "urlencode"),
-        *("abs", "float", "int", "round"),
-        *("first", "last", "join", "list", "reverse"),
-        *("items", "keys", "values"),
-        *("add_days", "add_hours", "add_minutes", "date_format", "timestamp"),
-    }
-)
+FILTERS_IN_PLACE = frozenset(name for name, guard in FILTERS.items() if not guard.is_costly)
 TESTS_COSTLY = frozenset[str]()  # every test looks once at what it is given
 METHODS_COSTLY = frozenset({"join", "zfill"})
 

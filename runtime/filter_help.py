@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from runtime import filters
-from runtime.filter_spec import UNSET, Function, Group, Guard, Parameter, What
+from runtime.filter_spec import UNSET, Guard, Parameter, What
 
 Json: TypeAlias = Any
 _EXAMPLE = re.compile(r"^(\{\{ .* \}\}) → (.*)$", re.MULTILINE)
@@ -43,8 +43,7 @@ class Help:
 
     *signature* is how it is written after ``|`` or ``is``. *same_as* is set for a second name and says the first.
     *summary* has names of arguments in asterisks and what is to be written as it is in backticks.
-    *is_costly* holds where the work is more than one cheap look at the value: it sorts, applies another filter to
-    each entry, or makes something longer than what it was given.
+    *is_costly* holds where the work is more than one cheap look at the value, see ``runtime.filter_spec.Group``.
     """
 
     name: str
@@ -79,7 +78,7 @@ def _plain(value: Json) -> str:
     return json.dumps(value) if isinstance(value, (bool, int, float)) else f"'{value}'"
 
 
-def _help(guard: Guard, name: str, group: str, is_costly: bool) -> Help:
+def _help(guard: Guard, name: str, group: str) -> Help:
     text = inspect.cleandoc(guard.function.__doc__ or "")
     words = _EXAMPLE.sub("", text).strip()
     return Help(
@@ -94,25 +93,17 @@ def _help(guard: Guard, name: str, group: str, is_costly: bool) -> Help:
         arguments=tuple(
             Argument(each.name, each.reader.kinds, each.is_required) for each in guard.parameters if not each.is_many
         ),
-        is_costly=is_costly,
+        is_costly=guard.is_costly,
         same_as="" if name == guard.name else guard.name,
     )
-
-
-def _places(groups: tuple[Group, ...]) -> dict[str, tuple[str, bool]]:
-    """Return the group of each filter or test by its first name, and whether it is costly."""
-    found: dict[Function, tuple[str, bool]] = {}
-    for group in groups:
-        found |= dict.fromkeys(group.cheap, (group.title, False)) | dict.fromkeys(group.costly, (group.title, True))
-    return {filters.name_of(function): place for function, place in found.items()}
 
 
 def _all() -> dict[tuple[What, str], Help]:
     found: dict[tuple[What, str], Help] = {}
     for guards, groups in ((filters.FILTERS, filters.GROUPS), (filters.TESTS, filters.TEST_GROUPS)):
-        places = _places(groups)
+        titles = {function: group.title for group in groups for function in (*group.cheap, *group.costly)}
         for name, guard in guards.items():
-            found[guard.what, name] = _help(guard, name, *places[guard.name])
+            found[guard.what, name] = _help(guard, name, titles[guard.function])
     return found
 
 

@@ -131,7 +131,11 @@ class Parameter:
 
 
 class Group(NamedTuple):
-    """Filters or tests that belong together. *costly* are those that sort, apply others, or make more than they get."""
+    """Filters or tests that belong together.
+
+    *cheap* ones look at the value a fixed number of times and pay before they do. *costly* ones go through a list entry
+    by entry, apply others, sort, or read a text with a pattern; ``runtime.cost`` sends them to the evaluator process.
+    """
 
     title: str
     cheap: tuple[Function, ...] = ()
@@ -141,10 +145,13 @@ class Group(NamedTuple):
 class Guard:
     """A filter or test that takes any values and raises nothing but ExpressionError."""
 
-    def __init__(self, what: What, name: str, function: Function, *, takes_missing: bool = False) -> None:
+    def __init__(
+        self, what: What, name: str, function: Function, *, is_costly: bool = True, takes_missing: bool = False
+    ) -> None:
         self.what = what
         self.name = name
         self.function = function
+        self.is_costly = is_costly
         self.takes_missing = takes_missing
         hints = get_type_hints(function, include_extras=True)
         self.gives = _gives(hints["return"])

@@ -153,11 +153,12 @@ def name_of(function: Function) -> str:
 
 
 def _guards(what: What, groups: tuple[Group, ...]) -> dict[str, Guard]:
-    functions = [function for group in groups for function in (*group.cheap, *group.costly)]
-    names = {name_of(function): function for function in functions}
-    found = {
-        name: Guard(what, name, function, takes_missing=name in _TAKES_MISSING) for name, function in names.items()
-    }
+    found: dict[str, Guard] = {}
+    for group in groups:
+        for function in (*group.cheap, *group.costly):
+            name = name_of(function)
+            is_costly = function in group.costly
+            found[name] = Guard(what, name, function, is_costly=is_costly, takes_missing=name in _TAKES_MISSING)
     return found | {alias: found[name] for alias, name in ALIASES[what].items()}
 
 

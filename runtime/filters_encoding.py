@@ -238,9 +238,9 @@ def _text(raw: bytes) -> str:
         raise WrongValueError("holds bytes that are no text") from None
 
 
-JSON = Group("JSON", cheap=(parse_json, tojson))
+JSON = Group("JSON", cheap=(tojson,), costly=(parse_json,))
 URLS = Group("Web addresses", cheap=(parse_query, parse_url, urldecode, urlencode, with_query))
-HTML = Group("HTML", cheap=(escape, nl2br, striptags, unescape))
+HTML = Group("HTML", cheap=(escape, nl2br), costly=(striptags, unescape))
 ENCODINGS = Group(
     "Encodings and hashes",
     cheap=(base64_decode, base64_encode, hash_, hex_decode, hex_encode, hmac_, md5, sha256),

@@ -224,6 +224,6 @@ def _nothing(name: str) -> Any:
 
 LISTS = Group(
     "Lists",
-    cheap=(average, compact, difference, first, intersect, last, length, list_, reverse, sum_, union, zip_),
-    costly=(batch, flatten, join, slice_),
+    cheap=(compact, first, join, last, length, list_, reverse),
+    costly=(average, batch, difference, flatten, intersect, slice_, sum_, union, zip_),
 )

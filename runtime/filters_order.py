@@ -128,5 +128,5 @@ def _mixed() -> WrongValueError:
     return WrongValueError("cannot be put in order: only numbers with numbers and text with text can")
 
 
-ORDER = Group("Lists", cheap=(index_by, max_, min_, unique), costly=(groupby, sort))
+ORDER = Group("Lists", costly=(groupby, index_by, max_, min_, sort, unique))
 SORTED_OBJECTS = Group("Objects", costly=(dictsort,))

@@ -193,6 +193,9 @@ def _one_character(fill: str) -> str:
 
 TEXT = Group(
     "Text",
-    cheap=(capitalize, lower, slugify, split, string, title, trim, truncate, upper, wordcount),
-    costly=(center, format_, indent, pad_left, pad_right, replace),
+    cheap=(
+        *(capitalize, center, format_, indent, lower, pad_left, pad_right, replace, slugify, split, string, title),
+        *(trim, truncate, upper),
+    ),
+    costly=(wordcount,),
 )
