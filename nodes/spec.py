@@ -101,6 +101,7 @@ class Port:
     name: str
     title: str = ""
     has_output: bool = True  # False: when it is fired, the node's output is null
+    needs: str | None = None  # it is never fired while this parameter is empty
 
 
 OUT = (Port("out"),)

@@ -77,7 +77,11 @@ def plan(params: WaitForApprovalParams, ctx: Context) -> Plan:
     icon="how_to_reg",
     effect="send",
     plan=plan,
-    ports=(Port("approved", "Approved"), Port("rejected", "Rejected"), Port("timeout", "Time-out", has_output=False)),
+    ports=(
+        Port("approved", "Approved"),
+        Port("rejected", "Rejected"),
+        Port("timeout", "Time-out", has_output=False, needs="timeout_s"),
+    ),
     output=WaitForApprovalOutput,
     summary="{title}",
     examples=[

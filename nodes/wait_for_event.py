@@ -62,7 +62,7 @@ class WaitForEventOutput(Output):
     title="Wait for event",
     category="Logic",
     icon="hourglass_top",
-    ports=(Port("out", "Came"), Port("timeout", "Time-out", has_output=False)),
+    ports=(Port("out", "Came"), Port("timeout", "Time-out", has_output=False, needs="timeout_s")),
     output=WaitForEventOutput,
     summary="{event}",
     examples=[

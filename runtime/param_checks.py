@@ -150,7 +150,8 @@ def _expression_problems(node: Node, node_type: NodeType, fields: Mapping[str, F
         for found in _late_problems(value) if field and field.is_late else problems_of(value):
             inner = wording.shown(wording.place(found.path))
             where = f"“{title}”" + (f" ({inner})" if inner else "")
-            yield Problem(found.code, f"{_shown(node)}: {where}: {found.message}", node.id, name)
+            message = f"{_shown(node)}: {where}: {found.message}"
+            yield Problem(found.code, message, node.id, name, path=found.path, position=found.position)
     if node_type.kind == "trigger":
         yield from _filter_problems(node, node_type, fields)
 
@@ -171,7 +172,8 @@ def _filter_problems(node: Node, node_type: NodeType, fields: Mapping[str, Field
     name = next((name for name, field in fields.items() if field.widget == "expression"), None)
     for found in problems_of_condition(where):
         title = fields[name].title if name else "The condition"
-        yield Problem(found.code, f"{_shown(node)}: “{title}”: {found.message}", node.id, name)
+        message = f"{_shown(node)}: “{title}”: {found.message}"
+        yield Problem(found.code, message, node.id, name, position=found.position)
 
 
 def _table_problems(node: Node, fields: Mapping[str, Field], tables: Collection[str]) -> Iterator[Problem]:

@@ -21,7 +21,7 @@ def check_settings(settings: FlowSettings | None) -> Iterator[Problem]:
         return
     found = problems_of_condition(settings.key)
     for each in found:
-        yield Problem(each.code, f"Settings: “Key”: {each.message}", param="key")
+        yield Problem(each.code, f"Settings: “Key”: {each.message}", param="key", position=each.position)
     if not found:
         names = names_of_condition(settings.key)
         if foreign := [name for name in names if name != KNOWN]:

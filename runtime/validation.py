@@ -12,6 +12,7 @@ from runtime.expressions import count_of
 from runtime.graph import closing_edges, loops_in, ports_of, reachable_from
 from runtime.param_checks import check_params
 from runtime.parts import bodies
+from runtime.port_checks import check_ports
 from runtime.settings_checks import check_settings
 from runtime.webhook_checks import check_webhooks
 
@@ -38,6 +39,7 @@ def check(
     problems += _triggers(document, types)
     problems += _edges(document, types)
     problems += _loops(document, types)
+    problems += check_ports(document, types)
     problems += check_webhooks(document, types)
     problems += check_settings(document.graph.settings)
     if sum(count_of(node.params) for node in document.nodes) > limits.EXPRESSIONS_IN_FLOW:

@@ -117,21 +117,21 @@ def _placed(file: str, text: str | None, problems: Sequence[Problem]) -> list[Fi
     if (broken := place_of_fault(text)) is not None:
         return [Finding(file, problem, broken) for problem in problems]
     data, places = json.loads(text), Places(text)
-    placed = [(places.of(_path(problem, data)), problem) for problem in problems]
+    placed = [(places.of(_path(problem, data), problem.position), problem) for problem in problems]
     return [Finding(file, problem, place) for place, problem in sorted(placed, key=lambda pair: pair[0])]
 
 
 def _path(problem: Problem, data: Any) -> tuple[str | int, ...]:
     """Return the way to what *problem* is about in the document that was read."""
     if problem.node is None:
-        return ("graph",) if problem.param is None else ("graph", "settings", problem.param)
+        return ("graph",) if problem.param is None else ("graph", "settings", problem.param, *problem.path)
     nodes = data.get("nodes") or []
     at = next((at for at, node in enumerate(nodes) if isinstance(node, dict) and node.get("id") == problem.node), None)
     if at is None:
         return ("nodes",)
     if problem.param is None:
         return ("nodes", at, "id")
-    return ("nodes", at, "params", problem.param)
+    return ("nodes", at, "params", problem.param, *problem.path)
 
 
 def _print(findings: Sequence[Finding], format_: Format) -> None:

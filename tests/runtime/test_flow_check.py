@@ -68,6 +68,16 @@ def test_problem_is_told_with_its_place(check: Run, document: Make):
     assert row[int(line.split(":")[2]) - 1 :] == '""'
 
 
+def test_place_in_an_expression_is_that_of_the_fault(check: Run, document: Make):
+    made = document()
+    made["nodes"][2]["params"]["fields"]["text"] = 'Say "hé" {{ $nope }}'
+
+    (problem,) = json.loads(check(write("a.json", made), "--json", status=1).stdout)["problems"]
+
+    row = Path("a.json").read_text().splitlines()[problem["line"] - 1]
+    assert row[problem["column"] - 1 :].startswith("$nope }}")
+
+
 def test_problems_stand_in_the_order_of_the_file(check: Run, document: Make):
     made = document()
     made["nodes"][0]["params"]["event"] = ""
