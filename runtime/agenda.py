@@ -14,7 +14,10 @@ from runtime.records import Place
 class Agenda:
     """The agenda of one run, whose time is over at *deadline_us*. ``end`` it, and nothing more is started."""
 
-    __slots__ = ("_begun", "_deadline", "_ended", "_is_over", "_now_us", "_tasks", "held", "ready", "under_way")
+    __slots__ = (
+        *("_begun", "_bell", "_deadline", "_ended", "_is_over", "_now_us", "_tasks", "has_come", "held", "ready"),
+        "under_way",
+    )
 
     def __init__(self, now_us: Callable[[], int], deadline_us: int | None) -> None:
         self.ready: deque[tuple[Frame, str]] = deque()  # steps to take up
@@ -26,6 +29,8 @@ class Agenda:
         self._begun: list[tuple[Attempt, Coroutine[Any, Any, None]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended: list[Frame] = []
+        self._bell: asyncio.Future[None] | None = None  # done when something comes while the run waits
+        self.has_come = False  # something that a suspended step may wait for
 
     @property
     def is_empty(self) -> bool:
@@ -64,6 +69,17 @@ class Agenda:
             del self.held[key]
             self.ready.append(key)
 
+    def tell(self) -> None:
+        """Let the run look at what it waits for, also while something else is under way."""
+        self.has_come = True
+        if self._bell is not None and not self._bell.done():
+            self._bell.set_result(None)
+
+    def go_on(self, frame: Frame, node_id: str) -> None:
+        """Take up a suspended step."""
+        del self.held[frame, node_id]
+        self.ready.append((frame, node_id))
+
     def forget(self, frame: Frame) -> None:
         """Look at no suspended step of *frame* again."""
         for key in [key for key in self.held if key[0] is frame]:
@@ -89,14 +105,26 @@ class Agenda:
         self._begun.clear()
 
     async def wait(self) -> None:
-        """Return when some work has ended or a moment has come. Raises what the work has raised."""
+        """Return when some work has ended, a moment has come or something else. Raises what the work has raised."""
         until = self.next_us
-        if len(self._begun) == 1 and not self._tasks and until is None:
+        if len(self._begun) == 1 and not self._tasks and not self.held and until is None:
             await self._await(*self._begun.pop())  # the only thing to do: no task of its own
             return
         self.start()
-        timeout = None if until is None else max(0.0, (until - self._now_us()) / 1e6)
-        await asyncio.wait(self._tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        await self._wait(None if until is None else (until - self._now_us()) / 1e6)
+
+    async def stay(self, most_s: float) -> bool:
+        """Wait at most so long, with nothing under way; return whether a moment has come, or something else."""
+        until = self.next_us
+        left_s = most_s if until is None else min(most_s, (until - self._now_us()) / 1e6)
+        await self._wait(left_s)
+        return self.has_come or (until is not None and until <= self._now_us())
+
+    async def _wait(self, timeout_s: float | None) -> None:
+        timeout_s = None if timeout_s is None else max(0.0, timeout_s)
+        self._bell = asyncio.get_running_loop().create_future()
+        await asyncio.wait([*self._tasks, self._bell], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        self._bell = None
 
     def take_ended(self) -> Iterable[Frame]:
         """Return the frames of the work that has ended, one for each. Raises what it has raised."""

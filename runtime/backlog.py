@@ -43,8 +43,8 @@ _BEGUN = (
 )
 _CUT_OFF = _BEGUN.replace("status IN ('running', 'waiting')", "status = 'queued' AND started_at IS NOT NULL")
 _TIMED = (
-    "SELECT wake_at, id, flow_id FROM run INDEXED BY ix_run_wake WHERE status = 'waiting' AND wake_at <= ? "
-    "ORDER BY wake_at LIMIT ?"
+    "SELECT wake_at, id, flow_id FROM run INDEXED BY ix_run_wake WHERE status IN ('waiting', 'running') "
+    "AND wake_at <= ? ORDER BY wake_at LIMIT ?"
 )
 _CALLED = f"SELECT id, called_by {_QUEUED} AND called_by IS NOT NULL AND started_at IS NULL"
 _CALLS = (

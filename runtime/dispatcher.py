@@ -55,14 +55,20 @@ class Quarantine:
 
 
 class InProcess:
-    """*claim* makes open runs this process's and calls ``begin`` for each; *now_us* tells the time."""
+    """*claim* makes open runs this process's and calls ``begin`` for each; *now_us* tells the time.
 
-    def __init__(self, claim: Callable[[list[int]], Awaitable[None]], now_us: Callable[[], int]) -> None:
+    *tell* lets a run that is worked on look at what has come for it, and returns False when it will not.
+    """
+
+    def __init__(
+        self, claim: Callable[[list[int]], Awaitable[None]], now_us: Callable[[], int], tell: Callable[[int], bool]
+    ) -> None:
         self._claim = claim
         self._now_us = now_us
+        self._tell = tell
         self._active: dict[int, asyncio.Future[None]] = {}
         self._of_flow: dict[str, int] = {}  # how many of them
-        self._again: set[int] = set()  # under way, and something has come for them meanwhile
+        self._again: set[int] = set()  # under way, and something has come that they do not look at any more
         self._queue = FairQueue()
         self._claiming: set[int] = set()
         self._quarantine = Quarantine()
@@ -102,10 +108,11 @@ class InProcess:
         self._quarantine.suspects.update(run_ids)
 
     def submit(self, run_ids: Iterable[int], flow_id: str = "") -> None:
-        """Put committed runs of a flow into the queue; one that is worked on comes again when it has left."""
+        """Put committed runs of a flow into the queue; one that is worked on looks at what has come for it."""
         for run_id in run_ids:
             if run_id in self._active:
-                self._again.add(run_id)
+                if not self._tell(run_id):
+                    self._again.add(run_id)
             elif run_id in self._queue or run_id in self._claiming:
                 continue
             elif self._quarantine.enter(run_id):

@@ -84,7 +84,7 @@ class Engine:
         router = outbox.Subscriptions(self._platform.chains)
         self._journal: Journal = SqliteJournal(database, router, self._now_us, queue_limit=limits.QUEUE_RUNS)
         self._seal_sweep = SealSweep(database, self._journal.call, self._platform.seals)
-        self._dispatcher: Dispatcher = InProcess(self._claim, self._now_us)
+        self._dispatcher: Dispatcher = InProcess(self._claim, self._now_us, lambda run_id: self._executor.tell(run_id))
         self._admission = Admission(database, self._journal.call, self._now_us, self._dispatcher.submit)
         self._responses = Responses(database, self._platform.seals, self._types, self._dispatcher.works_on)
         self._scheduler = Scheduler(database, self._journal.call, clock, self._look_for_runs)
@@ -127,6 +127,7 @@ class Engine:
             now_us=self._now_us,
             due=self._dispatcher.submit,
             answered=self._responses.answered,
+            paused=self._tell_waiters,
         )
         await self._recover()
         self._background = [
@@ -144,7 +145,7 @@ class Engine:
         if not self._is_ready:
             return
         self._is_ready = False
-        self._executor.is_stopping = True
+        self._executor.stop()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -250,7 +251,8 @@ class Engine:
         for run_id, flow_id in found.due:
             self._dispatcher.submit([run_id], flow_id)
         for moment_us, run_id, flow_id in found.coming:
-            self._dispatcher.wake_at(moment_us, run_id, flow_id)
+            if not self._dispatcher.works_on(run_id):
+                self._dispatcher.wake_at(moment_us, run_id, flow_id)
 
     def _backlog(self, is_start: bool) -> Backlog:
         with reading(self._database) as cursor:

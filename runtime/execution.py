@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from runtime.executor import Executor
 
 INLINE_STEPS = 50  # steps without a pause in which other runs go on
+STAY_FROM = 100  # steps: a run that waits in a loop stays in memory for some times what walking it anew would cost
+STAY_S = 0.001  # for each of them
+STAY_MOST_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,22 +125,27 @@ class Execution:
     async def go(self) -> Ended | None:
         """Walk until nothing can go on; None when the engine stops before that."""
         agenda = self.agenda
+        self.shared.going[self.state.id] = agenda
         try:
             self._look_at_the_clock()
             while True:
                 self._advance()
                 self._look_at_the_clock()
-                if agenda.ready and not self.shared.is_stopping:
+                if agenda.has_come and not self.has_failed and not self.shared.is_stopping:
+                    agenda.has_come = False
+                    await self._stepping.look_at_what_came()
+                elif agenda.ready and not self.shared.is_stopping:
                     await self._pause()
                 elif agenda.is_busy:
                     await agenda.wait()
                 elif agenda.ready:
                     return None
-                else:
-                    return await self._end()
+                elif (ended := await self._end()) is not None:
+                    return ended
                 for frame in agenda.take_ended():
                     self._settle(frame)
         finally:
+            del self.shared.going[self.state.id]
             agenda.cut_off()
             self._close()
 
@@ -210,16 +218,30 @@ class Execution:
         if frame.loop is not None:
             self.looping.settle(frame)
 
-    async def _end(self) -> Ended:
+    async def _end(self) -> Ended | None:
+        """End the run, or let it wait; None when what it waits for has come already."""
         if self.agenda.held and not self.has_failed:
             wake = self.agenda.next_us
-            await self.shared.journal.finish(
-                self.state.epoch, RunWrite(self.state.id, "waiting", None, wake, None, self._output)
-            )
-            return Ended("waiting", wake)
+            await self._become("waiting", wake)
+            if not await self._stays():
+                return Ended("waiting", wake)
+            await self._become("running", None)  # durable before the rows are looked at: what comes later tells again
+            return None
         if self._top.walk.open and not self.has_failed:
             raise RuntimeError("steps of the run are left, and nothing leads to them")
         return await self._finish()
+
+    async def _become(self, status: str, wake_us: int | None) -> None:
+        write = RunWrite(self.state.id, status, None, wake_us, None, self._output)
+        await self.shared.journal.finish(self.state.epoch, write)
+
+    async def _stays(self) -> bool:
+        """Wait for what comes, where to walk through long loops again would cost more; return whether it has come."""
+        has_come = self.agenda.has_come
+        if not has_come and self._steps >= STAY_FROM and any(frame.loop for frame, _node in self.agenda.held):
+            self.shared.paused(self.state.id)
+            has_come = await self.agenda.stay(min(STAY_MOST_S, STAY_S * self._steps))
+        return has_come and not self.shared.is_stopping
 
     async def _finish(self) -> Ended:
         if self._of_loops is not None:

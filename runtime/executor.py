@@ -8,6 +8,7 @@ from typing import Any
 
 from nodes.spec import NodeError, NodeType
 from runtime import engine_rows, limits
+from runtime.agenda import Agenda
 from runtime.execution import Ended, Execution
 from runtime.journal_api import Fenced, Journal
 from runtime.outside import Outside
@@ -18,7 +19,10 @@ from storage.tables import from_us
 
 
 class Executor:
-    """What all runs share. *due* is told of runs to be taken up, *answered* of outputs that answer a webhook."""
+    """What all runs share.
+
+    *due* is told of runs to be taken up, *answered* of outputs that answer a webhook, *paused* of runs that wait.
+    """
 
     def __init__(
         self,
@@ -31,6 +35,7 @@ class Executor:
         now_us: Callable[[], int],
         due: Callable[[list[int]], None],
         answered: Callable[[int, dict[str, Any] | None], None],
+        paused: Callable[[int], None],
     ) -> None:
         self.journal = journal
         self.platform = platform
@@ -40,12 +45,28 @@ class Executor:
         self.now_us = now_us
         self.due = due
         self.answered = answered
+        self.paused = paused
+        self.going: dict[int, Agenda] = {}  # what runs that are under way have to do
         self.outside = Outside(limits.STEPS_AT_ONCE)
         self.is_stopping = False  # steps under way end, none is started
 
     def clock(self) -> datetime:
         """Return the time."""
         return from_us(self.now_us())
+
+    def stop(self) -> None:
+        """Let the steps under way end, and start none."""
+        self.is_stopping = True
+        for agenda in self.going.values():
+            agenda.tell()
+
+    def tell(self, run_id: int) -> bool:
+        """Let a run look at what has come for it; False when it is not under way, or only about to begin."""
+        agenda = self.going.get(run_id)
+        if agenda is None:
+            return False
+        agenda.tell()
+        return True
 
     def open(self, state: RunState, walkable: Walkable) -> Execution:
         """Return a claimed run, ready to go on."""

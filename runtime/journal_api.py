@@ -89,7 +89,7 @@ class Dispatcher(Protocol):
         """Let these work one at a time."""
 
     def submit(self, run_ids: Iterable[int], flow_id: str = "") -> None:
-        """Put committed runs of a flow into the queue; one that is worked on comes again when it has left."""
+        """Put committed runs of a flow into the queue; one that is worked on looks at what has come for it."""
 
     def begin(self, run: RunState, work: Coroutine[Any, Any, None]) -> None:
         """Work on a claimed run."""

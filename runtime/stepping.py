@@ -54,6 +54,10 @@ class Stepping:
         """Forget what these steps of a round wait for."""
         self._suspending.close(frame, nodes)
 
+    async def look_at_what_came(self) -> None:
+        """Go on with the suspended steps that something has come for."""
+        await self._suspending.look_at_what_came()
+
     def take_up(self, frame: Frame, node: PlanNode) -> None:
         """Do a step that needs no waiting, or begin what has to be awaited to do it."""
         run = self._run

@@ -22,9 +22,9 @@ from runtime.run_ends import close_wait, forget
 from runtime.run_secrets import text_of
 from runtime.steps import Outcome, outcome
 from storage.journal_rows import StepWrite
-from storage.journal_runs import StepState, WaitState
-from storage.journal_waits import OfferedEvent, offered
-from storage.tables import WaitRow, to_us
+from storage.journal_runs import StepState
+from storage.journal_waits import OfferedEvent, WaitState, come, offered
+from storage.tables import RunRow, StepRow, WaitRow, to_us
 
 if TYPE_CHECKING:
     from runtime.execution import Execution
@@ -66,6 +66,33 @@ class Suspending:
             self._run.agenda.begin(attempt, self._resume(attempt, found, wait))
         else:
             self._run.wait_until(frame, node.id, until, found)
+
+    async def look_at_what_came(self) -> None:
+        """Go on with the suspended steps that something has come for, or that a person has settled."""
+        run, held = self._run, self._run.agenda.held
+        unknown = [key for key in held if Place(key[1], key[0].iteration) not in run.recorded]
+
+        def work(session: Session) -> tuple[tuple[list[WaitState], list[StepRow]], None]:
+            session.get_one(RunRow, run.state.id).wake_at = None  # what comes from now on sets it again
+            rows = [session.get(StepRow, (run.state.id, node, frame.iteration)) for frame, node in unknown]
+            settled = [row for row in rows if row is not None and row.status not in ("running", "unknown")]
+            return (come(executing(session), run.state.id), settled), None
+
+        waits, settled = await self._shared.journal.transact(run.state.id, run.state.epoch, work)
+        if run.has_failed:
+            return
+        keys = {Place(node, frame.iteration): (frame, node) for frame, node in held}
+        for wait in waits:
+            place = Place(wait.node, wait.iteration)
+            self._waits[place] = wait
+            if place in keys:
+                run.agenda.go_on(*keys[place])
+        for row in settled:
+            place = Place(row.node, row.iteration)
+            run.recorded[place] = _state(row)
+            run.told.discard(place)
+            if place in keys:
+                run.agenda.go_on(*keys[place])
 
     def close(self, frame: Frame, nodes: list[str]) -> None:
         """Forget what these steps of a round wait for, which do not go on."""
@@ -153,7 +180,9 @@ class Suspending:
             resolution, wait.events = await self._look(attempt, wait, until, wait.events)
         if resolution is None:
             self._run.wait_until(attempt.frame, attempt.node.id, until, found)
-        elif "error" in resolution:
+            return
+        self._waits.pop(attempt.place, None)
+        if "error" in resolution:
             self._run.failed(attempt, _error(resolution))
         else:
             output = resolution["output"]
@@ -218,6 +247,14 @@ class Suspending:
 
 def _attempt(frame: Frame, node: PlanNode, found: StepState) -> Attempt:
     return Attempt(frame, node, found.attempt, found.started_us or 0)
+
+
+def _state(row: StepRow) -> StepState:
+    started = None if row.started_at is None else to_us(row.started_at)
+    return StepState(
+        *(row.node, row.iteration, row.attempt, row.status, row.port, row.output, row.error, row.effect, started),
+        *(row.sealed, row.input_hash),
+    )
 
 
 def _error(resolution: dict[str, Any]) -> NodeError:

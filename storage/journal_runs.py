@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from storage.journal_rows import StoredEvent, StoredRun, read_many
-from storage.journal_waits import OfferedEvent, offered
+from storage.journal_waits import WaitState, offered
 
 
 @dataclass(slots=True)
@@ -28,18 +28,6 @@ class StepState:
     started_us: int | None
     sealed: str | None = None
     input_hash: str | None = None
-
-
-@dataclass(slots=True)
-class WaitState:
-    """What a suspended step waits for; *events* are the first of those that came meanwhile."""
-
-    id: int
-    node: str
-    iteration: str
-    kind: str
-    resolution: dict[str, Any] | None
-    events: list[OfferedEvent] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import orjson
@@ -16,6 +17,19 @@ Execute: TypeAlias = Callable[[str, Sequence[Any]], Sequence[Any]]
 """Runs one SQL statement with its parameters and returns the rows it gives."""
 OfferedEvent: TypeAlias = tuple[str, str, dict[str, Any], str | None]
 """An event's id, name and payload, and the payload locked where it is masked."""
+
+
+@dataclass(slots=True)
+class WaitState:
+    """What a suspended step waits for; *events* are the first of those that came meanwhile."""
+
+    id: int
+    node: str
+    iteration: str
+    kind: str
+    resolution: dict[str, Any] | None
+    events: list[OfferedEvent] = field(default_factory=list)
+
 
 NAMES_AT_ONCE = 200
 OFFERED_AT_ONCE = 100  # events that a step looks at before it asks for more
@@ -31,6 +45,10 @@ _NOTE = (
 _WAKE = (
     "UPDATE run SET wake_at = ? WHERE +status IN ('waiting', 'running') AND id IN (SELECT run_id FROM wait "
     "INDEXED BY ix_wait_event WHERE resolved_at IS NULL AND event = ? AND match_fields = ? AND match_digest = ?)"
+)
+_COME = (
+    "SELECT id, node, iteration, kind, resolution FROM wait WHERE run_id = ? AND (resolution IS NOT NULL "
+    "OR EXISTS (SELECT 1 FROM wait_event WHERE wait_id = wait.id))"
 )
 _OFFERED = (
     "SELECT event.id, event.name, event.payload, event.sealed FROM (SELECT rowid AS number, event_id FROM wait_event "
@@ -66,6 +84,14 @@ def offered(execute: Execute, wait_id: int) -> list[OfferedEvent]:
     """Return the first events that a step has not looked at yet."""
     rows = execute(_OFFERED, (wait_id, OFFERED_AT_ONCE))
     return [(event_id, name, orjson.loads(payload), sealed) for event_id, name, payload, sealed in rows]
+
+
+def come(execute: Execute, run_id: int) -> list[WaitState]:
+    """Return the waits of a run that is under way for which something has come."""
+    return [
+        WaitState(wait_id, node, iteration, kind, orjson.loads(resolution or "null"), offered(execute, wait_id))
+        for wait_id, node, iteration, kind, resolution in execute(_COME, (run_id,))
+    ]
 
 
 def make_due(execute: Execute, run_id: int, now: int) -> None:
