@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from nodes.spec import Json, NodeType, load
+from runtime import filter_reference
 
 PAGE = Path(__file__).parent.parent / "docs" / "nodes.md"
 HEAD = """# Node reference
@@ -114,9 +115,9 @@ def _code(value: Json) -> str:
 
 
 def main() -> None:
-    """Write the page."""
-    PAGE.parent.mkdir(exist_ok=True)
+    """Write the page, and the reference of filters."""
     PAGE.write_text(page(load()), encoding="utf-8")
+    filter_reference.main()
 
 
 if __name__ == "__main__":
