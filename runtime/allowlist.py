@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from jinja2 import nodes
 
-from runtime import filters, limits, methods, operators
+from runtime import filters, limits, methods, results
 from runtime.errors import ExpressionError
 from runtime.filter_spec import Guard
 from runtime.scanner import Source
@@ -143,7 +143,7 @@ class _Checker:
     def _constant(self, node: nodes.Const) -> Iterator[Fault]:
         if isinstance(node.value, (int, float)):
             try:
-                operators.in_range(node.value)
+                results.in_range(node.value)
             except ExpressionError as error:
                 yield Fault(error.code, error.message, self._at(node))
         elif isinstance(node.value, str) and not _is_encodable(node.value):

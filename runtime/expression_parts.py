@@ -50,7 +50,7 @@ class Expression:
     def read(self, scope: Scope) -> Json:
         try:
             value = self.run(scope)
-            if type(value) is str or type(value) is bool or value is None:
+            if (type(value) is str and value.isascii()) or type(value) is bool or value is None:
                 return value
             return results.plain(value)
         except ExpressionError as error:
@@ -79,7 +79,7 @@ class Text:
             assert isinstance(part, Expression)
             try:
                 value = part.run(scope)
-                text = value if type(value) is str else results.to_text(value)
+                text = value if type(value) is str and value.isascii() else results.to_text(value)
                 room -= len(text)
                 if room < 0:
                     raise budget.too_large(f"a text of more than {limits.EXPRESSION_TEXT:,} characters")

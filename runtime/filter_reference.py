@@ -14,8 +14,8 @@ from runtime.methods import METHODS
 
 PAGE = Path(__file__).parent.parent / "docs" / "expressions.md"
 HEAD = "## Reference\n"
-INTRO = """Written from the declarations in `runtime/` by `python -m runtime.reference`. Every example is a test; what stands
-before the arrow is what a filter takes, behind it what it gives.
+INTRO = """Written from the declarations in `runtime/` by `python -m runtime.reference`. Every example is a test.
+What stands before an arrow is what a filter takes, behind it what it gives.
 """
 
 

@@ -196,7 +196,7 @@ def _total(value: list[Json], attribute: Field | None, start: float = 0) -> floa
         number = entry if attribute is None else attribute.within(entry)
         if not isinstance(number, (int, float)):
             raise ExpressionError("expression.type", f"“sum” and “average” add numbers, not {kind_of(number)}.")
-        total = operators.in_range(total + number)
+        total = results.in_range(total + number)
     return total
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from jinja2.filters import do_filesizeformat
 
-from runtime import operators
+from runtime import results
 from runtime.filter_spec import UNSET, Group, WrongArgumentError, WrongValueError, one_of, within
 from runtime.strictjson import INTEGER_BITS
 
@@ -26,7 +26,7 @@ def abs_(value: float) -> float:
 
     {{ -4.5 | abs }} → 4.5
     """
-    return operators.in_range(abs(value))  # type: ignore[no-any-return]
+    return results.in_range(abs(value))  # type: ignore[no-any-return]
 
 
 def bool_(value: str | float | bool | None) -> bool:
@@ -48,7 +48,7 @@ def ceil(value: float) -> int:
 
     {{ 2.1 | ceil }} → 3
     """
-    return operators.in_range(math.ceil(value))  # type: ignore[no-any-return]
+    return results.in_range(math.ceil(value))  # type: ignore[no-any-return]
 
 
 def clamp(value: float, low: float, high: float) -> float:
@@ -88,7 +88,7 @@ def floor(value: float) -> int:
 
     {{ 2.9 | floor }} → 2
     """
-    return operators.in_range(math.floor(value))  # type: ignore[no-any-return]
+    return results.in_range(math.floor(value))  # type: ignore[no-any-return]
 
 
 def int_(value: Any, default: float = UNSET, base: int = 10) -> float:
@@ -136,7 +136,7 @@ def round_(value: float, precision: int = 0, method: str = "common") -> float:
     if method == "common":
         return float(round(value, precision))
     scale = 10.0**precision
-    return float(operators.in_range((math.ceil if method == "ceil" else math.floor)(value * scale) / scale))
+    return float(results.in_range((math.ceil if method == "ceil" else math.floor)(value * scale) / scale))
 
 
 def _whole(value: Json, base: int) -> int:

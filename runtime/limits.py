@@ -17,6 +17,7 @@ EXPRESSIONS_IN_FLOW = 5_000
 EXPRESSION_NODES = 400
 EXPRESSION_NODES_IN_PLACE = 10_000  # of all expressions of a step; with more it goes to the evaluator process
 EXPRESSION_DEPTH = 50
+EXPRESSION_RESULT_DEPTH = 100
 EXPRESSION_ITEMS = 10_000  # a range, or a list made by repeating or batching
 EXPRESSION_TEXT = 1_000_000  # characters of a text that an expression makes
 EXPRESSION_WORK = 400_000  # steps of one evaluation: an item looked at, or 16 characters

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from math import isfinite
 from typing import Any, TypeAlias
 
 from runtime import budget, results
 from runtime.access import present
 from runtime.errors import ExpressionError
 from runtime.methods import kind_of
+from runtime.results import in_range, out_of_range
 from runtime.strictjson import INTEGER_BITS
 
 Json: TypeAlias = Any
@@ -67,16 +67,6 @@ def unary(sign: str, value: Json) -> Json:
     return in_range(-value if sign == "-" else +value)
 
 
-def in_range(number: Json) -> Json:
-    """Return a number that JSON and the databases can hold. Raises ExpressionError for any other."""
-    if isinstance(number, int):
-        if number.bit_length() > INTEGER_BITS:
-            raise _out_of_range()
-    elif not isinstance(number, float) or not isfinite(number):
-        raise _out_of_range()
-    return number
-
-
 def compare(left: Json, signs: tuple[str, ...], *others: Json) -> bool:
     """Return whether every comparison of a chain such as ``1 < a <= b`` holds."""
     present(left)
@@ -91,16 +81,16 @@ def compare(left: Json, signs: tuple[str, ...], *others: Json) -> bool:
 def equal(left: Json, right: Json) -> bool:
     """Return ``left == right``; containers are compared at a cost, because they may hold one another many times."""
     kind = type(left)
-    if kind is not type(right) or kind not in (list, dict):
-        if kind is str and len(left) > LONG:
+    if kind is str:
+        if len(left) > LONG:
             budget.spend(len(left) // LONG)
-        return bool(left == right)
-    budget.spend(1 + len(left))
-    if len(left) != len(right):
-        return False
-    if kind is list:
-        return all(map(equal, left, right))
-    return all(key in right and equal(entry, right[key]) for key, entry in left.items())
+    elif kind is list and type(right) is list:
+        budget.spend(1 + len(left))
+        return len(left) == len(right) and all(map(equal, left, right))
+    elif isinstance(left, Mapping) and isinstance(right, Mapping):
+        budget.spend(1 + len(left))
+        return len(left) == len(right) and all(key in right and equal(left[key], right[key]) for key in left)
+    return bool(left == right)
 
 
 def contains(holder: Json, value: Json) -> bool:
@@ -112,7 +102,7 @@ def contains(holder: Json, value: Json) -> bool:
         return value in holder
     if type(holder) is list:
         budget.spend(1 + len(holder) // 16 + (len(holder) * len(value) // LONG if type(value) is str else 0))
-        return any(equal(entry, value) for entry in holder) if type(value) in (list, dict) else value in holder
+        return any(equal(entry, value) for entry in holder) if isinstance(value, (list, Mapping)) else value in holder
     if isinstance(holder, Mapping):
         return type(value) is str and value in holder
     raise ExpressionError("expression.type", f"“in” does not work on {kind_of(value)} and {kind_of(holder)}.")
@@ -145,20 +135,16 @@ def _holds(sign: str, left: Json, right: Json) -> bool:
 
 def _arithmetic(sign: str, left: Any, right: Any) -> Json:
     if sign == "**" and not _is_small_power(left, right):
-        raise _out_of_range()
+        raise out_of_range()
     try:
         return in_range(_ARITHMETIC[sign](left, right))
     except ZeroDivisionError:
         raise ExpressionError("expression.division", f"“{sign}” divides by zero.") from None
     except OverflowError:
-        raise _out_of_range() from None
+        raise out_of_range() from None
 
 
 def _is_small_power(base: Any, exponent: Any) -> bool:
     if isinstance(base, int) and isinstance(exponent, int) and exponent > 0:
         return abs(base) < 2 or (exponent <= INTEGER_BITS and base.bit_length() * exponent <= 2 * INTEGER_BITS)
     return True
-
-
-def _out_of_range() -> ExpressionError:
-    return ExpressionError("expression.number_range", "A number in the expression becomes too large, or is not real.")
