@@ -43,11 +43,18 @@ def compile_with_cost(source: Source, *, is_short_way_open: bool = True) -> tupl
     tree, faults = _read(source)
     if faults or tree is None:
         raise faults[0].error()
-    roots = frozenset(line for line, token in enumerate(source.tokens, 1) if token.kind == "root")
-    found = cost.of(tree, roots)
+    found = _cost(tree, source)
     tree = _Rewriter(source).rewrite(tree)
     short = closures.of(tree) if is_short_way_open else None
     return short or _long_way(tree), found
+
+
+def cost_of(source: Source) -> Cost:
+    """Return what the expression costs by its shape; nothing is compiled. Raises ExpressionError."""
+    tree, faults = _read(source)
+    if faults or tree is None:
+        raise faults[0].error()
+    return _cost(tree, source)
 
 
 def faults_of(source: Source) -> list[Fault]:
@@ -59,6 +66,10 @@ def tree_of(source: Source) -> nodes.Expr | None:
     """Return the syntax tree of an expression, one line for each token; None when the dialect does not allow it."""
     tree, faults = _read(source)
     return None if faults else tree
+
+
+def _cost(tree: nodes.Expr, source: Source) -> Cost:
+    return cost.of(tree, frozenset(line for line, token in enumerate(source.tokens, 1) if token.kind == "root"))
 
 
 def _long_way(tree: nodes.Expr) -> Evaluate:

@@ -152,6 +152,7 @@ class Engine:
         ending = self._journal.call(lambda session: lease.end(session, self._lease))
         ending.add_done_callback(lambda done: done.cancelled() or done.exception())  # a full disk may keep it away
         await self._dispatcher.stop(grace_s)
+        await self._executor.evaluator.close()
         await self._journal.stop()
         await self._platform.close()
         for waiter in [waiter for waiters in self._waiters.values() for waiter in waiters]:

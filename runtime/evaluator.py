@@ -27,6 +27,9 @@ from runtime.expressions import Scope, TooMuchInPlace, Value
 from runtime.scope import ROOTS
 
 Json: TypeAlias = Any
+STOPPED = frozenset(  # codes of what takes too much, and would again
+    {"expression.too_much_work", "expression.too_slow", "expression.too_much_memory", "expression.stopped"}
+)
 TRIES = 2  # processes that may die over one evaluation; an expression gives the same every time
 log = logging.getLogger("pulsewire.evaluator")
 
@@ -53,7 +56,7 @@ class Evaluator:
         self._mark = secrets.token_hex(16)  # nobody who writes a payload can know it
         self._turns: Turns[_Job] = Turns()
         self._workers: set[asyncio.Task[None]] = set()
-        self._idle: set[asyncio.Future[None]] = set()
+        self._idle: list[asyncio.Future[None]] = []
         self._children: set[EvaluatorChild] = set()
 
     @property
@@ -146,20 +149,24 @@ class Evaluator:
         try:
             while True:
                 while (found := self._turns.take()) is None:
-                    await self._wait_for_jobs()
-                child = await self._do(child, *found) or await self._new_child()
+                    await self._wait_for_jobs(has_child=child is not None)
+                child = await self._do(child, *found)
+                if child is None:
+                    if len(self._turns):
+                        self._call_a_worker()  # this one is busy for a while
+                    child = await self._new_child()
         finally:
             if child is not None:
                 self._children.discard(child)
                 await child.end()
 
-    async def _wait_for_jobs(self) -> None:
+    async def _wait_for_jobs(self, *, has_child: bool) -> None:
         called: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._idle.add(called)
+        self._idle.insert(0 if has_child else len(self._idle), called)  # who has a process is called first
         try:
             await called
         finally:
-            self._idle.discard(called)
+            self._idle.remove(called)
 
     async def _new_child(self) -> EvaluatorChild | None:
         """Return a process that is ready; None when it could not be started: whoever waits is told."""
@@ -181,6 +188,7 @@ class Evaluator:
             for _ in range(TRIES):
                 if job.answer.done():  # nobody waits for it any more
                     return child
+                child = await self._if_usable(child)
                 if child is None and (child := await self._new_child()) is None:
                     break
                 try:
@@ -191,26 +199,23 @@ class Evaluator:
                 except Died:
                     error = _died()
                     log.warning("an evaluator process has died and is replaced")
-                    self._children.discard(child)
-                    child = None
                 else:
                     if not job.answer.done():
                         job.answer.set_result(value)
-                    return self._if_alive(child)
+                    return await self._if_usable(child)
             if not job.answer.done():
                 job.answer.set_exception(error)
-            return self._if_alive(child)
+            return await self._if_usable(child)
         finally:
             self._turns.done(caller, time.monotonic() - begun)
             if not job.answer.done():  # this worker is cancelled
                 job.answer.set_exception(EvaluatorBusy())
-            if len(self._turns):
-                self._call_a_worker()
 
-    def _if_alive(self, child: EvaluatorChild | None) -> EvaluatorChild | None:
-        if child is None or not child.has_ended:
+    async def _if_usable(self, child: EvaluatorChild | None) -> EvaluatorChild | None:
+        if child is None or child.is_usable:
             return child
         self._children.discard(child)
+        await child.end()
         return None
 
 

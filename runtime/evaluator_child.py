@@ -69,7 +69,7 @@ class EvaluatorChild:
     async def ask(self, question: list[Any]) -> Json:
         """Return the value. Raises ExpressionError, and Died when the process ended for no reason of its own.
 
-        Look at ``has_ended`` then: a process that took too much is gone, also after a value.
+        Look at ``is_usable`` then: a process that took too much is gone, also after a value.
         """
         assert self._frames is not None
         loop = asyncio.get_running_loop()
@@ -92,8 +92,9 @@ class EvaluatorChild:
         return value
 
     @property
-    def has_ended(self) -> bool:
-        return self._process is None
+    def is_usable(self) -> bool:
+        """Whether it can be asked; it may have ended also while nobody asked."""
+        return self._process is not None and self._frames is not None and self._frames.is_open
 
     async def end(self) -> int | None:
         """Kill the process, whatever it does, and return its exit status when it is gone."""

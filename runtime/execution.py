@@ -19,6 +19,8 @@ from runtime import limits, run_ends
 from runtime.agenda import Agenda
 from runtime.calls import Calls
 from runtime.context import RunContext
+from runtime.escapes import REFUSED
+from runtime.evaluator import STOPPED
 from runtime.expressions import ExpressionError, Scope, Value
 from runtime.graph import FlowPlan, PlanNode
 from runtime.looping import Looping
@@ -65,14 +67,15 @@ class Execution:
         if state.sealed is not None or state.is_retry or state.event_id is None:
             self.payload = self.records.opened(state.sealed, state.payload, is_usable=not state.is_retry)
         outputs: dict[str, Any] = {}
+        started_at = self.now.isoformat().replace("+00:00", "Z")
         scope = Scope(
             param=self.payload,
             action=outputs,
             var={},
             env=shared.environment,
             flow={"id": plan.flow_id, "name": plan.name, "version": state.version},
-            run={"id": state.id, "started_at": self.now.isoformat().replace("+00:00", "Z")},
-            now=self.now,
+            run={"id": state.id, "started_at": started_at},
+            now=started_at,
         )
         self.told: set[Place] = set()  # steps whose failed or unknown end is recorded
         self.has_waits = bool(state.waits)
@@ -82,6 +85,7 @@ class Execution:
         self._top = Frame(plan.parts[state.trigger], scope, outputs)
         self._error: dict[str, Any] | None = None
         self._steps = 0
+        self._stops = 0  # expressions that took too much
         self._stepping = Stepping(self)
         self._of_loops: Looping | None = None
         self.agenda.ready.append((self._top, state.trigger))
@@ -100,12 +104,13 @@ class Execution:
     async def filtered(self, where: Value) -> Ended | None:
         """Return None when the run's event passes its trigger's filter; otherwise the run is gone."""
         try:
-            if where.evaluate(self._top.scope):
+            if await self.shared.evaluator.value_of(where, self._top.scope, self.state.flow_id):
                 return None
         except ExpressionError as error:
             trigger = self.plan.nodes[self.state.trigger]
             failure = NodeError(f"“Filter”: {error.message}", code=error.code, param="filter")
             self.fail(Attempt(self._top, trigger, 1, self.shared.now_us()), failure)
+            self.look_at_failed(trigger, failure)
             return await self._finish()
         if not self.state.is_test:
             await self.shared.journal.call(lambda session: _remove(session, self.state.id))
@@ -317,6 +322,16 @@ class Execution:
             return
         self.told.add(attempt.place)
         self.stop(attempt.frame, run_error(step_error(error, attempt.node), attempt.node))
+
+    def look_at_failed(self, node: PlanNode, error: NodeError) -> None:
+        """Note what an expression tried; end a run whose expressions took too much too often."""
+        if error.code == REFUSED:
+            self.shared.escapes.note(self.state.flow_id, self.state.id, node.id)
+        elif error.code in STOPPED:
+            self._stops += 1
+            if self._stops > limits.EXPRESSION_STOPS:
+                message = f"More than {limits.EXPRESSION_STOPS} expressions of the run took too much work."
+                self._fail_with({"message": message, "code": "run.too_much_work", "node": node.id})
 
     def _try_again(self, attempt: Attempt, error: NodeError, delay: float) -> None:
         place, due = attempt.place, self.shared.now_us() + int(delay * 1e6)

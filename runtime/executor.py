@@ -9,6 +9,8 @@ from typing import Any
 from nodes.spec import NodeError, NodeType
 from runtime import engine_rows, limits
 from runtime.agenda import Agenda
+from runtime.escapes import Escapes
+from runtime.evaluator import Evaluator
 from runtime.execution import Ended, Execution
 from runtime.journal_api import Fenced, Journal
 from runtime.outside import Outside
@@ -48,6 +50,8 @@ class Executor:
         self.paused = paused
         self.going: dict[int, Agenda] = {}  # what runs that are under way have to do
         self.outside = Outside(limits.STEPS_AT_ONCE)
+        self.evaluator = Evaluator()
+        self.escapes = Escapes(journal.call, self.clock)
         self.is_stopping = False  # steps under way end, none is started
 
     def clock(self) -> datetime:

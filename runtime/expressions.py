@@ -31,6 +31,7 @@ __all__ = [
     "compile_value",
     "count_of",
     "has_expression",
+    "is_condition_costly",
     "made",
     "names_of_condition",
     "problems_of",
@@ -118,6 +119,11 @@ def problems_of_condition(text: str) -> list[Found]:
     except ExpressionError as error:
         return [Found((), error.code, error.message, error.position)]
     return [Found((), fault.code, fault.message, fault.position) for fault in dialect.faults_of(source)]
+
+
+def is_condition_costly(text: str) -> bool:
+    """Return whether one expression without faults is evaluated in another process; nothing is compiled."""
+    return cost.is_costly(dialect.cost_of(_condition(text)).parts)
 
 
 def names_of_condition(text: str) -> list[str]:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from backend.errors import BackendError
 from runtime.actors import Actor
 from runtime.errors import Forbidden, Problem, RuntimeFault
+from runtime.escapes import REFUSED
 from runtime.rights import NOBODY, RIGHTS, Right
 from storage.errors import StorageError
 
 if TYPE_CHECKING:
     from runtime.service import Service
 
-REFUSED = "expression.refused"  # the code of what reaches behind the values, and its word in the audit log
 log = logging.getLogger(__name__)
 Part = TypeVar("Part")
 

@@ -9,7 +9,8 @@ import orjson
 
 from nodes.spec import AnotherRound, EachItem, NodeError
 from runtime.loops import Attempt, Frame, Loop
-from runtime.steps import StepFailed, prepare
+from runtime.scope import Scope
+from runtime.steps import Prepared, StepFailed, prepare, prepare_elsewhere
 
 if TYPE_CHECKING:
     from runtime.execution import Execution
@@ -58,7 +59,8 @@ class Looping:
             if not loop.running and loop in self._loops:
                 self._end_loop(loop)
         elif loop.items is None:
-            self._next_round(loop, self._asked_again(loop, frame.outputs))
+            if (wanted := self._asked_again(loop, frame.outputs)) is not None:
+                self._next_round(loop, wanted)
         else:
             self._pump(loop)
 
@@ -100,7 +102,9 @@ class Looping:
                 self._start_round(loop, number, loop.results[-1] if loop.results else None)
                 return
             loop.take(number, None)
-            wanted = self._asked_again(loop, loop.frame.outputs)
+            if (again := self._asked_again(loop, loop.frame.outputs)) is None:
+                return
+            wanted = again
         self._end_loop(loop)
 
     def _start_round(self, loop: Loop, number: int, item: Any) -> None:
@@ -110,16 +114,37 @@ class Looping:
         loop.running.add(frame)
         self._run.fire(frame, loop.node, loop.node.type.body_port)
 
-    def _asked_again(self, loop: Loop, outputs: dict[str, Any]) -> AnotherRound:
-        """Ask a loop after a round, which came to *outputs*, whether it wants another."""
+    def _asked_again(self, loop: Loop, outputs: dict[str, Any]) -> AnotherRound | None:
+        """Ask a loop after a round, which came to *outputs*, whether it wants another; None: it is asked later."""
         scope = replace(loop.frame.scope, action=outputs, item=loop.results[-1], index=loop.next)
         try:
-            wanted = self._run.calls.inline(loop.node, prepare(loop.node, scope), loop.frame.iteration)
+            prepared = prepare(loop.node, scope)
         except StepFailed as failure:
-            loop.failure = {"message": failure.error.message, "code": failure.error.code}
-            return AnotherRound(False, 0)
+            return self._not_asked(loop, failure)
+        if prepared is None:
+            self._run.agenda.begin(loop.attempt, self._ask_later(loop, scope))
+            return None
+        return self._asked(loop, prepared)
+
+    async def _ask_later(self, loop: Loop, scope: Scope) -> None:
+        """Ask a loop as soon as its condition is evaluated in another process, and go on with it."""
+        shared, flow_id = self._run.shared, self._run.state.flow_id
+        try:
+            wanted = self._asked(loop, await prepare_elsewhere(loop.node, scope, shared.evaluator, flow_id))
+        except StepFailed as failure:
+            wanted = self._not_asked(loop, failure)
+        if not self._run.has_failed:
+            self._next_round(loop, wanted)
+
+    def _asked(self, loop: Loop, prepared: Prepared) -> AnotherRound:
+        wanted = self._run.calls.inline(loop.node, prepared, loop.frame.iteration)
         assert isinstance(wanted, AnotherRound)
         return wanted
+
+    def _not_asked(self, loop: Loop, failure: StepFailed) -> AnotherRound:
+        loop.failure = {"message": failure.error.message, "code": failure.error.code}
+        self._run.look_at_failed(loop.node, failure.error)
+        return AnotherRound(False, 0)
 
     def _stop_round(self, frame: Frame, error: dict[str, Any]) -> None:
         frame.error = frame.error or error

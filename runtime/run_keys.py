@@ -9,7 +9,7 @@ import orjson
 
 from nodes.spec import NodeError
 from runtime import limits
-from runtime.expressions import ExpressionError, Scope, Value, compile_condition
+from runtime.expressions import ExpressionError, Scope, TooMuchInPlace, Value, compile_condition
 
 
 def key_of(expression: str, payload: str) -> str:
@@ -18,10 +18,11 @@ def key_of(expression: str, payload: str) -> str:
     *payload* is JSON with its secrets masked, so no key ever shows one.
     """
     try:
-        value = _compiled(expression).evaluate(Scope(param=orjson.loads(payload)))
-    except ExpressionError as error:
+        value = _compiled(expression).evaluate_in_place(Scope(param=orjson.loads(payload)))
+    except (ExpressionError, TooMuchInPlace) as error:
+        reason = error.message if isinstance(error, ExpressionError) else "it takes too much work."
         message = (
-            f"The key of this run could not be worked out: {error.message} "
+            f"The key of this run could not be worked out: {reason} "
             "Change the key in the flow's settings, publish, and start this run again."
         )
         raise NodeError(message, code="flow.key_failed", param="key") from error

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from runtime import wording
 from runtime.document_parts import FlowSettings
 from runtime.errors import Problem
-from runtime.expressions import names_of_condition, problems_of_condition
+from runtime.expressions import is_condition_costly, names_of_condition, problems_of_condition
 
 KNOWN = "$param"
 
@@ -27,6 +27,12 @@ def check_settings(settings: FlowSettings | None) -> Iterator[Problem]:
         if foreign := [name for name in names if name != KNOWN]:
             message = f"Settings: “Key”: “{foreign[0]}” is not known before a run begins. Use {KNOWN} alone."
             yield Problem("expression.name_unknown", message, param="key")
+        elif is_condition_costly(settings.key):
+            message = (
+                "Settings: “Key”: it may take much work, and is worked out before every run. Use values of $param and "
+                "simple filters, not “map”, “sort” and the like."
+            )
+            yield Problem("settings.key_costly", message, param="key")
         elif not names:
             message = "Settings: “Key”: it is the same for all runs, so they run one by one. Use a value of $param."
             yield Problem("settings.key_constant", message, param="key", severity="warning")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,17 @@ from runtime.graph import PlanNode
 from runtime.journal_api import Fenced
 from runtime.loops import Attempt, Frame
 from runtime.records import Place
-from runtime.steps import Outcome, Prepared, StepFailed, answer, input_hash, prepare, unexpected
+from runtime.scope import Scope
+from runtime.steps import (
+    Outcome,
+    Prepared,
+    StepFailed,
+    answer,
+    input_hash,
+    prepare,
+    prepare_elsewhere,
+    unexpected,
+)
 from runtime.suspending import Suspending
 from storage.journal_rows import StepWrite
 from storage.journal_runs import StepState
@@ -99,36 +110,67 @@ class Stepping:
         scope = frame.scope
         if node.type.is_asked_each_round:
             scope = replace(scope, item=None, index=0)
+        attempt = Attempt(frame, node, number, started)
         try:
             prepared = prepare(node, scope)
-        except StepFailed as failure:
-            if failure.secrets:
-                self._records.keep_secret(failure.secrets)
-            self._run.fail(Attempt(frame, node, number, started, failure.text), failure.error)
-            return
         except Exception as error:
-            self._run.fail(Attempt(frame, node, number, started), unexpected(error, self._state.id, node.type))
+            self._not_prepared(attempt, error)
             return
+        if prepared is None:
+            self._run.agenda.begin(attempt, self._start_later(attempt, scope, found))
+        elif (work := self._call(attempt, prepared, found)) is not None:
+            self._run.agenda.begin(attempt._replace(text=prepared.text), work)
+
+    async def _start_later(self, attempt: Attempt, scope: Scope, found: StepState | None) -> None:
+        """Do what ``_start`` does once the parameters are evaluated in another process."""
+        frame, node, flow_id = attempt.frame, attempt.node, self._state.flow_id
+        try:
+            prepared = await prepare_elsewhere(node, scope, self._shared.evaluator, flow_id)
+        except Exception as error:
+            self._not_prepared(attempt, error)
+            return
+        if self._run.has_failed or frame.error is not None:
+            return  # meanwhile nothing more is to be started
+        if self._shared.is_stopping:
+            if found is not None:
+                self._run.recorded[attempt.place] = found
+            self._run.agenda.ready.append((frame, node.id))
+        elif (work := self._call(attempt, prepared, found)) is not None:
+            await work
+
+    def _not_prepared(self, attempt: Attempt, error: Exception) -> None:
+        """Fail a step whose parameters could not be made."""
+        if not isinstance(error, StepFailed):
+            self._run.fail(attempt, unexpected(error, self._state.id, attempt.node.type))
+            return
+        if error.secrets:
+            self._records.keep_secret(error.secrets)
+        self._run.fail(attempt._replace(text=error.text), error.error)
+        self._run.look_at_failed(attempt.node, error.error)
+
+    def _call(self, attempt: Attempt, prepared: Prepared, found: StepState | None) -> Coroutine[Any, Any, None] | None:
+        """Call a node that need not be awaited; return the work for one that has to be."""
+        frame, node = attempt.frame, attempt.node
         if prepared.secrets:
             self._records.keep_secret(prepared.secrets)
-        attempt = Attempt(frame, node, number, started, prepared.text)
+        attempt = attempt._replace(text=prepared.text)
         if node.type.effect != "none" or node.type.is_async:
-            if found is not None and self._is_another(node, prepared, found):
-                self._leave_to_a_person(attempt.frame, node, found)
-            else:
-                self._run.agenda.begin(attempt, self._waited(attempt, prepared, found))
-            return
+            if found is None or not self._is_another(node, prepared, found):
+                return self._waited(attempt, prepared, found)
+            self._leave_to_a_person(frame, node, found)
+            return None
         try:
             done = answer(self._calls.inline(node, prepared, frame.iteration))
         except Exception as error:
             self._run.fail(attempt, self._calls.as_node_error(error, node))
-            return
+            return None
         if not isinstance(done, Outcome):
             self._suspending.suspend(attempt, done)
-            return
+            return None
         if node.type.is_returning:
             self._run.returned = done.text
         self._run.succeed(attempt, done)
+        return None
 
     def _attempt_after(self, frame: Frame, node: PlanNode, found: StepState) -> int | None:
         """Return which attempt of a recorded step is next, or None when it is settled, or waits, as it was recorded."""

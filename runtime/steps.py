@@ -26,7 +26,8 @@ from nodes.spec import (
     TemporaryError,
 )
 from runtime import limits, wording
-from runtime.expressions import ExpressionError, Scope
+from runtime.evaluator import Evaluator, EvaluatorBusy
+from runtime.expressions import ExpressionError, Scope, TooMuchInPlace
 from runtime.graph import PlanNode
 from runtime.masking import MASK
 
@@ -70,13 +71,35 @@ class StepFailed(Exception):
         self.secrets = secrets
 
 
-def prepare(node: PlanNode, scope: Scope) -> Prepared:
-    """Evaluate and check the parameters; raises StepFailed, whose message names the field."""
-    model = node.type.params
+def prepare(node: PlanNode, scope: Scope) -> Prepared | None:
+    """Evaluate and check the parameters; None when that takes too much here, and ``prepare_elsewhere`` is to do it.
+
+    Raises StepFailed, whose message names the field.
+    """
+    if node.params.is_costly:
+        return None
     try:
-        values = node.params.evaluate(scope)
+        values = node.params.evaluate_in_place(scope)
+    except TooMuchInPlace:
+        return None
     except ExpressionError as error:
         raise StepFailed(NodeError(error.message, code=error.code)) from error
+    return _checked(node, values)
+
+
+async def prepare_elsewhere(node: PlanNode, scope: Scope, evaluator: Evaluator, flow_id: str) -> Prepared:
+    """Do what ``prepare`` does, and evaluate the parameters in another process."""
+    try:
+        values = await evaluator.evaluate_there(node.params, scope, flow_id)
+    except EvaluatorBusy as error:
+        raise StepFailed(TemporaryError(error.message, code=error.code)) from error
+    except ExpressionError as error:
+        raise StepFailed(NodeError(error.message, code=error.code)) from error
+    return _checked(node, values)
+
+
+def _checked(node: PlanNode, values: Json) -> Prepared:
+    model = node.type.params
     try:
         text = orjson.dumps(values)
     except TypeError as error:

@@ -195,7 +195,7 @@ class Suspending:
     ) -> tuple[dict[str, Any] | None, list[OfferedEvent]]:
         """Return how the step goes on, and record it; or None, and the events that are to be looked at next."""
         state, now = self._run.state, self._shared.clock()
-        came = self._first_of(events, attempt)
+        came = await self._first_of(events, attempt)
 
         def work(session: Session) -> tuple[tuple[dict[str, Any] | None, list[OfferedEvent]], StepWrite | None]:
             row = session.get(WaitRow, wait.id)
@@ -229,7 +229,7 @@ class Suspending:
         )
         return row._replace(sealed=sealed or blank)
 
-    def _first_of(self, events: Sequence[OfferedEvent], attempt: Attempt) -> dict[str, Any] | None:
+    async def _first_of(self, events: Sequence[OfferedEvent], attempt: Attempt) -> dict[str, Any] | None:
         """Return how the step goes on with the first event that meets its condition, or None."""
         node = attempt.node
         name = next(iter(node.type.late_params), None)
@@ -237,12 +237,16 @@ class Suspending:
         for event_id, event, masked, sealed in events:
             payload = masked if sealed is None else self._run.records.opened(sealed, masked)
             try:
-                if not where or _holds(where, attempt.frame.scope.with_item(payload)):
+                if not where or await self._holds(where, attempt.frame.scope.with_item(payload)):
                     output = {"event_id": event_id, "name": event, "payload": payload}
                     return {"port": "out", "output": output}
             except ExpressionError as error:
                 log.info("run %d: an event did not fit the condition: %s", self._run.state.id, error.code)
         return None
+
+    async def _holds(self, condition: str, scope: Scope) -> bool:
+        value = compile_condition(condition)
+        return await self._shared.evaluator.value_of(value, scope, self._run.state.flow_id) is True
 
 
 def _attempt(frame: Frame, node: PlanNode, found: StepState) -> Attempt:
@@ -265,10 +269,6 @@ def _error(resolution: dict[str, Any]) -> NodeError:
 def _until(effect: dict[str, Any]) -> int | None:
     until = effect.get("until")
     return None if until is None else to_us(datetime.fromisoformat(until))
-
-
-def _holds(condition: str, scope: Scope) -> bool:
-    return compile_condition(condition).evaluate(scope) is True
 
 
 def _kind(wanted: Suspended) -> str:

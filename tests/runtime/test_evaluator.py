@@ -275,3 +275,16 @@ async def test_a_process_has_no_secrets_of_this_one(evaluator: Evaluator, monkey
     (pid,) = evaluator.pids
 
     assert b"PULSEWIRE" not in await asyncio.to_thread(Path(f"/proc/{pid}/environ").read_bytes)
+
+
+async def test_a_process_that_ended_while_nobody_asked_is_replaced(evaluator: Evaluator) -> None:
+    await value_of(evaluator, "[1] | sort")
+    (pid,) = evaluator.pids
+    gone = os.pidfd_open(pid)
+    os.kill(pid, signal.SIGKILL)
+    await asyncio.to_thread(select.select, [gone], [], [])
+    os.close(gone)
+    await asyncio.sleep(0)
+
+    assert await value_of(evaluator, "[2] | sort") == [2]
+    assert pid not in evaluator.pids
