@@ -462,7 +462,9 @@ async def test_a_step_that_finds_the_disk_full_waits_for_room_without_being_told
 @pytest.mark.parametrize("secret_params", [(), ("value",)], ids=["open", "secret"])
 def test_input_that_json_cannot_carry_fails_the_step(secret_params: tuple[str, ...]) -> None:
     kind = SimpleNamespace(params=Params, secret_params=secret_params)
-    node: Any = SimpleNamespace(type=kind, params=SimpleNamespace(evaluate=lambda _scope: {"value": 2**70}))
+    node: Any = SimpleNamespace(
+        type=kind, params=SimpleNamespace(is_costly=False, evaluate_in_place=lambda _: {"value": 2**70})
+    )
     scope: Any = None
 
     with pytest.raises(StepFailed) as caught:

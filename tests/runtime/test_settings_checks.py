@@ -31,6 +31,7 @@ def test_a_key_of_the_payload_is_fine(key: str | None) -> None:
         ("$parm.a", "expression.name_unknown"),
         ("$action.one.id", "expression.name_unknown"),
         ("$param.a ~ $now", "expression.name_unknown"),
+        ("$param.rows | map(attribute='id') | join", "settings.key_costly"),
     ],
 )
 def test_a_key_that_cannot_be_worked_out_is_told_at_its_field(key: str, code: str) -> None:
@@ -69,7 +70,9 @@ def test_a_long_key_is_kept_as_its_digest() -> None:
     assert key(over) != key(over + "x")
 
 
-@pytest.mark.parametrize("expression", ["$param.no", "$param.c / 0", "$param.", "$action.one"])
+@pytest.mark.parametrize(
+    "expression", ["$param.no", "$param.c / 0", "$param.", "$action.one", "range(9999) | map('string') | join"]
+)
 def test_a_key_that_has_no_value_says_why_and_what_to_do(expression: str) -> None:
     with pytest.raises(NodeError, match=r"could not be worked out: .* Change the key") as refusal:
         key_of(expression, '{"c": 1}')
