@@ -61,7 +61,7 @@ async def test_every_problem_of_the_text_is_told_with_its_place(client: httpx.As
 @pytest.mark.parametrize(
     ("text", "code", "message"),
     [
-        ("x {{ $param.mail }}", "expression.missing", "$param.mail: there is no “mail” in $param; there are: email"),
+        ("x {{ $param.mail }}", "expression.missing", "$param.mail: no “mail” in $param; there are: email"),
         ("x {{ $item }}", "expression.missing", "$item has a value only inside of “for each”."),
         ("x {{ 1 / 0 }}", "expression.division", "“/” divides by zero."),
     ],
@@ -71,7 +71,10 @@ async def test_an_expression_without_a_value_says_why(
 ) -> None:
     answer = await answer_of(client, text, param={"email": "tok-secret"})
 
-    assert answer == {"problems": [{"code": code, "message": message, "position": 2}]}
+    (problem,) = answer["problems"]
+    assert (problem["code"], problem["position"]) == (code, 2)
+    assert problem["message"].startswith(message)
+    assert "tok-secret" not in problem["message"]
 
 
 async def test_a_bomb_ends_in_a_problem_and_the_next_request_is_answered(client: httpx.AsyncClient) -> None:

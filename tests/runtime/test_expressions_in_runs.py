@@ -79,7 +79,7 @@ async def test_an_error_says_what_is_wrong_and_costs_no_value(rig: Rig) -> None:
     assert run.status == "failed"
     assert steps["body"].error is not None
     assert steps["body"].error["code"] == "expression.missing"
-    assert steps["body"].error["message"].startswith("$param.nme: there is no “nme” in $param; there are: name")
+    assert steps["body"].error["message"].startswith("$param.nme: no “nme” in $param; there are: name")
     assert "tok-123" not in steps["body"].error["message"]
 
 
