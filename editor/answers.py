@@ -13,7 +13,7 @@ from editor.controls import Place
 from runtime.expressions import has_expression
 
 Json: TypeAlias = Any
-Answer: TypeAlias = Mapping[str, Json]  # ``{"tone": "value" | "error" | "wait", "text", "kind"?, "more"?}``
+Answer: TypeAlias = Mapping[str, Json]  # {"tone": "value" | "error" | "wait", "text", "kind"?, "more"?, "position"?}
 Ask: TypeAlias = Callable[[Json], Awaitable[Answer | None]]
 ASK_AFTER_S = 0.1
 SHOWN_CHARS = 80
@@ -23,13 +23,14 @@ WHOLE_CHARS = 20_000
 class Answers:
     """Asks for the values of what the *places* of a field hold; a newer question takes the place of an older one."""
 
-    def __init__(self, ask: Ask, places: Callable[[], list[Place]]) -> None:
+    def __init__(self, ask: Ask, places: Callable[[], list[Place]], is_told: Callable[[], bool]) -> None:
         self._ask = ask
         self._places = places
+        self._is_told = is_told  # whether what is wrong is said below the field already
         self._task: asyncio.Task[None] | None = None
 
     def renew(self, after_s: float = 0.0) -> None:
-        """Ask again, unless there is nothing to ask and nothing to take back."""
+        """Ask again, after a while, in which it may be said once more."""
         if self._task is not None:
             self._task.cancel()
         self._task = background_tasks.create(self._renew(after_s), name="values of expressions")
@@ -43,8 +44,16 @@ class Answers:
         await asyncio.sleep(after_s)
         for place in self._places():
             answer = await self._ask(place.value) if has_expression(place.value) else None
+            if answer is not None and answer["tone"] == "error":
+                answer = None if self._is_told() else _shown(answer, place)
             if not place.writer.is_deleted:
                 place.writer.set_answer(answer)
+
+    def hush(self) -> None:
+        """Take back why there is no value: it is told below the field now."""
+        for place in self._places():
+            if (place.writer.answer or {}).get("tone") == "error":
+                place.writer.set_answer(None)
 
 
 def value_answer(value: Json) -> Answer:
@@ -59,14 +68,19 @@ def value_answer(value: Json) -> Answer:
     return answer
 
 
-def error_answer(message: str) -> Answer:
-    """Return how it is told that there is no value."""
-    return {"tone": "error", "text": message}
+def error_answer(message: str, position: int | None = None) -> Answer:
+    """Return how it is told that there is no value, and from which character of the text on."""
+    return {"tone": "error", "text": message, "position": position}
 
 
 def waiting_answer(message: str) -> Answer:
     """Return how it is told that the value is not known yet."""
     return {"tone": "wait", "text": message}
+
+
+def _shown(answer: Answer, place: Place) -> Answer:
+    position = answer["position"] if isinstance(place.value, str) else None
+    return {**answer, "position": None if position is None else position - place.shift}
 
 
 def _kind(value: Json) -> str:

@@ -50,6 +50,11 @@ class ExpressionField(ValueElement[str], component="../static/expressions/expres
         """Underline what is wrong: ``{"position", "isWarning"}`` each."""
         _put(self, "problems", list(problems))
 
+    @property
+    def answer(self) -> Mapping[str, Json] | None:
+        """What is shown of the value now."""
+        return self.props["answer"]  # type: ignore[no-any-return]
+
     def set_answer(self, answer: Mapping[str, Json] | None) -> None:
         """Show the value now, or why there is none: ``{"tone", "text", "kind", "more"}``."""
         _put(self, "answer", answer)
@@ -69,6 +74,11 @@ class ExpressionInk(Element, component="../static/expressions/expression_ink.js"
     def set_problems(self, problems: Sequence[Mapping[str, Json]]) -> None:
         """Underline what is wrong."""
         _put(self, "problems", list(problems))
+
+    @property
+    def answer(self) -> Mapping[str, Json] | None:
+        """What is shown of the value now."""
+        return self.props["answer"]  # type: ignore[no-any-return]
 
     def set_answer(self, answer: Mapping[str, Json] | None) -> None:
         """Show the value now, or why there is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -19,12 +19,14 @@ from editor.controls import (
     SwitchControl,
     ZoneControl,
 )
+from editor.faults import Mark, is_at, shown_marks
 from editor.frame import box, icon
 from editor.param_form import UNSET, ParamField, is_expression
 from editor.references import Reference
 from editor.row_controls import ColumnsControl, ConditionsControl, ListControl, PairsControl
 from editor.text_controls import CodeControl, ExpressionControl, TextControl, WrittenControl
 from runtime import expressions
+from runtime.errors import Problem
 
 Json: TypeAlias = Any
 SAVE_AFTER_S = 0.15
@@ -65,7 +67,10 @@ class FieldView:
         self._value: Json = params.get(field.name, UNSET)
         self._is_expression = self._is_written_as_expression(self._value)
         self._timer: asyncio.TimerHandle | None = None
-        self._answers = Answers(context.ask, lambda: self._control.places()) if context.ask else None
+        self._is_wrong = False
+        self._answers = (
+            Answers(context.ask, lambda: self._control.places(), lambda: self._is_wrong) if context.ask else None
+        )
         with box("fe-field") as self._box:
             with box("fe-label"):
                 with box("fe-label-text"):
@@ -104,8 +109,16 @@ class FieldView:
         text = self._control.fault or message
         self._problem.set_text(text or "")
         self._problem.set_visibility(bool(text))
+        self._is_wrong = bool(text)
+        if text and self._answers is not None:
+            self._answers.hush()
         tone = "" if not text else "fe-field--gap" if is_gap and not self._control.fault else "fe-field--bad"
         self._box.classes(replace=f"fe-field {tone}".strip())
+
+    def mark(self, problems: Sequence[Problem]) -> None:
+        """Underline what *problems* of the stored value are about."""
+        if self._timer is None:  # else what is typed is not what was checked
+            self._underline(problems)
 
     def flush(self) -> None:
         """Save at once what waits to be saved."""
@@ -140,13 +153,19 @@ class FieldView:
         self._look()
 
     def _look(self, after_s: float = 0.0) -> None:
-        """Underline what is wrong with the expressions, and ask for their values."""
-        for place in self._control.places():
-            found = expressions.problems_of(place.value) if place.value is not UNSET else []
-            at = [each.position - place.shift for each in found if not each.path and each.position is not None]
-            place.writer.set_problems([{"position": position, "isWarning": False} for position in at])
+        """Underline what is plainly wrong with the expressions, and ask for their values."""
+        self._underline(())
         if self._answers is not None and not self.field.is_literal:
             self._answers.renew(after_s)
+
+    def _underline(self, problems: Sequence[Problem]) -> None:
+        for place in self._control.places():
+            found = [each for each in problems if is_at(each.path, place)]
+            marks = [Mark(each.position, each.length, each.severity != "error") for each in found]
+            if not any(mark.position is not None for mark in marks) and place.value is not UNSET:
+                plain = expressions.problems_of(place.value)
+                marks = [Mark(each.position, None, False) for each in plain if not each.path]
+            place.writer.set_problems(shown_marks(marks, place))
 
     def _make(self) -> Control:
         field, changed = self.field, self._changed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from asyncio import to_thread
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nicegui import background_tasks, ui
@@ -14,27 +15,27 @@ from editor.cut_nodes import CutNodes
 from editor.draft import Draft
 from editor.elements import web_page
 from editor.error_pages import not_found
-from editor.expression_field import ExpressionDesk
-from editor.expression_scope import scope_of_references
-from editor.expression_words import words
 from editor.fields import FormContext
 from editor.flow_bar import FlowBar
 from editor.flow_panel import FlowPanel
 from editor.flow_settings import edit_settings
 from editor.frame import box
+from editor.known_values import scope_at
 from editor.live import Overlay
 from editor.node_actions import NodeActions, TestPart
 from editor.palette import Palette
 from editor.references import references
 from editor.replays import Replays
-from editor.session import may_edit, service_here
+from editor.session import may_edit, operator_here, service_here
 from editor.side_panel import NodePanel
 from editor.test_drawer import TestDrawer
 from editor.widgets import toast
 from editor.workbench import CodeTheme, workbench
+from editor.writing import Writing
 from runtime.errors import NotFound, Problem
 from runtime.layout import arrange
 from runtime.run_views import RunView, StepView
+from runtime.shapes import Shape
 from runtime.trials import Extent
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class FlowEditor:
                         visit=self._canvas.visit,
                         hide=self._hide_drawer,
                         dress_code=self._code.dress,
+                        heard=self._renew_values,
                     )
                 self._drawer_box.set_visibility(False)
             with bench.top:
@@ -137,7 +139,14 @@ class FlowEditor:
                 )
                 self._bar.build()
             self._side = bench.right
-            self._desk = ExpressionDesk(words())
+            self._writing = Writing(
+                self._draft,
+                self._types,
+                scope=self._scope_at,
+                chosen=lambda: self._drawer.chosen,
+                previews=self._service.previews if self._may_edit else None,
+                caller=str(operator_here().id),
+            )
         self._bench = bench
         self._overlay = Overlay(self._service, self._canvas, self._ran)
         self._open_panel()
@@ -224,6 +233,7 @@ class FlowEditor:
                 self._open_panel()  # it is gone, or it was selected before it was saved
             elif self._panel is not None:
                 self._panel.update()
+                self._renew_values()
         self._canvas.set_busy(self._draft.in_flight > 0)
         if self._selection:
             chosen = set(self._selection)
@@ -248,16 +258,19 @@ class FlowEditor:
     def _close(self) -> None:
         self._draft.close()
         self._overlay.stop()
+        self._writing.close()
 
     # -- side panel
 
     def _open_panel(self) -> None:
         if isinstance(self._panel, NodePanel):
-            self._panel.flush()
+            self._panel.close()
         self._panel = None
         self._side.clear()
         node = self._draft.node(self._selected)
         with self._client, self._side:
+            if node is not None:
+                self._writing.open(node["id"], self._run)
             if node is None:
                 self._panel = FlowPanel(
                     self._draft,
@@ -280,9 +293,6 @@ class FlowEditor:
                 prefer_result=self._prefer_result,
             )
             self._panel = panel
-            self._desk.tell(
-                scope_of_references(references(self._draft.document, node["id"], self._types, self._outputs()))
-            )
 
     def _close_panel(self) -> None:
         self._canvas.select([])
@@ -303,7 +313,27 @@ class FlowEditor:
             credentials=lambda: self._credentials,
             base_url=self._service.settings.public_url,
             flows=lambda is_any: self._flows if is_any else self._callable_flows,
+            ask=self._writing.ask,
         )
+
+    def _scope_at(self, param: str | None = None) -> Mapping[str, Shape] | None:
+        """Return what expressions of the open node can use; None when none is open."""
+        return scope_at(
+            self._draft.document,
+            (self._selected or "", param),
+            self._types,
+            columns={
+                table: [{"name": name, "type": kind} for name, kind in columns.items()]
+                for table, columns in self._tables.items()
+            },
+            run=self._run,
+            environment=self._service.settings.env_names if self._may_edit else (),
+        )
+
+    def _renew_values(self) -> None:
+        """Show the values of the form's expressions anew if what they are computed from has changed."""
+        if isinstance(self._panel, NodePanel) and self._writing.look(self._run):
+            self._panel.ask_again()
 
     def _outputs(self) -> dict[str, Json]:
         return {step.node: step.output for step in self._run.steps if step.output} if self._run else {}
@@ -379,6 +409,7 @@ class FlowEditor:
             if not view.has_ended:
                 return
             self._is_result_wanted = True
+            self._renew_values()
             if isinstance(self._panel, NodePanel):
                 self._panel.set_run(view)
                 self._panel.show_result()

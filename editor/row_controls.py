@@ -260,6 +260,10 @@ class ConditionsControl(ColumnsControl):
         column, value = super().new_row()
         return [column, "eq", value]
 
+    def path_of(self, row: list[Json]) -> tuple[str | int, ...]:
+        of_column = [each for each in self._rows if each[0] == row[0]]
+        return (row[0],) if len(of_column) == 1 and row[1] == "eq" else (row[0], row[1])
+
     def _compare(self, index: int, operator: str) -> None:
         """Put a comparison; the row is drawn anew only where it looks different, so that nothing typed is lost."""
         odd = {"is_null", "in"}

@@ -89,6 +89,8 @@ class NodePanel:
                 view.update(node.get("params") or {})
             found = [problem for problem in problems if problem.param == view.field.name]
             view.set_problem(_without_name(found[0].message, node["name"]) if found else None, is_gap=_is_gap(found))
+            if not self._draft.in_flight:
+                view.mark(found)
         if self._times is not None:
             self._times.update()
         names = {view.field.name for view in self._fields}
@@ -127,6 +129,17 @@ class NodePanel:
         """Save what is still waiting."""
         for view in self._fields:
             view.flush()
+
+    def ask_again(self) -> None:
+        """Show the values of all expressions anew."""
+        for view in self._fields:
+            view.ask_again()
+
+    def close(self) -> None:
+        """Save what is still waiting, and ask for nothing more."""
+        for view in self._fields:
+            view.flush()
+            view.close()
 
     # -- head
 

@@ -43,7 +43,10 @@ NEWEST_USER = "\n"  # the same with a user of this installation in it; no sample
 
 
 class TestDrawer:
-    """*begin* is awaited before each run, *follow* shows a started run on the canvas; *visit* goes to a node."""
+    """*begin* is awaited before each run, *follow* shows a started run on the canvas; *visit* goes to a node.
+
+    *heard* is called when another trigger or payload is chosen.
+    """
 
     __test__ = False  # no test class, though its name begins like one
 
@@ -58,7 +61,9 @@ class TestDrawer:
         visit: Callable[[str], None],
         hide: Callable[[], None],
         dress_code: Callable[[ui.codemirror], None],
+        heard: Callable[[], object],
     ) -> None:
+        self._heard = heard
         self._service = service
         self._draft = draft
         self._types = types
@@ -163,8 +168,17 @@ class TestDrawer:
         node_type = self._types.get(node["type"]) if node else None
         return node_type.sample_of(node.get("params") or {}) if node and node_type else {}
 
+    @property
+    def chosen(self) -> tuple[str | None, Json]:
+        """The trigger, and the payload in the editor; None for what is no payload."""
+        try:
+            return self._trigger.value, check_payload((self._payload.value or "").encode())
+        except Refused:
+            return self._trigger.value, None
+
     def _typed(self) -> None:
         self._fault.set_visibility(False)
+        self._heard()
 
     def _read(self) -> dict[str, Json] | None:
         try:

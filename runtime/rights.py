@@ -110,7 +110,12 @@ def _own(action: str) -> Right:
 
 
 RIGHTS: Mapping[str, Mapping[str, Right]] = {
-    "settings": {"public_url": VALUE, "base_url": VALUE, "data_dir": Right("owner", is_value=True)},
+    "settings": {
+        "public_url": VALUE,
+        "base_url": VALUE,
+        "data_dir": Right("owner", is_value=True),
+        "env_names": Right("editor", is_value=True),
+    },
     "database": {},
     "engine": {
         "accept": Right("editor", condition=conditions.may_report, is_quick=True),

@@ -12,6 +12,7 @@ const OPERATORS = [
   ["if", "value if condition else value"], ["else", "otherwise"],
 ];
 const CONSTANTS = ["true", "false", "none"];
+const ROOTS = { action: "outputs of earlier nodes", param: "the payload", var: "variables", env: "the environment", flow: "this flow", run: "this run", now: "start of the run" };
 const OPENED = new Set(["action", "param", "var", "env", "flow", "run"]); // one goes on into these
 
 /** The suggestions for the place *at*: `{from, to, options}`, or null. An option has `label`, `text` to insert, `kind`, and
@@ -41,17 +42,18 @@ function optionsAfter(tokens, typed, isAsked, place) {
   if (previous?.kind === "number" && !typed) return [];
   const isAfterValue = previous && (["root", "key", "number", "string", "constant", "filter", "test", "word"].includes(previous.role) || ")]}".includes(word));
   if (isAfterValue) return typed || isAsked ? OPERATORS.map(([label, said]) => ({ label, text: label, kind: "keyword", said })) : [];
-  return values(typed, isAsked);
+  return values(typed);
 }
 
-function values(typed, isAsked) {
-  const scope = knowledge.scope();
-  const roots = Object.entries(scope).map(([name, value]) => ({
-    ...optionOf(`$${name}`, `$${name}`, value), ...(OPENED.has(name) ? { text: `$${name}.`, goesOn: true } : {}),
-  }));
-  const paths = typed === "" || typed === "$" ? [] : Object.entries(scope).flatMap(([name, value]) => [...within(`$${name}`, value, DEPTH)]);
+function values(typed) {
+  const scope = Object.entries(knowledge.scope()).filter(([name, value]) => value.f || !["env", "var"].includes(name));
+  const depth = typed === "" || typed === "$" ? 1 : DEPTH;
+  const paths = scope.flatMap(([name, value]) => {
+    const root = { ...optionOf(`$${name}`, `$${name}`, { ...value, d: ROOTS[name] ?? value.d }), ...(OPENED.has(name) ? { text: `$${name}.`, goesOn: true } : {}) };
+    return [root, ...(name === "param" || depth > 1 ? within(`$${name}`, value, depth) : [])];
+  });
   const words = typed && !typed.startsWith("$") ? [...CONSTANTS, "not"].map((label) => ({ label, text: label, kind: "keyword" })) : [];
-  return [...roots, ...paths, ...words];
+  return [...paths, ...words];
 }
 
 function* within(path, value, depth) {

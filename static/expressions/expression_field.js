@@ -2,7 +2,7 @@
    below it the value that the expressions have now. Python sets `value`, `problems` and `answer`. */
 
 import {
-  Answer, DRAGGED, Suggestions, expressionAt, expressionsIn, faultsOf, focused, hideHelp, insertValue, offsetAt, paint, rectAt, register,
+  Answer, DRAGGED, Suggestions, expressionsIn, faultsOf, focused, hideHelp, insertValue, offsetAt, paint, rectAt, register,
   replace, showHelp, typed,
 } from "pulsewire-expressions";
 
@@ -35,7 +35,7 @@ export default {
     bare: Boolean, // one expression, its braces left out
     mono: Boolean,
     required: Boolean,
-    problems: { type: Array, default: () => [] }, // {position, isWarning}
+    problems: { type: Array, default: () => [] }, // {position, length?, isWarning}
     answer: Object,
   },
   emits: ["update:value", "focus"],
@@ -52,8 +52,8 @@ export default {
     problems() {
       this.draw();
     },
-    bare() {
-      this.draw();
+    answer(now, before) {
+      if (now?.position !== before?.position) this.draw();
     },
   },
 
@@ -91,7 +91,9 @@ export default {
 
     draw() {
       const { value } = this.area();
-      paint(this.$refs.painted, value, this.bare, value === this.sent ? faultsOf(value, this.bare, this.problems) : []);
+      const { position } = this.answer ?? {};
+      const problems = [...this.problems, ...(position >= 0 ? [{ position, isWarning: true }] : [])];
+      paint(this.$refs.painted, value, this.bare, value === this.sent ? faultsOf(value, this.bare, problems) : []);
     },
 
     // -- typing
@@ -188,7 +190,7 @@ export default {
     help() {
       const area = this.area();
       const at = area.selectionStart;
-      const tokens = expressionAt(area.value, at, this.bare)?.tokens ?? [];
+      const tokens = expressionsIn(area.value, this.bare).flatMap((each) => each.tokens);
       const token = tokens.findLast((each) => each.from <= at && ["filter", "test"].includes(each.role));
       if (token) showHelp(token, rectAt(this.$refs.painted, token.from), this.$el);
     },

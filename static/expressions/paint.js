@@ -31,19 +31,22 @@ export function paint(place, text, isBare, faults = []) {
   place.replaceChildren(...parts, "\u200b"); // the last line counts even while it is empty
 }
 
-/** The ranges to underline for *problems*, whose `position` counts characters (not code units) from the start. */
+/** The ranges to underline for *problems*, whose `position` and `length` count characters (not code units) from the start;
+ * without a length it is the part that begins there. */
 export function faultsOf(text, isBare, problems) {
-  if (!problems.length) return [];
-  const letters = /[\ud800-\udbff]/.test(text) ? Array.from(text) : null;
-  const expressions = expressionsIn(text, isBare);
-  return problems.filter((each) => each.position !== null && each.position !== undefined).map(({ position, isWarning }) => {
+  const letters = problems.length && /[\ud800-\udbff]/.test(text) ? Array.from(text) : null;
+  const unit = (count) => Math.min(text.length, letters ? letters.slice(0, count).join("").length : count);
+  return problems.map(({ position, length, isWarning }) => {
     if (position < 0) return { from: 0, to: text.length, isWarning }; // all of a bare expression
-    const from = letters ? letters.slice(0, position).join("").length : position;
-    const around = expressions.find((each) => each.from <= from && from < Math.max(each.to, each.from + 1));
-    const token = around?.tokens.find((each) => each.from <= from && from < each.to);
-    const isWhole = around && !token && from === around.from;
-    return { from: Math.min(from, text.length), to: token?.to ?? (isWhole ? around.to : Math.min(from + 1, text.length)), isWarning };
+    const from = unit(position);
+    return { from, to: length ? unit(position + length) : endOfPart(text, isBare, from), isWarning };
   });
+}
+
+function endOfPart(text, isBare, from) {
+  const around = expressionsIn(text, isBare).find((each) => each.from <= from && from < each.to);
+  const token = around?.tokens.find((each) => each.from <= from && from < each.to);
+  return token?.to ?? (around?.from === from ? around.to : Math.min(from + 1, text.length));
 }
 
 function split(text, from, to, name, faults) {
