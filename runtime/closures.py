@@ -1,4 +1,4 @@
-"""The short way: paths, constants, comparisons, ``and``/``or``/``not`` and inline ``if`` without Jinja's run time.
+"""The short way: everything but calls of methods, without Jinja's run time.
 
 It works on the rewritten tree and calls the functions that the long way calls, so both give the same.
 """
@@ -12,26 +12,78 @@ from typing import Any, TypeAlias
 from jinja2 import nodes
 
 from runtime import access, operators
+from runtime.filters import FILTERS, TESTS
 from runtime.scope import Scope
+from runtime.stand_ins import STAND_INS
 
 Json: TypeAlias = Any
 Evaluate: TypeAlias = Callable[[Scope], Json]
 
 
-def of(node: nodes.Node | None) -> Evaluate | None:
+class _LongWay(Exception):
+    """The tree has a part that is not known here."""
+
+
+def of(node: nodes.Node) -> Evaluate | None:
     """Return what evaluates *node*, or None when it has parts that need the long way."""
+    try:
+        return _of(node)
+    except _LongWay:
+        return None
+
+
+def _of(node: nodes.Node | None) -> Evaluate:
     if isinstance(node, nodes.Const):
         constant = node.value
         return lambda _scope: constant
     if isinstance(node, nodes.Filter):
-        return _path(node) if node.name == "(path)" else _comparison(node) if node.name == "(compare)" else None
+        return _filter(node)
+    if isinstance(node, nodes.Test):
+        return _applied(TESTS[node.name], node)
+    if isinstance(node, nodes.BinExpr):
+        return _binary(node)
     if isinstance(node, nodes.Not):
-        return _not(of(node.node))
-    if isinstance(node, (nodes.And, nodes.Or)):
-        return _both(of(node.left), of(node.right), is_and=isinstance(node, nodes.And))
+        value = _of(node.node)
+        return lambda scope: not value(scope)
+    if isinstance(node, (nodes.Neg, nodes.Pos)):
+        sign, number = node.operator, _of(node.node)
+        return lambda scope: operators.unary(sign, number(scope))
     if isinstance(node, nodes.CondExpr):
-        return _choice(of(node.test), of(node.expr1), of(node.expr2))
-    return None
+        test, one, other = _of(node.test), _of(node.expr1), _of(node.expr2)
+        return lambda scope: one(scope) if test(scope) else other(scope)
+    raise _LongWay
+
+
+def _filter(node: nodes.Filter) -> Evaluate:
+    if node.name == "(path)":
+        return _path(node)
+    if node.name == "(compare)" and len(node.args) == 2:
+        return _comparison(node)
+    return _applied(STAND_INS.get(node.name) or FILTERS[node.name], node)
+
+
+def _applied(function: Callable[..., Json], node: nodes.Filter | nodes.Test) -> Evaluate:
+    value = _of(node.node)
+    args = [_of(arg) for arg in node.args]
+    settings = {str(pair.key): _of(pair.value) for pair in node.kwargs if isinstance(pair, nodes.Keyword)}
+    if settings:
+        return lambda scope: function(
+            value(scope), *[arg(scope) for arg in args], **{name: each(scope) for name, each in settings.items()}
+        )
+    if all(isinstance(arg, nodes.Const) for arg in node.args):
+        constants = tuple(arg.value for arg in node.args if isinstance(arg, nodes.Const))
+        return lambda scope: function(value(scope), *constants)
+    return lambda scope: function(value(scope), *[arg(scope) for arg in args])
+
+
+def _binary(node: nodes.BinExpr) -> Evaluate:
+    left, right = _of(node.left), _of(node.right)
+    if isinstance(node, nodes.And):
+        return lambda scope: left(scope) and right(scope)
+    if isinstance(node, nodes.Or):
+        return lambda scope: left(scope) or right(scope)
+    sign = node.operator
+    return lambda scope: operators.binary(sign, left(scope), right(scope))
 
 
 def _path(node: nodes.Filter) -> Evaluate:
@@ -54,36 +106,8 @@ def _path(node: nodes.Filter) -> Evaluate:
     return follow
 
 
-def _comparison(node: nodes.Filter) -> Evaluate | None:
-    left = of(node.node)
-    signs, *rest = node.args
-    others = [of(other) for other in rest]
+def _comparison(node: nodes.Filter) -> Evaluate:
+    signs, right = node.args
     assert isinstance(signs, nodes.Const)
-    if left is None or None in others:
-        return None
-    return _compared(left, signs.value, [other for other in others if other is not None])
-
-
-def _compared(left: Evaluate, signs: tuple[str, ...], others: list[Evaluate]) -> Evaluate:
-    if len(others) == 1:
-        other = others[0]
-        return lambda scope: operators.compare(left(scope), signs, other(scope))
-    return lambda scope: operators.compare(left(scope), signs, *(each(scope) for each in others))
-
-
-def _not(value: Evaluate | None) -> Evaluate | None:
-    return None if value is None else lambda scope: not value(scope)
-
-
-def _both(left: Evaluate | None, right: Evaluate | None, *, is_and: bool) -> Evaluate | None:
-    if left is None or right is None:
-        return None
-    if is_and:
-        return lambda scope: left(scope) and right(scope)
-    return lambda scope: left(scope) or right(scope)
-
-
-def _choice(test: Evaluate | None, one: Evaluate | None, other: Evaluate | None) -> Evaluate | None:
-    if test is None or one is None or other is None:
-        return None
-    return lambda scope: one(scope) if test(scope) else other(scope)
+    written, left, other = signs.value, _of(node.node), _of(right)
+    return lambda scope: operators.compare(left(scope), written, other(scope))

@@ -2,8 +2,7 @@
 
 ``runtime.allowlist`` looks at every part of the tree first. Then the tree is rewritten so that reaching into values,
 literals, comparisons and ``~`` go through our own bounded functions, and is compiled in ``runtime.sandbox``.
-What is only paths, constants, comparisons, ``and``/``or``/``not`` and inline ``if`` takes the shorter way of
-``runtime.closures``, with the same functions.
+What calls no method takes the shorter way of ``runtime.closures``, with the same functions.
 """
 
 from __future__ import annotations
@@ -30,6 +29,9 @@ Evaluate: TypeAlias = Callable[[Scope], Json]  # may give a Missing or a Method
 _LINE_OR_ESCAPE = re.compile(r"\\.|[\r\n]", re.DOTALL)
 _FIELDS: dict[Any, str] = {fields.way: "(field)", fields.ways: "(fields)"}
 _LINES = {"\r": "\\r", "\n": "\\n"}
+_FAILURES = (
+    *(TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError, MemoryError),
+)
 _ESCAPES = frozenset("\\'\"abfnrtvxuUN01234567")
 
 
@@ -46,7 +48,7 @@ def compile_with_cost(source: Source, *, is_short_way_open: bool = True) -> tupl
     found = _cost(tree, source)
     tree = _Rewriter(source).rewrite(tree)
     short = closures.of(tree) if is_short_way_open else None
-    return short or _long_way(tree), found
+    return _in_words(short or _long_way(tree)), found
 
 
 def cost_of(source: Source) -> Cost:
@@ -80,26 +82,24 @@ def _long_way(tree: nodes.Expr) -> Evaluate:
 
     def evaluate(scope: Scope) -> Json:
         context = template.new_context({name: getattr(scope, name) for name in ROOTS})
-        try:
-            for _ in template.root_render_func(context):
-                pass
-        except ExpressionError:
-            raise
-        except (
-            TemplateError,
-            ArithmeticError,
-            LookupError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            RecursionError,
-            MemoryError,
-        ):
-            message = "The expression does not work with these values."
-            raise ExpressionError("expression.failed", message) from None
+        for _ in template.root_render_func(context):
+            pass
         return context.vars["result"]
 
     return evaluate
+
+
+def _in_words(evaluate: Evaluate) -> Evaluate:
+    """Return what raises nothing but ExpressionError, and TooMuchInPlace."""
+
+    def evaluate_in_words(scope: Scope) -> Json:
+        try:
+            return evaluate(scope)
+        except _FAILURES:
+            message = "The expression does not work with these values."
+            raise ExpressionError("expression.failed", message) from None
+
+    return evaluate_in_words
 
 
 def _read(source: Source) -> tuple[nodes.Expr | None, list[Fault]]:
