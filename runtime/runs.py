@@ -195,7 +195,7 @@ class Runs:
 
         def settle() -> None:
             with self._database.write() as session:
-                settling.settle(session, run_id, node, iteration, action, output, self._clock())
+                settling.settle(session, run_id, node, iteration, action, output, self._clock(), self._types)
 
         await asyncio.to_thread(settle)
         return await self._queued(run_id)

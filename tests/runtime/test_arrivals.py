@@ -35,7 +35,7 @@ async def come(rig: Rig, what: str, run_id: int, iteration: str = "") -> None:
             done = {"approved": True, "by": "ada", "comment": "", "now": rig.clock()}
             waits.decide(session, run_id=run_id, node="wait", iteration=iteration, **done)
         else:
-            settle(session, run_id, "wait", iteration, "mark_done", {"text": "by hand"}, rig.clock())
+            settle(session, run_id, "wait", iteration, "mark_done", {"text": "by hand"}, rig.clock(), rig.types)
     await rig.engine.wake()
 
 

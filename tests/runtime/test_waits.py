@@ -11,7 +11,8 @@ from sqlmodel import select
 from runtime import waits
 from runtime.errors import Conflict, NotFound
 from runtime.outbox import NewEvent
-from storage.tables import WaitEvent, WaitRow
+from runtime.settling import settle
+from storage.tables import StepRow, WaitEvent, WaitRow
 from tests.runtime.conftest import Rig
 
 AFTER = {"id": "after", "type": "echo"}
@@ -166,6 +167,30 @@ async def test_an_event_that_comes_while_another_branch_is_busy_is_not_missed(ri
     rig.calls.release("busy")
 
     assert (await rig.run(run_id)).status == "succeeded"
+
+
+async def test_an_approval_of_unknown_outcome_is_not_marked_as_done_but_asked_again(rig: Rig) -> None:
+    rig.flow([approval(), AFTER], ["start>wait", "wait.approved>after"])
+    run_id = await waiting(rig)
+    await rig.engine.stop()
+    settled = (run_id, "wait", "")
+    with rig.database.write() as session:
+        session.get_one(StepRow, settled).status = "unknown"
+
+    with (
+        pytest.raises(Conflict, match="“approved” or “rejected” or “timeout”") as refused,
+        rig.database.write() as session,
+    ):
+        settle(session, *settled, "mark_done", None, rig.clock(), rig.types)
+    with rig.database.write() as session:
+        settle(session, *settled, "send_again", None, rig.clock(), rig.types)
+    await rig.restart()
+    await rig.run(run_id, lambda run: run.status == "waiting" and run.wake_at is None)
+    await decided(rig, run_id, approved=True)
+
+    assert refused.value.problems[0].code == "step.port_unknown"
+    assert (await rig.run(run_id)).status == "succeeded"
+    assert rig.steps(run_id)["after"].status == "succeeded"
 
 
 async def test_without_an_event_the_run_goes_on_at_timeout(rig: Rig) -> None:
