@@ -99,7 +99,7 @@ class Looping:
                 break
             number, loop.next = loop.next, loop.next + 1
             if not is_empty:
-                self._start_round(loop, number, loop.results[-1] if loop.results else None)
+                self._start_round(loop, number, loop.last)
                 return
             loop.take(number, None)
             if (again := self._asked_again(loop, loop.frame.outputs)) is None:
@@ -116,7 +116,7 @@ class Looping:
 
     def _asked_again(self, loop: Loop, outputs: dict[str, Any]) -> AnotherRound | None:
         """Ask a loop after a round, which came to *outputs*, whether it wants another; None: it is asked later."""
-        scope = replace(loop.frame.scope, action=outputs, item=loop.results[-1], index=loop.next)
+        scope = replace(loop.frame.scope, action=outputs, item=loop.last, index=loop.next)
         try:
             prepared = prepare(loop.node, scope)
         except StepFailed as failure:

@@ -74,7 +74,9 @@ class Loop:
         self.goes_on = each is not None and each.goes_on
         self.next = 0
         self.running: set[Frame] = set()
-        self.results: list[Any] = [] if each is None else [None] * len(each.items)
+        self.results: list[Any] | None = [] if each is None else [None] * len(each.items)  # None: they are too large
+        self.last: Any = None  # what the round before gave
+        self._chars = 0  # of the results as JSON
         self.errors: list[dict[str, Any]] = []
         self.failure: dict[str, Any] | None = None  # why no further round is started
 
@@ -94,16 +96,22 @@ class Loop:
             self.failure = self.failure or {**frame.error, "index": frame.number}
 
     def take(self, number: int, result: Any) -> None:
-        """Keep what round *number* gave."""
-        if self.items is None:
+        """Keep what round *number* gave, unless all together are too large."""
+        self.last = result
+        if self.results is None:
+            return
+        self._chars += len(text_of(result)[0]) + 1
+        if self._chars > limits.LOOP_OUTPUT_BYTES:
+            self.results = None
+        elif self.items is None:
             self.results.append(result)
         else:
             self.results[number] = result
 
     def outcome(self) -> Outcome:
         """Return what the loop comes to; results that are too large together are left out."""
-        outputs: list[Any] | None = self.results
-        if len(text_of(outputs)[0]) > limits.LOOP_OUTPUT_BYTES:
+        outputs = self.results
+        if outputs is not None and len(text_of(outputs)[0]) > limits.LOOP_OUTPUT_BYTES:
             outputs = None
         found: dict[str, Any] = {"outputs": outputs}
         if self.items is None:

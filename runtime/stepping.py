@@ -110,6 +110,8 @@ class Stepping:
         scope = frame.scope
         if node.type.is_asked_each_round:
             scope = replace(scope, item=None, index=0)
+        if found is not None and node.type.body_port is not None and found.started_us is not None:
+            started = found.started_us  # a loop goes on where it was
         attempt = Attempt(frame, node, number, started)
         try:
             prepared = prepare(node, scope)
@@ -193,8 +195,18 @@ class Stepping:
         else:
             self._run.told.add(place)
             if status == "failed":  # otherwise it was given up with its round, whose failure comes up as well
-                self._run.stop(frame, run_error(found.error or {}, node))
+                self._run.stop(frame, self._first_error(frame, node, found))
         return None
+
+    def _first_error(self, frame: Frame, node: PlanNode, found: StepState) -> dict[str, Any]:
+        """Return the error of the step that failed first, of those that were recorded as failed in this round."""
+        failed = [(found, node)]
+        for node_id in frame.walk.order:
+            other = self._run.recorded.get(Place(node_id, frame.iteration))
+            if other is not None and other.status == "failed" and other.port is None:
+                failed.append((other, self._run.plan.nodes[node_id]))
+        first, of_node = min(failed, key=lambda each: each[0].ended_us or 0)
+        return run_error(first.error or {}, of_node)
 
     def _leave_to_a_person(self, frame: Frame, node: PlanNode, found: StepState) -> None:
         """Do not repeat a step of which nobody knows whether it took place."""

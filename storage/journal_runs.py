@@ -28,6 +28,7 @@ class StepState:
     started_us: int | None
     sealed: str | None = None
     input_hash: str | None = None
+    ended_us: int | None = None
 
 
 @dataclass(slots=True)
@@ -68,7 +69,8 @@ RUNS = (
     "WHERE run.status = 'running' AND run.id"
 )
 STEPS = (
-    "SELECT run_id, node, iteration, attempt, status, port, output, error, effect, started_at, sealed, input_hash "
+    "SELECT run_id, node, iteration, attempt, status, port, output, error, effect, started_at, sealed, input_hash, "
+    "ended_at "
     "FROM step WHERE run_id"
 )
 WAITS = (

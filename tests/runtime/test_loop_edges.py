@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from nodes.spec import NodeError
+from nodes.spec import EachItem, NodeError
 from runtime import limits
 from runtime.engine import TestRequest
+from runtime.graph import PlanNode
+from runtime.loops import Attempt, Frame, Loop
 from storage.tables import StepRow
 from tests.runtime.conftest import Rig
+from tests.runtime.test_loops import rounds
 
 
 def node(node_id: str, kind: str, **params: Any) -> dict[str, Any]:
@@ -167,3 +170,59 @@ async def test_an_item_that_fails_gives_up_what_its_other_branch_waits_for_witho
     assert (run.status, steps["after"].status) == ("succeeded", "succeeded")
     assert steps["loop"].output["failed"] == 1
     assert steps["wait"].status in ("skipped", "failed")
+
+
+async def test_a_loop_that_waits_in_its_rounds_keeps_the_time_of_its_start(rig: Rig) -> None:
+    rig.flow([LOOP, LATER], ["start>loop", "loop.each>later"])
+    begun = rig.clock()
+    run_id = await rig.emit()
+
+    for _ in range(2):
+        await rig.run(run_id, lambda run: run.status == "waiting" and run.wake_at > rig.clock())
+        rig.clock.advance(seconds=61)
+        await rig.engine.wake()
+    await rig.run(run_id)
+
+    step = rig.steps(run_id)["loop"]
+    assert (step.started_at, step.ended_at) == (begun, rig.clock())
+
+
+async def test_of_two_steps_that_failed_in_a_round_a_restart_tells_the_first(rig: Rig) -> None:
+    loop = node("loop", "for_each", items=["x", "y"], on_item_error="continue")
+    rig.flow(
+        [loop, node("a", "call", text="{{ $item }}a"), node("b", "call", text="{{ $item }}b")],
+        ["start>loop", "loop.each>a", "loop.each>b"],
+    )
+    for text in ("xa", "ya", "yb"):
+        rig.calls.hold(text)
+    rig.calls.fail("xa", NodeError("a has failed"))
+    rig.calls.fail("xb", NodeError("b has failed"))
+
+    run_id = await rig.emit()
+    await rig.calls.arrived["xa"].wait()
+    await rig.run(run_id, lambda _run: rounds(rig, run_id, "b") == {"0": "failed"})
+    rig.clock.advance(seconds=1)
+    rig.calls.release("xa")
+    await rig.calls.arrived["yb"].wait()
+    await rig.restart()
+    rig.calls.release("ya")
+    rig.calls.release("yb")
+    await rig.run(run_id)
+
+    output = rig.steps(run_id)["loop"].output
+    assert output is not None
+    assert [error["message"] for error in output["errors"]] == ["B: b has failed"]
+
+
+@pytest.mark.parametrize("each", [EachItem(["x"] * 9), None], ids=["for each", "while"])
+def test_results_that_are_too_large_together_are_not_held(each: EachItem | None, monkeypatch) -> None:
+    monkeypatch.setattr(limits, "LOOP_OUTPUT_BYTES", 1_000)
+    loop = Loop(Attempt(cast(Frame, None), cast(PlanNode, None), 1, 0), each)
+
+    held = []
+    for number in range(9):
+        loop.take(number, "x" * 200 + str(number))
+        held.append(sum(result is not None for result in loop.results or ()))
+
+    assert held == [1, 2, 3, 4, 0, 0, 0, 0, 0]
+    assert loop.last == "x" * 200 + "8"
