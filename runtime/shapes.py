@@ -79,8 +79,9 @@ class Shape:
         return self.kinds - {"null"}
 
     def only(self, kinds: Iterable[str]) -> Shape:
-        """Return the same of these kinds alone."""
-        return replace(self, kinds=self.kinds & frozenset(kinds), values=None, null_because="")
+        """Return the same of these kinds alone; an object of which nothing was known may still have any field."""
+        others = UNKNOWN if self.is_unknown else self.others
+        return replace(self, kinds=self.kinds & frozenset(kinds), others=others, values=None, null_because="")
 
     def there(self) -> Shape:
         """Return the same as something that is there."""

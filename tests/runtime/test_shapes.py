@@ -6,7 +6,7 @@ import pytest
 
 from nodes.spec import load
 from runtime import shapes
-from runtime.shapes import NULL, NUMBER, TEXT, UNKNOWN, absent, list_of, object_of, reach, union
+from runtime.shapes import KINDS, NULL, NUMBER, TEXT, UNKNOWN, absent, list_of, object_of, reach, union
 
 TYPES = load()
 
@@ -100,3 +100,11 @@ def test_kinds_are_told_in_words() -> None:
     assert shapes.in_words({"number", "text"}) == "text or a number"
     assert shapes.in_words({"list", "number", "text"}) == "text, a number or a list"
     assert shapes.in_words({"null"}) == "null"
+
+
+def test_what_was_unknown_stays_open_when_it_is_narrowed() -> None:
+    not_null = UNKNOWN.only(KINDS - {"null"})
+
+    assert reach(not_null, "email") == UNKNOWN
+    assert reach(UNKNOWN.only({"object"}), "email") == UNKNOWN
+    assert reach(TEXT.only({"text", "object"}), "email").is_absent
