@@ -49,12 +49,12 @@ class FlowCanvas(ui.element, component=SCRIPT):
             if handler:
                 self.on(name, _with_arguments(handler))
 
-    def show(self, picture: Picture, *, is_fitting: bool = False) -> None:
-        """Show *picture*; only what differs from the one before is sent."""
+    def show(self, picture: Picture, *, is_fitting: bool = False, renamed: Mapping[str, str] | None = None) -> None:
+        """Show *picture*; only what differs from the one before is sent. *renamed*: former ids -> those of now."""
         changes = picture.changes_since(self._picture)
         self._picture = picture
         if self._is_ready and (any(changes.values()) or is_fitting):
-            self.run_method("patch", {**changes, "fit": is_fitting})
+            self.run_method("patch", {**changes, "fit": is_fitting, "renamed": dict(renamed or {})})
 
     def acknowledge(self, message: Mapping[str, Json], picture: Picture) -> None:
         """Show *picture* to the tab whose *message* was dealt with, and put right what it had assumed."""

@@ -28,6 +28,8 @@ COLORS = {  # categories in the palette's order, with names of tokens in static/
 OTHER_COLOR = "--pw-soft"
 UNKNOWN_COLOR = "--pw-faint"
 SUMMARY_CHARS = 80
+TOLD = 5  # problems of a node that its mark tells
+EMPTY = "param.missing"  # the code of a field that nobody has filled in yet
 NOT_SET_UP = "Not set up yet"
 NODE_WIDTH, HEAD_HEIGHT, PORT_HEIGHT = 220, 64, 22  # NOTE: px, the same as in static/canvas/src/graph.js
 
@@ -192,21 +194,36 @@ class Picture:
 
 
 def picture(document: Mapping[str, Json], types: Mapping[str, NodeType], problems: Iterable[Problem] = ()) -> Picture:
-    """Return a document as the canvas draws it; of a node's problems it shows the first error."""
-    worst: dict[str, Problem] = {}
+    """Return a document as the canvas draws it, with each node's problems."""
+    of_node: dict[str, list[Problem]] = {}
     for problem in problems:
-        if problem.node and (
-            problem.node not in worst or worst[problem.node].severity == "warning" != problem.severity
-        ):
-            worst[problem.node] = problem
+        if problem.node:
+            of_node.setdefault(problem.node, []).append(problem)
     layout = document.get("layout") or {}
     return Picture(
         {
-            node["id"]: _record(node, types.get(node["type"]), layout, worst.get(node["id"]))
+            node["id"]: _record(node, types.get(node["type"]), layout, of_node.get(node["id"], []))
             for node in document["nodes"]
         },
         frozenset(edge_identity(edge) for edge in document["edges"]),
     )
+
+
+def tone(problems: Iterable[Problem]) -> str:
+    """Return how serious *problems* are together: ``error``, ``gap`` (something is still empty) or ``warning``."""
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if not errors:
+        return "warning"
+    return "gap" if all(problem.code == EMPTY for problem in errors) else "error"
+
+
+def _mark(problems: list[Problem]) -> dict[str, Json] | None:
+    if not problems:
+        return None
+    worst_first = sorted(problems, key=lambda problem: problem.severity != "error")
+    lines = list(dict.fromkeys(problem.message.replace("**", "") for problem in worst_first))
+    more = [f"and {len(lines) - TOLD} more"] if len(lines) > TOLD else []
+    return {"tone": tone(problems), "message": "\n".join([*lines[:TOLD], *more]), "count": len(lines)}
 
 
 def edge_identity(edge: Mapping[str, Json]) -> Edge:
@@ -220,7 +237,7 @@ def edge_json(edge: Edge) -> dict[str, str]:
 
 
 def _record(
-    node: Mapping[str, Json], node_type: NodeType | None, layout: Mapping[str, Json], problem: Problem | None
+    node: Mapping[str, Json], node_type: NodeType | None, layout: Mapping[str, Json], problems: list[Problem]
 ) -> dict[str, Json]:
     ports = ports_of(node, node_type)
     entry = entry_of(node_type, node.get("params") or {}) if node_type else None
@@ -232,7 +249,7 @@ def _record(
         "at": list(layout.get(node["id"], (0, 0))),
         "summary": summary(node, node_type),
         "ports": None if node_type and ports == tuple(node_type.ports({})) else _ports_json(ports),
-        "problem": problem and {"message": problem.message, "severity": problem.severity},
+        "problem": _mark(problems),
         "disabled": bool(node.get("disabled")),
         "pinned": bool(node.get("pinned")),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import to_thread
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import uuid4
@@ -28,6 +28,7 @@ class Draft:
         self.view = view
         self.can_undo, self.can_redo = history
         self.origin = uuid4().hex
+        self.renamed: dict[str, str] = {}  # former ids of nodes and those of now, while ``on_change`` is called
         self.in_flight = 0  # edits of this page that the service has not answered
         self.on_change: Callable[[], None] = _nothing
         self.on_standing: Callable[[], None] = _nothing  # the draft is as it was, but what runs wait for is not
@@ -134,6 +135,7 @@ class Draft:
                     result = await to_thread(call)
                 finally:
                     self.in_flight -= 1
+                self._note(result.applied if result else ())
                 await self._read()
         except Refused as refusal:
             self.on_refused(list(getattr(refusal, "problems", [])) or [Problem("edit.refused", str(refusal))])
@@ -149,15 +151,23 @@ class Draft:
             return
         self.view, (self.can_undo, self.can_redo) = found
         self.on_change()
+        self.renamed = {}
+
+    def _note(self, operations: Iterable[dict[str, Json]]) -> None:
+        for operation in operations:
+            if operation["op"] == "rename_node":
+                was, now = operation["id"], operation["to"]
+                self.renamed = {former: now if id_ == was else id_ for former, id_ in self.renamed.items()} | {was: now}
 
     def _load(self) -> tuple[FlowView, tuple[bool, bool]]:
         return self._flows.get(self.flow_id), self._flows.history_state(self.flow_id)
 
     def _heard(self, change: FlowChange) -> None:
         if change.flow_id == self.flow_id and change.origin != self.origin:
-            self._loop.call_soon_threadsafe(self._poke)
+            self._loop.call_soon_threadsafe(self._poke, change.operations or ())
 
-    def _poke(self) -> None:
+    def _poke(self, operations: Iterable[dict[str, Json]]) -> None:
+        self._note(operations)
         if self._is_stale:
             return  # one reading is on its way already
         self._is_stale = True

@@ -1,4 +1,4 @@
-"""One field of the side panel: label, control, the switch to an expression, quick insert, and its problem."""
+"""One field of the side panel: label, control, switch to an expression, button of the picker, and its problems."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from nicegui import ui
 
 from editor.answers import ASK_AFTER_S, Answers, Ask
+from editor.catalog import tone
 from editor.controls import (
     Control,
     CredentialControl,
@@ -22,7 +23,7 @@ from editor.controls import (
 from editor.faults import Mark, is_at, shown_marks
 from editor.frame import box, icon
 from editor.param_form import UNSET, ParamField, is_expression
-from editor.references import Reference
+from editor.problem_list import repair_button
 from editor.row_controls import ColumnsControl, ConditionsControl, ListControl, PairsControl
 from editor.text_controls import CodeControl, ExpressionControl, TextControl, WrittenControl
 from runtime import expressions
@@ -30,6 +31,8 @@ from runtime.errors import Problem
 
 Json: TypeAlias = Any
 SAVE_AFTER_S = 0.15
+MOST_TOLD = 4  # problems under a field
+TONES = {"error": "bad", "gap": "gap", "warning": "doubtful"}
 
 
 class FormContext:
@@ -39,20 +42,20 @@ class FormContext:
         self,
         *,
         save: Callable[[str, Json], None],
-        references: Callable[[], list[Reference]],
         tables: Callable[[], Mapping[str, Mapping[str, str]]],
         dress_code: Callable[[ui.codemirror], None],
         credentials: Callable[[], Mapping[str, str]] = dict,
         base_url: str = "",
         flows: Callable[[bool], Mapping[str, str]] = lambda _all: {},
         ask: Ask | None = None,
+        apply: Callable[[Problem], object] | None = None,
     ) -> None:
         self.save = save
-        self.references = references
         self.tables = tables  # table name -> column name -> type
         self.dress_code = dress_code
         self.base_url = base_url  # how people reach this server
         self.credentials = credentials  # name of a stored login -> its kind
+        self.apply = apply  # makes the replacement that a problem suggests; None for those who only read
         self.flows = flows  # id -> name of other flows: of all, or of those that can be called
         self.ask = ask  # for the value of a text with expressions
 
@@ -72,6 +75,7 @@ class FieldView:
             Answers(context.ask, lambda: self._control.places(), lambda: self._is_wrong) if context.ask else None
         )
         with box("fe-field") as self._box:
+            self._box.props["data-param"], self._box.props["data-title"] = field.name, field.title
             with box("fe-label"):
                 with box("fe-label-text"):
                     ui.label(field.title)
@@ -80,10 +84,10 @@ class FieldView:
                             ui.label("*")
                 self._tools()
             self._place = box("fe-control")
-            self._problem = ui.label().classes("fe-problem").props("role=alert")
+            self._problems = box("fe-told").props("role=alert")
             if field.description:
                 ui.label(field.description).classes("fe-hint")
-        self._problem.set_visibility(False)
+        self._told: tuple[Problem, ...] = ()
         self._draw()
 
     def update(self, params: Mapping[str, Json]) -> None:
@@ -104,16 +108,24 @@ class FieldView:
         elif self.field.widget in ("columns", "conditions") and params.get("table") != table_before:
             self._draw()
 
-    def set_problem(self, message: str | None, *, is_gap: bool = False) -> None:
-        """Show what is wrong with the field, below it; a field that is only still empty is shown calmly."""
-        text = self._control.fault or message
-        self._problem.set_text(text or "")
-        self._problem.set_visibility(bool(text))
-        self._is_wrong = bool(text)
-        if text and self._answers is not None:
+    def set_problems(self, problems: Sequence[Problem]) -> None:
+        """Show what is wrong with the field, below it; one that is only still empty is shown calmly."""
+        fault = self._control.fault
+        found = (Problem("control.fault", fault),) if fault else tuple(problems)
+        self._is_wrong = any(problem.severity == "error" for problem in found)
+        if self._is_wrong and self._answers is not None:
             self._answers.hush()
-        tone = "" if not text else "fe-field--gap" if is_gap and not self._control.fault else "fe-field--bad"
-        self._box.classes(replace=f"fe-field {tone}".strip())
+        if found == self._told:
+            return
+        self._told = found
+        self._problems.clear()
+        with self._problems:
+            for problem in found[:MOST_TOLD]:
+                with box(f"fe-problem fe-problem--{tone([problem])}"):
+                    ui.label(problem.message)
+                    if self._context.apply is not None:
+                        repair_button(problem, self._context.apply)
+        self._box.classes(replace=f"fe-field fe-field--{TONES[tone(found)]}" if found else "fe-field")
 
     def mark(self, problems: Sequence[Problem]) -> None:
         """Underline what *problems* of the stored value are about."""
@@ -220,32 +232,11 @@ class FieldView:
                 self._insert_button()
 
     def _insert_button(self) -> None:
-        with box("fe-insert", "button").props("type=button") as button:
+        """Draw what opens the picker of values; static/value_picker.js hears of it."""
+        with box("fe-insert", "button").props("type=button aria-haspopup=dialog") as button:
             icon("data_object")
-            ui.tooltip("Insert a value from the trigger or an earlier node").props("delay=400")
-            menu = ui.menu().props("no-refocus anchor='bottom right' self='top right'").classes("fe-references")
+        button.props["title"] = "Insert a value from the trigger or an earlier node"
         button.props["aria-label"] = f"{self.field.title}: insert a value"
-
-        def fill() -> None:
-            menu.clear()
-            with menu:
-                self._references()
-
-        button.on("click", fill)
-
-    def _references(self) -> None:
-        references = self._context.references()
-        if not references:
-            ui.label("Connect this node to a trigger to see what it can use.").classes("fe-none")
-        group = None
-        for reference in references:
-            if reference.group != group:
-                group = reference.group
-                ui.label(group).classes("fe-ref-group")
-            with ui.menu_item(on_click=lambda path=reference.path: self.insert(path)).classes("fe-ref"):
-                ui.label(reference.path).classes("fe-ref-path")
-                if reference.sample:
-                    ui.label(reference.sample).classes("fe-ref-sample")
 
     def _toggle(self) -> None:
         self._is_expression = not self._is_expression
@@ -256,7 +247,7 @@ class FieldView:
 
     def _changed(self, value: Json) -> None:
         if self._control.fault:
-            self.set_problem(None)
+            self.set_problems(())
             return
         if value == self._value:
             return

@@ -17,7 +17,7 @@ from editor.flow_settings import edit_settings
 from editor.frame import box, icon
 from editor.session import may_edit
 from editor.widgets import Refused, button, confirm, icon_button, menu_item, tell, toast
-from runtime.errors import NotFound
+from runtime.errors import NotFound, Problem
 from runtime.flow_views import FlowView
 from runtime.limits import NAME_CHARS
 from runtime.manual import manual_triggers
@@ -35,7 +35,7 @@ class FlowBar:
         draft: Draft,
         *,
         save_all: Callable[[], Awaitable[None]],
-        visit: Callable[[str], None],
+        visit: Callable[[Problem], None],
         toggle_test: Callable[[], None],
         show_help: Callable[[], None],
         notice_place: Element,
@@ -172,7 +172,7 @@ class FlowBar:
             return await self._draft.act(action)
         except Refused as refusal:
             tell(refusal)
-            first = next((p.node for p in getattr(refusal, "problems", []) if p.node), None)
+            first = next((problem for problem in getattr(refusal, "problems", []) if problem.node), None)
             if first:
                 self._visit(first)
             return False

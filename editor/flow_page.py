@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncio import to_thread
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nicegui import background_tasks, ui
@@ -24,11 +25,14 @@ from editor.known_values import scope_at
 from editor.live import Overlay
 from editor.node_actions import NodeActions, TestPart
 from editor.palette import Palette
-from editor.references import references
+from editor.repairs import repair
 from editor.replays import Replays
 from editor.session import may_edit, operator_here, service_here
 from editor.side_panel import NodePanel
+from editor.surroundings import Surroundings
 from editor.test_drawer import TestDrawer
+from editor.value_picker import ValuePicker
+from editor.value_tree import tree
 from editor.widgets import toast
 from editor.workbench import CodeTheme, workbench
 from editor.writing import Writing
@@ -44,8 +48,6 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = Any
 LOOK_EVERY_S = 1.5
-
-MANUAL = "manual"  # the trigger at which a flow can be called
 
 
 def register(app: App) -> None:
@@ -80,24 +82,22 @@ class FlowEditor:
         self._panel: NodePanel | FlowPanel | None = None
         self._selected: str | None = None
         self._selection: list[str] = []
+        self._wanted: Problem | None = None  # whose field gets the focus as soon as its node is open
         self._run: RunView | None = None
         self._is_result_wanted = False
-        self._tables: dict[str, dict[str, str]] = {}
-        self._flows: dict[str, str] = {}  # the other flows: id -> name
-        self._callable_flows: dict[str, str] = {}
-        self._credentials: dict[str, str] = {}
         self._code = CodeTheme()
         self._actions = NodeActions(
             draft, self._types, test=self._run_part, remove=self._remove, dress_code=self._code.dress
         )
         self._client = ui.context.client
         self._may_edit = may_edit()
+        self._around = Surroundings(service, draft.flow_id, sees_credentials=self._may_edit)
 
     # -- building
 
     async def build(self) -> None:
         """Draw the page and begin to follow the draft."""
-        await self._read_surroundings()
+        await self._around.read()
         with workbench(is_readonly=not self._may_edit) as bench:
             with bench.left:
                 Palette(self._types, self._add).build()
@@ -132,7 +132,7 @@ class FlowEditor:
                     self._service,
                     self._draft,
                     save_all=self._save_all,
-                    visit=self._canvas.visit,
+                    visit=self._visit,
                     toggle_test=self._toggle_drawer,
                     show_help=self._canvas.show_help,
                     notice_place=bench.notice,
@@ -147,6 +147,7 @@ class FlowEditor:
                 previews=self._service.previews if self._may_edit else None,
                 caller=str(operator_here().id),
             )
+        self._picker = ValuePicker(ask=self._values, accept=self._accept)
         self._bench = bench
         self._overlay = Overlay(self._service, self._canvas, self._ran)
         self._open_panel()
@@ -176,7 +177,7 @@ class FlowEditor:
         if only == self._selected:
             return
         self._selected = only
-        await self._read_surroundings()
+        await self._around.read()
         if only == self._selected:
             self._open_panel()
 
@@ -224,7 +225,8 @@ class FlowEditor:
 
     def _changed(self) -> None:
         with self._client:
-            self._canvas.show(self._picture())
+            self._follow_new_ids()
+            self._canvas.show(self._picture(), renamed=self._draft.renamed)
             self._bar.update()
             self._drawer.update()
             shown = self._panel.node_id if isinstance(self._panel, NodePanel) else None
@@ -266,6 +268,7 @@ class FlowEditor:
         if isinstance(self._panel, NodePanel):
             self._panel.close()
         self._panel = None
+        self._picker.close()
         self._side.clear()
         node = self._draft.node(self._selected)
         with self._client, self._side:
@@ -275,7 +278,8 @@ class FlowEditor:
                 self._panel = FlowPanel(
                     self._draft,
                     self._types,
-                    visit=self._canvas.visit,
+                    visit=self._visit,
+                    apply=self._apply if self._may_edit else None,
                     close=self._bench.hide_right,
                     limit=(lambda: edit_settings(self._draft, self._save_all)) if self._may_edit else None,
                 )
@@ -291,8 +295,32 @@ class FlowEditor:
                 run=self._run,
                 is_result_shown=self._is_result_wanted,
                 prefer_result=self._prefer_result,
+                rename=(lambda new_id: self._rename_node(node["id"], new_id)) if self._may_edit else None,
             )
             self._panel = panel
+            if self._wanted and self._wanted.node == node["id"]:
+                self._go_to_field(panel, self._wanted)
+
+    def _visit(self, problem: Problem) -> None:
+        """Go to the node that a problem is about, and to the field."""
+        if problem.node is None:
+            return
+        self._bench.show_right()
+        self._wanted = problem
+        self._canvas.visit(problem.node)
+        if isinstance(self._panel, NodePanel) and self._panel.node_id == problem.node:
+            self._go_to_field(self._panel, problem)
+
+    def _go_to_field(self, panel: NodePanel, problem: Problem) -> None:
+        self._wanted = None
+        if problem.param is not None:
+            panel.unfold(problem.param)
+            self._picker.focus_field(problem.param)
+
+    async def _apply(self, problem: Problem) -> None:
+        """Make the replacement that a problem suggests, if the problem is still there once all is saved."""
+        await self._save_all()
+        await repair(self._draft, problem)
 
     def _close_panel(self) -> None:
         self._canvas.select([])
@@ -307,14 +335,18 @@ class FlowEditor:
 
         return FormContext(
             save=save,
-            references=lambda: references(self._draft.document, node_id, self._types, self._outputs()),
-            tables=lambda: self._tables,
+            tables=lambda: self._around.tables,
             dress_code=self._code.dress,
-            credentials=lambda: self._credentials,
+            credentials=lambda: self._around.credentials,
             base_url=self._service.settings.public_url,
-            flows=lambda is_any: self._flows if is_any else self._callable_flows,
+            flows=self._around.flows,
             ask=self._writing.ask,
+            apply=self._apply if self._may_edit else None,
         )
+
+    def _values(self, param: str) -> dict[str, Json] | None:
+        scope = self._scope_at(param)
+        return None if scope is None else tree(self._draft.document, self._types, scope, has_run=self._run is not None)
 
     def _scope_at(self, param: str | None = None) -> Mapping[str, Shape] | None:
         """Return what expressions of the open node can use; None when none is open."""
@@ -322,10 +354,7 @@ class FlowEditor:
             self._draft.document,
             (self._selected or "", param),
             self._types,
-            columns={
-                table: [{"name": name, "type": kind} for name, kind in columns.items()]
-                for table, columns in self._tables.items()
-            },
+            columns=self._around.columns,
             run=self._run,
             environment=self._service.settings.env_names if self._may_edit else (),
         )
@@ -335,8 +364,22 @@ class FlowEditor:
         if isinstance(self._panel, NodePanel) and self._writing.look(self._run):
             self._panel.ask_again()
 
-    def _outputs(self) -> dict[str, Json]:
-        return {step.node: step.output for step in self._run.steps if step.output} if self._run else {}
+    def _accept(self, param: str, path: str) -> None:
+        if isinstance(self._panel, NodePanel):
+            self._panel.accept(param, path)
+
+    async def _rename_node(self, node_id: str, new_id: str) -> None:
+        await self._save_all()
+        await self._draft.edit([{"op": "rename_node", "id": node_id, "to": new_id}])
+        self._picker.focus_id(new_id)
+
+    def _follow_new_ids(self) -> None:
+        """Let a node that has another id now stay selected, and keep what the last run told of it."""
+        new = self._draft.renamed
+        self._selected = new.get(self._selected or "", self._selected)
+        if self._run and new:
+            steps = (replace(step, node=new.get(step.node, step.node)) for step in self._run.steps)
+            self._run = replace(self._run, steps=tuple(steps))
 
     def _prefer_result(self, is_wanted: bool) -> None:
         self._is_result_wanted = is_wanted
@@ -348,17 +391,6 @@ class FlowEditor:
         edges = [edge for edge in self._draft.document["edges"] if node_id in (edge["source"], edge["target"])]
         operations = [*({"op": "del_edge", "edge": edge} for edge in edges), {"op": "del_node", "id": node_id}]
         background_tasks.create(self._draft.edit(operations), name="delete a node")
-
-    async def _read_surroundings(self) -> None:
-        if self._may_edit:
-            self._credentials = {each.name: each.kind for each in await to_thread(self._service.credentials.list)}
-        flows = [flow for flow in await to_thread(self._service.flows.list) if flow.id != self._draft.flow_id]
-        self._flows = {flow.id: flow.name for flow in sorted(flows, key=lambda flow: flow.name)}
-        self._callable_flows = {
-            flow.id: self._flows[flow.id] for flow in flows if MANUAL in flow.trigger_types and flow.published_version
-        }
-        tables = await to_thread(self._service.tables.list)
-        self._tables = {table.name: {column.name: column.type for column in table.columns} for table in tables}
 
     def _add(self, type_name: str) -> None:
         self._canvas.add(type_name)

@@ -11,6 +11,7 @@ from editor.draft import Draft
 from editor.flow_settings import summary
 from editor.frame import box, icon
 from editor.next_times import LiveTimes
+from editor.problem_list import problem_list
 from editor.widgets import icon_button
 from nodes.spec import NodeType
 from runtime.document import DESCRIPTION_CHARS
@@ -20,20 +21,26 @@ Json: TypeAlias = Any
 
 
 class FlowPanel:
-    """What concerns the whole flow. *limit* opens the dialog of its settings, None for those who only read."""
+    """What concerns the whole flow. *visit* goes to where a problem is.
+
+    *apply* makes the replacement that a problem suggests, *limit* opens the dialog of the flow's settings; both are
+    None for those who only read.
+    """
 
     def __init__(
         self,
         draft: Draft,
         types: Mapping[str, NodeType],
         *,
-        visit: Callable[[str], None],
+        visit: Callable[[Problem], None],
+        apply: Callable[[Problem], object] | None,
         close: Callable[[], None],
         limit: Callable[[], None] | None,
     ) -> None:
         self._draft = draft
         self._types = types
         self._visit = visit
+        self._apply = apply
         self._limit = limit
         self._drawn: object = None
         with box("fe-panel-head"):
@@ -133,16 +140,13 @@ class FlowPanel:
         if not problems or not self._draft.document["nodes"]:
             return
         ui.label(f"Problems ({len(problems)})").classes("fe-heading")
-        with box("fe-problems", "ul"):
-            for problem in problems[:50]:
-                with box("", "li"), box(f"fe-problem-item fe-problem-item--{problem.severity}", "button") as item:
-                    icon("error" if problem.severity == "error" else "info")
-                    ui.label(problem.message.replace("**", ""))
-                item.props("type=button")
-                if problem.node and self._draft.node(problem.node):
-                    item.on("click", lambda node=problem.node: self._visit(node))
-                elif problem.param == "key" and self._limit is not None:
-                    item.on("click", self._limit)
+        problem_list(problems, visit=self._go_to, apply=self._apply)
+
+    def _go_to(self, problem: Problem) -> None:
+        if problem.node and self._draft.node(problem.node):
+            self._visit(problem)
+        elif problem.param == "key" and self._limit is not None:
+            self._limit()
 
     def _limits(self, limits: list[str]) -> None:
         if not limits:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from nicegui import background_tasks, ui
 from nicegui.element import Element
 
-from editor.catalog import entry_of, ports_of
+from editor.catalog import entry_of, ports_of, tone
 from editor.connections import Connections
 from editor.draft import Draft
 from editor.failure_form import FailureForm
@@ -17,8 +17,11 @@ from editor.fields import FieldView, FormContext
 from editor.frame import box, icon
 from editor.next_times import NextTimes
 from editor.node_actions import NodeActions
+from editor.node_help import draw_help
+from editor.node_id import NodeId
 from editor.palette import node_icon
 from editor.param_form import UNSET, param_fields
+from editor.problem_list import repair_button
 from editor.step_results import StepResults
 from editor.webhook_address import WebhookAddress, has_address
 from editor.widgets import icon_button
@@ -29,7 +32,6 @@ from runtime.run_views import RunView, StepView
 
 Json: TypeAlias = Any
 FAILURE = ("retry", "timeout_s", "after_crash")  # settings that open the section
-DOC_LINE = re.compile(r"^(Out|Units|Effect|Errors|Source)\s{2,}(.*)$")
 
 
 class NodePanel:
@@ -48,6 +50,7 @@ class NodePanel:
         run: RunView | None,
         is_result_shown: bool,
         prefer_result: Callable[[bool], None],
+        rename: Callable[[str], Awaitable[None]] | None,
     ) -> None:
         self._draft = draft
         self._types = types
@@ -57,7 +60,10 @@ class NodePanel:
         self._visit = visit
         self._actions = actions
         self._prefer_result = prefer_result
+        self._new_id = rename
         self._fields: list[FieldView] = []
+        self._advanced: ui.expansion | None = None
+        self._told: list[Problem] = []
         self._times: NextTimes | None = None
         self._connections: Connections | None = None
         self._failure: FailureForm | None = None
@@ -83,21 +89,22 @@ class NodePanel:
         node = self._draft.node(self.node_id)
         if node is None:
             return
-        problems = self._draft.problems_of(self.node_id)
+        problems = [
+            replace(problem, message=_without_name(problem.message, node["name"]))
+            for problem in self._draft.problems_of(self.node_id)
+        ]
         for view in self._fields:
             if not self._draft.in_flight:
                 view.update(node.get("params") or {})
             found = [problem for problem in problems if problem.param == view.field.name]
-            view.set_problem(_without_name(found[0].message, node["name"]) if found else None, is_gap=_is_gap(found))
+            view.set_problems(found)
             if not self._draft.in_flight:
                 view.mark(found)
         if self._times is not None:
             self._times.update()
         names = {view.field.name for view in self._fields}
-        general = [_without_name(p.message, node["name"]) for p in problems if p.param not in names]
+        self._tell([problem for problem in problems if problem.param not in names])
         self._draw_marks(node)
-        self._general.set_text("\n".join(general))
-        self._general.set_visibility(bool(general))
         self._kind_label.set_text(self._kind(node))
         if not self._draft.in_flight and self._name.value != node["name"]:
             self._name.set_value(node["name"])
@@ -125,6 +132,12 @@ class NodePanel:
         if self._tabs.visible:
             self._show_tab(True)
 
+    def accept(self, param: str, path: str) -> None:
+        """Put a value, by its path, into the field of a parameter."""
+        for view in self._fields:
+            if view.field.name == param:
+                view.insert(path)
+
     def flush(self) -> None:
         """Save what is still waiting."""
         for view in self._fields:
@@ -141,6 +154,13 @@ class NodePanel:
             view.flush()
             view.close()
 
+    def unfold(self, param: str | None) -> None:
+        """Bring a field into view, in the section that holds it."""
+        self._show_tab(False)
+        is_inside = any(view.field.name == param for view in self._fields if view.field.is_advanced)
+        if self._advanced is not None and is_inside:
+            self._advanced.set_value(True)
+
     # -- head
 
     def _head(self, node: Mapping[str, Json]) -> None:
@@ -152,7 +172,7 @@ class NodePanel:
                 self._name.classes("fe-name-input")
                 with box("fe-panel-sub"):
                     self._kind_label = ui.label(self._kind(node))
-                    ui.label(self.node_id).classes("fe-id").props('title="The id that expressions use"')
+                    NodeId(self._draft, self._types, self.node_id, self._new_id)
             with _menu_button("play_arrow", "Run a part of the flow"), _menu():
                 self._actions.test_items(self.node_id)
             with _menu_button("more_horiz", "More for this node"):
@@ -174,6 +194,20 @@ class NodePanel:
 
     def _pin(self, step: StepView) -> None:
         self._actions.pin(self.node_id, step)
+
+    def _tell(self, problems: list[Problem]) -> None:
+        """Show the problems that belong to no field."""
+        if problems == self._told:
+            return
+        self._told = problems
+        self._general.clear()
+        self._general.set_visibility(bool(problems))
+        with self._general:
+            for problem in problems:
+                with box(f"fe-general-line fe-general-line--{tone([problem])}"):
+                    ui.label(problem.message)
+                    if self._context.apply is not None:
+                        repair_button(problem, self._context.apply)
 
     def _draw_marks(self, node: Mapping[str, Json]) -> None:
         """Show that the node is pinned, or passed over, and the way back."""
@@ -235,7 +269,8 @@ class NodePanel:
     # -- parameters
 
     def _form(self, node: Mapping[str, Json]) -> None:
-        self._general = ui.label().classes("fe-general").props("role=alert")
+        self._general = box("fe-general").props("role=alert")
+        self._general.set_visibility(False)
         if self._type is None:
             ui.label("This version does not know this type of node. Delete it, or install what brings it.").classes(
                 "pw-soft"
@@ -254,7 +289,7 @@ class NodePanel:
             self._address = WebhookAddress(self._draft, self._type, self.node_id, context.base_url, context.credentials)
         if advanced:
             is_used = any(params.get(field.name, field.default) != field.default for field in advanced)
-            with self._section("More settings", is_open=is_used):
+            with self._section("More settings", is_open=is_used) as self._advanced:
                 self._fields += [FieldView(field, self._context, params) for field in advanced]
         if self._type.kind != "trigger":
             with self._section(
@@ -265,7 +300,7 @@ class NodePanel:
             with self._section("Connections", is_open=True):
                 self._connections = Connections(self._draft, self._types, self.node_id, self._visit)
         with self._section("Help"):
-            self._help()
+            draw_help(self._type)
 
     def _section(self, title: str, *, is_open: bool = False) -> ui.expansion:
         made = ui.expansion(title, value=is_open).props(
@@ -277,20 +312,6 @@ class NodePanel:
         """Store a parameter."""
         change: dict[str, Json] = {"unset": [name]} if value is UNSET else {"param": {name: value}}
         self._edit([{"op": "patch_node", "id": self.node_id, **change}], f"param {self.node_id} {name}")
-
-    # -- help
-
-    def _help(self) -> None:
-        assert self._type is not None
-        text, facts = _documentation(self._type.doc)
-        ui.label(text).classes("fe-doc")
-        with box("fs-facts"):
-            for title, words in facts:
-                ui.label(title).classes("fs-fact")
-                ui.label(words).classes("fs-value")
-        for example in self._type.examples[:2]:
-            ui.label(f"Example: {example.title}").classes("fe-label")
-            ui.label("\n".join(f"{key}: {value}" for key, value in example.params.items())).classes("fs-pre")
 
     def _edit(self, operations: list[dict[str, Json]], merge_key: str | None) -> None:
         background_tasks.create(self._draft.edit(operations, merge_key), name="edit a flow")
@@ -304,26 +325,6 @@ def _menu_button(symbol: str, title: str) -> ui.button:
 
 def _menu() -> ui.menu:
     return ui.menu().props("auto-close anchor='bottom right' self='top right'")
-
-
-def _documentation(doc: str) -> tuple[str, list[tuple[str, str]]]:
-    """Return a node's documentation as text and the facts below it, without those that say nothing."""
-    text: list[str] = []
-    facts: list[list[str]] = []
-    for line in doc.strip().splitlines():
-        if found := DOC_LINE.match(line):
-            facts.append([found[1], found[2]])
-        elif facts and line.strip():
-            facts[-1][1] += f" {line.strip()}"
-        elif not facts:
-            text.append(line)
-    said = [(name, words.replace("``", "")) for name, words in facts if words not in ("none", "none of its own")]
-    return " ".join(" ".join(text).split()).replace("``", ""), said
-
-
-def _is_gap(problems: list[Problem]) -> bool:
-    """Return whether all that is wrong is that nothing was filled in yet."""
-    return all(problem.code == "param.missing" for problem in problems)
 
 
 def _without_name(message: str, name: str) -> str:

@@ -77,7 +77,7 @@ def fill_in(flow: FlowPage) -> None:
     flow.fill("To", "ops@example.com")
     page.get_by_label("Subject", exact=True).click()
     page.get_by_role("button", name="Subject: insert a value").click()
-    page.locator(".fe-ref", has_text="$param.Name").click()
+    page.locator(".vp-leaf", has_text="Name").click()
     expect(page.get_by_label("Subject", exact=True)).to_have_value("{{ $param.Name }}")
     page.keyboard.type(" was emptied")
     flow.fill("Text", "Every row of {{ $param.Name }} is gone.")

@@ -14,6 +14,7 @@ from editor.fields import FieldView, FormContext
 from editor.param_form import param_fields
 from editor.step_view import mail_frame
 from nodes import spec
+from runtime.errors import Problem
 from tests.editor.simulated import Pages
 
 TYPES = spec.load()
@@ -23,7 +24,6 @@ TABLES: Mapping[str, Mapping[str, str]] = {"orders": {"number": "integer"}}
 def draw(node_type: str, name: str, params: Mapping[str, Any]) -> FieldView:
     context = FormContext(
         save=lambda _name, _value: None,
-        references=lambda: [],
         tables=lambda: TABLES,
         dress_code=lambda _code: None,
         credentials=lambda: {"Shop": "basic"},
@@ -79,9 +79,9 @@ async def test_a_problem_is_told_under_its_field_until_it_is_solved(pages: Pages
         drawn.append(draw("send_email", "subject", {}))
 
     await pages.user.open("/field")
-    drawn[0].set_problem("“Subject” is empty.")
+    drawn[0].set_problems([Problem("param.missing", "“Subject” is empty.")])
     await pages.user.should_see("“Subject” is empty.")
-    drawn[0].set_problem(None)
+    drawn[0].set_problems([])
 
     await pages.user.should_not_see("“Subject” is empty.")
 

@@ -1,4 +1,4 @@
-"""What the flow editor derives: forms from declarations, pictures from documents, references from the graph."""
+"""What the flow editor derives: forms from declarations, pictures from documents, states from runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from editor.catalog import (
 )
 from editor.live import edge_states, node_states
 from editor.param_form import param_fields, shown, typed
-from editor.references import references
 from editor.replays import Replays
 from editor.step_row import effect_in_words
 from nodes import spec
@@ -104,37 +103,6 @@ def test_a_card_knows_the_preset_that_its_node_is() -> None:
     assert [card["kind"] for card in cards.values()] == [asked, done, None]
 
 
-@pytest.mark.parametrize(("phase", "has_token"), [("requested", True), ("completed", False)])
-def test_references_of_a_preset_are_what_its_event_brings(phase: str, has_token: bool) -> None:
-    flow = FLOW | {
-        "nodes": [
-            {"id": "reset", "type": "auth.password_reset", "name": "Reset", "params": {"phase": phase}},
-            {"id": "mail", "type": "send_email", "name": "Mail"},
-        ],
-        "edges": [{"source": "reset", "target": "mail", "key": "out"}],
-    }
-
-    found = {reference.path for reference in references(flow, "mail", TYPES, {})}
-
-    assert {"$param.email", "$param.userId"} <= found
-    assert ({"$param.token", "$param.link"} <= found) is has_token
-    assert ({"$param.token", "$param.link"} & found != set()) is has_token
-
-
-def test_references_reach_into_an_output_that_was_never_seen() -> None:
-    flow = FLOW | {
-        "nodes": [
-            {"id": "get", "type": "get_user", "name": "Get"},
-            {"id": "mail", "type": "send_email", "name": "Mail"},
-        ],
-        "edges": [{"source": "get", "target": "mail", "key": "out"}],
-    }
-
-    found = [reference.path for reference in references(flow, "mail", TYPES, {})]
-
-    assert found[:3] == ["$action.get.user", "$action.get.user.id", "$action.get.user.email"]
-
-
 def test_ids_are_made_from_the_words_that_people_know() -> None:
     assert stem(Entry("", TYPES["api.dataTable_emptied"])) == "table_emptied"
     assert stem(Entry("", TYPES["send_email"])) == "send_email"
@@ -183,10 +151,28 @@ def test_ports_of_a_node_follow_its_parameters_and_settings() -> None:
     assert card_size(switch, TYPES["switch"]) == (220, 64 + 12 + 3 * 22)
 
 
-def test_an_error_is_shown_before_a_warning() -> None:
+def test_a_node_tells_all_its_problems_the_errors_first() -> None:
     problems = [Problem("w", "warn", "mail", severity="warning"), Problem("e", "bad", "mail")]
 
-    assert picture(FLOW, TYPES, problems).nodes["mail"]["problem"] == {"message": "bad", "severity": "error"}
+    marked = picture(FLOW, TYPES, problems).nodes["mail"]["problem"]
+
+    assert marked == {"tone": "error", "message": "bad\nwarn", "count": 2}
+
+
+@pytest.mark.parametrize(
+    ("severities", "expected"),
+    [
+        ({"w": "warning"}, "warning"),
+        ({"param.missing": "error", "w": "warning"}, "gap"),
+        ({"param.missing": "error", "e": "error"}, "error"),
+    ],
+)
+def test_a_node_that_is_only_unfinished_is_told_from_one_that_is_wrong(
+    severities: dict[str, str], expected: str
+) -> None:
+    problems = [Problem(code, code, "mail", severity=severity) for code, severity in severities.items()]
+
+    assert picture(FLOW, TYPES, problems).nodes["mail"]["problem"]["tone"] == expected
 
 
 def test_only_what_changed_is_sent_and_what_is_in_doubt() -> None:
@@ -212,25 +198,6 @@ def test_operations_name_what_they_touch() -> None:
     ]
 
     assert touched_by(operations) == ({"a", "b", "c"}, {("a", "out", "b")})
-
-
-def test_references_are_the_payload_and_the_outputs_before_the_node() -> None:
-    paths = {each.path: each.sample for each in references(FLOW, "mail", TYPES, {"check": {"result": True}})}
-
-    assert paths["$param.Name"] == "orders"
-    assert paths["$action.check.result"] == "true"
-    assert not any("mail" in path for path in paths)
-
-
-def test_references_of_odd_names_use_brackets() -> None:
-    sample = {"name": "s", "trigger": "e", "payload": {"first name": "Ada", "deep": {"a": 1}}}
-    nodes = [{"id": "e", "type": "event", "name": "E"}, {"id": "m", "type": "send_email", "name": "M"}]
-    flow = {"nodes": nodes, "edges": [{"source": "e", "target": "m", "key": "out"}], "samples": [sample]}
-
-    paths = [each.path for each in references(flow, "m", TYPES, {})]
-
-    assert '$param["first name"]' in paths
-    assert "$param.deep.a" in paths
 
 
 def test_a_run_shows_states_and_the_edges_that_were_taken() -> None:
@@ -313,50 +280,3 @@ def run_of(*steps: StepView) -> RunView:
 def test_an_effect_is_told_in_one_line(effect: dict[str, Any], simulated: str | None, real: str | None) -> None:
     for wanted, is_simulated in ((simulated, True), (real, False)):
         assert wanted is None or effect_in_words(effect, is_simulated=is_simulated) == wanted
-
-
-LOOPS: dict[str, Any] = {
-    "nodes": [
-        {"id": "go", "type": "manual", "name": "Go", "params": {}},
-        {"id": "loop", "type": "for_each", "name": "Orders", "params": {}},
-        {"id": "inner", "type": "for_each", "name": "Lines", "params": {}},
-        {"id": "body", "type": "set_fields", "name": "Body", "params": {}},
-        {"id": "after", "type": "set_fields", "name": "After", "params": {}},
-        {"id": "wait", "type": "wait_for_event", "name": "Paid", "params": {}},
-        {"id": "again", "type": "while_loop", "name": "Pages", "params": {}},
-    ],
-    "edges": [
-        {"source": "go", "target": "loop", "key": "out"},
-        {"source": "loop", "target": "inner", "key": "each"},
-        {"source": "inner", "target": "body", "key": "each"},
-        {"source": "loop", "target": "after", "key": "done"},
-        {"source": "after", "target": "wait", "key": "out"},
-        {"source": "wait", "target": "again", "key": "out"},
-    ],
-    "samples": [],
-}
-
-
-@pytest.mark.parametrize(
-    ("node", "item"),
-    [
-        ("body", "Item of Lines"),
-        ("inner", "Item of Orders"),
-        ("loop", None),
-        ("after", None),
-        ("wait", "Payload of what Paid waits for"),
-        ("again", "Result of the round before"),
-    ],
-)
-def test_the_item_of_a_loop_is_offered_inside_of_it(node: str, item: str | None) -> None:
-    found = {reference.path: reference.group for reference in references(LOOPS, node, TYPES, {})}
-
-    assert found.get("$item") == item
-
-
-def test_a_loops_output_is_offered_after_it_and_not_inside() -> None:
-    inside = [reference.path for reference in references(LOOPS, "body", TYPES, {})]
-    after = [reference.path for reference in references(LOOPS, "after", TYPES, {})]
-
-    assert not any(path.startswith("$action") for path in inside)
-    assert "$action.loop.outputs" in after
