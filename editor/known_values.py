@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping
 from typing import Any, TypeAlias
 
 from nodes.spec import NodeType
+from runtime.declared import Columns
 from runtime.document import parse
-from runtime.knowledge import Columns, Knowledge
+from runtime.knowledge import Knowledge
 from runtime.run_views import RunView
 from runtime.shapes import NOTHING, Shape
 

@@ -59,7 +59,7 @@ Widget: TypeAlias = Literal[
     "timezone",
 ]
 Right: TypeAlias = Literal["editor", "owner"]
-Gives: TypeAlias = Literal["item", "output", "payload"]
+Gives: TypeAlias = Literal["cases", "item", "output", "payload"]
 
 
 class NodeError(Exception):
@@ -280,8 +280,8 @@ def ui(
     *is_literal*: the value is never an expression (it decides ports or what a trigger listens to).
     *is_secret*: the value is recorded masked, wherever it shows up in the run.
     *is_late*: one expression that the platform evaluates while the step waits; the node gets its text.
-    *gives*: what the checker reads from it: an entry of this list is ``$item``, it is itself the output, or its values
-    name the kinds of the payload's fields.
+    *gives*: what the checker reads from it: these are what the node's expression is compared with, an entry of this
+    list is ``$item``, it is itself the output, or its values name the kinds of the payload's fields.
     """
     extra: dict[str, Json] = {}
     if widget:

@@ -35,7 +35,7 @@ class SwitchParams(Params):
         description="One port for each; the first that equals the value is taken.",
         min_length=1,
         max_length=MAX_CASES,
-        json_schema_extra=ui("list", placeholder="paid", is_literal=True),
+        json_schema_extra=ui("list", placeholder="paid", is_literal=True, gives="cases"),
     )
 
     @field_validator("cases")

@@ -1,48 +1,89 @@
-"""What a parameter comes to, read from its text: no expression is evaluated for it."""
+"""What parameters come to, read from their texts: no expression is evaluated for it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, TypeAlias
 
 from jinja2 import nodes
 
 from runtime import dialect, scanner, shapes
+from runtime.findings import Explain, Finding, unexplained
+from runtime.narrowing import Facts
+from runtime.reader import Reader
 from runtime.scanner import ScanError, Source
 from runtime.shapes import TEXT, UNKNOWN, Shape
 
 Json: TypeAlias = Any
+NO_FACTS: Facts = {}
 
 
-def shape_of(value: Json, scope: Mapping[str, Shape]) -> Shape:
+class Expression:
+    """One expression of a text: its tokens, and its tree."""
+
+    __slots__ = ("source", "tree")
+
+    def __init__(self, source: Source, tree: nodes.Expr) -> None:
+        self.source = source
+        self.tree = tree
+
+
+def shape_of(value: Json, scope: Mapping[str, Shape], facts: Facts = NO_FACTS) -> Shape:
     """Return what *value*, any JSON with expressions in its texts, comes to."""
     if isinstance(value, dict):
-        return shapes.object_of({str(key): shape_of(entry, scope) for key, entry in value.items()})
+        return shapes.object_of({str(key): shape_of(entry, scope, facts) for key, entry in value.items()})
     if isinstance(value, list):
-        return shapes.list_of(shapes.union(*(shape_of(entry, scope) for entry in value)) if value else None)
+        return shapes.list_of(shapes.union(*(shape_of(entry, scope, facts) for entry in value)) if value else None)
     if not isinstance(value, str) or scanner.OPEN not in value:
         return shapes.of_value(value)
-    pieces = _pieces(value)
-    if len(pieces) != 1:
-        return TEXT if pieces else UNKNOWN
-    return UNKNOWN if pieces[0] is None else _of(pieces[0], scope)
+    return read(value, scope, facts)[0]
 
 
-@lru_cache(maxsize=2048)
-def _pieces(text: str) -> tuple[nodes.Expr | None, ...]:
-    """Return the trees of the expressions in a text, None for plain pieces; nothing when it cannot be read."""
+def read(
+    text: str,
+    scope: Mapping[str, Shape],
+    facts: Facts = NO_FACTS,
+    explain: Explain = unexplained,
+    *,
+    is_bare: bool = False,
+) -> tuple[Shape, list[Finding]]:
+    """Return what a text with expressions comes to, and what is wrong in them.
+
+    What the dialect does not allow is told elsewhere, and is unknown here. *is_bare*: it may stand without braces.
+    """
+    pieces = expressions_in(text, is_bare)
+    if pieces is None:
+        return UNKNOWN, []
+    found: list[Finding] = []
+    shape = TEXT
+    for piece in pieces:
+        shape = Reader(piece.source, scope, explain, found).read(piece.tree, facts)
+    return (shape if is_alone(text, is_bare) else TEXT), found
+
+
+@lru_cache(maxsize=4096)
+def expressions_in(text: str, is_bare: bool = False) -> tuple[Expression, ...] | None:
+    """Return the expressions in a text; None when one of them is not allowed."""
     try:
-        return tuple(dialect.tree_of(piece) if isinstance(piece, Source) else None for piece in scanner.split(text))
+        sources = list(_sources(text, is_bare))
     except ScanError:
-        return ()
+        return None
+    found = [Expression(source, tree) for source in sources if (tree := dialect.tree_of(source)) is not None]
+    return tuple(found) if len(found) == len(sources) else None
 
 
-def _of(node: nodes.Expr, scope: Mapping[str, Shape]) -> Shape:
-    if isinstance(node, nodes.Name):
-        return scope.get(node.name, UNKNOWN)
-    if isinstance(node, nodes.Getattr):
-        return shapes.reach(_of(node.node, scope), node.attr)
-    if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
-        return shapes.reach(_of(node.node, scope), node.arg.value)
-    return UNKNOWN
+@lru_cache(maxsize=4096)
+def is_alone(text: str, is_bare: bool = False) -> bool:
+    """Return whether the text is exactly one expression, so that its value keeps its type."""
+    if is_bare and not text.lstrip().startswith(scanner.OPEN):
+        return True
+    pieces = scanner.split(text.strip() if is_bare else text)
+    return len(pieces) == 1 and isinstance(pieces[0], Source)
+
+
+def _sources(text: str, is_bare: bool) -> Iterator[Source]:
+    if is_bare and not text.lstrip().startswith(scanner.OPEN):
+        yield scanner.bare(text)
+        return
+    yield from (piece for piece in scanner.split(text) if isinstance(piece, Source))

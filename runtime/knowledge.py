@@ -6,32 +6,24 @@ data tables and from the ways through the graph. Samples and the last run give e
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any, TypeAlias
 
-from pydantic import ValidationError
+import jinja2.nodes
 
 from nodes.spec import NodeType
-from runtime import inference, shapes, wording
+from runtime import declared, inference, narrowing, shapes, wording
+from runtime.declared import Columns
 from runtime.document import Document, Node
+from runtime.findings import Explain, NoOutput
+from runtime.narrowing import Facts
 from runtime.shapes import NOTHING, NUMBER, TEXT, UNKNOWN, Shape
 from runtime.ways import Fired, Ways
 
 Json: TypeAlias = Any
-Columns: TypeAlias = Mapping[str, Sequence[Mapping[str, Json]]]
-ERROR = shapes.object_of(
-    {"message": TEXT, "code": shapes.of_kinds(("text", "null")), "step": TEXT}, about="What went wrong."
-)
-RUN = shapes.object_of({"id": NUMBER, "started_at": TEXT}, about="The run.")
-FLOW = shapes.object_of({"id": TEXT, "name": TEXT, "version": shapes.of_kinds(("number", "null"))}, about="The flow.")
-NOW = replace(TEXT, about="When the run started, ISO 8601 in UTC.")
-COLUMN_KINDS = {
-    **dict.fromkeys(("text", "date", "datetime", "uuid"), "text"),
-    **dict.fromkeys(("integer", "number"), "number"),
-    "boolean": "boolean",
-}
-INPUT_KINDS = {"integer": "number"}  # the others are kinds already
+YES_OR_NO = {"true", "false"}
 
 
 class Knowledge:
@@ -62,6 +54,7 @@ class Knowledge:
         self._variables = variables or {}
         self._given: dict[str, Shape] = {}
         self._brought: dict[str, Shape] = {}
+        self._facts: dict[str, Facts] = {}
         self._scopes: dict[tuple[str, bool], Mapping[str, Shape]] = {}
 
     def scope_of(self, node_id: str, param: str | None = None) -> Mapping[str, Shape]:
@@ -84,11 +77,26 @@ class Knowledge:
         because = [f"{self._named(trigger)} may have started the run" for trigger in triggers]
         return shapes.union(*map(self.payload_of, triggers), because=because)
 
+    def payload_of_any(self) -> Shape:
+        """Return what ``$param`` is before a run, whichever trigger starts it."""
+        because = [f"{self._named(trigger)} may start the run" for trigger in self.ways.triggers]
+        return shapes.union(*map(self.payload_of, self.ways.triggers), because=because) if because else UNKNOWN
+
     def payload_of(self, trigger: str) -> Shape:
         """Return what a trigger brings."""
         if trigger not in self._brought:
-            self._brought[trigger] = self._with_samples(trigger, self._payload_of(self.ways.nodes[trigger]))
+            node = self.ways.nodes[trigger]
+            given = [sample.payload for sample in self.document.samples if sample.trigger == trigger]
+            given += [self._payload] if self._payload is not NOTHING else []
+            found = declared.payload_of(node, self.types, self._columns)
+            for example in reversed(given or [self.types[node.type].sample_of(node.params)]):
+                found = shapes.with_sample(found, example)
+            self._brought[trigger] = found
         return self._brought[trigger]
+
+    def value_of(self, node_id: str, param: str) -> Shape:
+        """Return what a parameter of a node comes to."""
+        return self._of_param(self.ways.nodes[node_id], param)
 
     def output_of(self, node_id: str) -> Shape:
         """Return what a node gives when it succeeds."""
@@ -125,6 +133,55 @@ class Knowledge:
         """Return whether the output of *other* can be there in a node."""
         return self.ways.comes_before(node_id, other) or other in self._repeated(node_id)
 
+    def explain(self, node_id: str) -> Explain:
+        """Return what says why ``$action`` has no output of a name in a node."""
+        return lambda name: self._no_output(node_id, name)
+
+    def facts_at(self, node_id: str) -> Facts:
+        """Return what is certain in a node because conditions led to it."""
+        if node_id not in self._facts:
+            self._facts[node_id] = self._certain(node_id) if self.ways.can_run(node_id) else {}
+        return self._facts[node_id]
+
+    def _certain(self, node_id: str) -> Facts:
+        found: list[Facts] = []
+        for other in self.ways.earlier(node_id):
+            test = self._condition_of(other)
+            for holds in (True, False) if test is not None else ():
+                if test is not None and self.ways.has_fired(node_id, other, "true" if holds else "false"):
+                    facts = narrowing.with_prefixes(narrowing.facts_of(test, holds))
+                    is_same_round = self.ways.frames_of(other)[:1] == self.ways.frames_of(node_id)[:1]
+                    found.append({at: f for at, f in facts.items() if is_same_round or at[0] not in ("item", "index")})
+        return narrowing.joined(*found)
+
+    def _condition_of(self, node_id: str) -> jinja2.nodes.Expr | None:
+        """Return the expression by which a node chooses between its ports *true* and *false*."""
+        node, node_type = self.ways.nodes[node_id], self._type(node_id)
+        if node_type is None or node.disabled or {port.name for port in node_type.ports(node.params)} != YES_OR_NO:
+            return None
+        texts = [value for value in node.params.values() if isinstance(value, str)]
+        read = inference.expressions_in(texts[0]) if len(texts) == 1 and inference.is_alone(texts[0]) else None
+        return read[0].tree if read else None
+
+    def _no_output(self, node_id: str, name: str) -> NoOutput:
+        shown = wording.shown(name)
+        node = self.ways.nodes.get(name)
+        if node is None:
+            ids = {**{node.name: node.id for node in self.document.nodes}, **{each: each for each in self.ways.nodes}}
+            close = get_close_matches(name, ids, 1)
+            meant = ids[close[0]] if close else None
+            hint = f"; did you mean “{meant}”?" if meant else ""
+            return NoOutput("expression.node_unknown", f"there is no node “{shown}” in this flow{hint}", meant)
+        if name == node_id:
+            message = "a node cannot read its own output"
+        elif name in self.ways.frames_of(node_id):
+            message = f"{self._named(name)} has an output only when the loop has ended"
+        elif loops := [loop for loop in self.ways.frames_of(name) if loop not in self.ways.frames_of(node_id)]:
+            message = f"{self._named(name)} is inside of the loop {self._named(loops[-1])}; read the loop's “outputs”"
+        else:
+            message = f"{self._named(name)} does not come before this node on any path"
+        return NoOutput("expression.node_not_before", message)
+
     def _repeated(self, node_id: str) -> tuple[str, ...]:
         """Return the nodes of a loop's body whose outputs its own condition reads."""
         node_type = self._type(node_id)
@@ -133,18 +190,18 @@ class Knowledge:
         return tuple(other for other in self.ways.nodes if self.ways.frames_of(other)[:1] == (node_id,))
 
     def _scope(self, node_id: str, node_type: NodeType | None, is_late: bool) -> Mapping[str, Shape]:
-        if node_type is not None and node_type.kind == "trigger":
-            return {"param": self.payload_of(node_id)}
         environment = TEXT if self._environment is None else None
         found = {
             "param": self.payload_at(node_id),
             "action": shapes.object_of(_Outputs(self, node_id)),
             "var": shapes.object_of(self._variables),
             "env": shapes.object_of(dict.fromkeys(self._environment or (), TEXT), others=environment),
-            "flow": FLOW,
-            "run": RUN,
-            "now": NOW,
+            "flow": declared.FLOW,
+            "run": declared.RUN,
+            "now": declared.NOW,
         }
+        if node_type is not None and node_type.kind == "trigger":
+            return {**found, "param": self.payload_of(node_id), "action": shapes.object_of({})}
         if is_late:
             return found | {"item": replace(shapes.OBJECT, about="The payload of the event.")}
         if node_type is not None and node_type.is_asked_each_round:
@@ -176,7 +233,7 @@ class Knowledge:
             because = f"{name} has no output then: {why}"
             return replace(shapes.NULL, null_because=because), because
         if fired.has_failed:
-            return ERROR, f"{name} may have failed"
+            return declared.FAILURE, f"{name} may have failed"
         return output, f"{name} may not have failed"
 
     def _output_of(self, node: Node, node_type: NodeType | None) -> Shape:
@@ -185,58 +242,13 @@ class Knowledge:
         if (given := node_type.param_that_gives("output")) is not None:
             found = self._of_param(node, given)
             return found if found.kinds == {"object"} else shapes.OBJECT
-        return self._with_rows(shapes.of_model(node_type.output), node, node_type)
+        return declared.output_of(node, node_type, self._columns)
 
     def _of_param(self, node: Node, param: str | None) -> Shape:
         """Return what a parameter comes to."""
         if param is None or param not in node.params:
             return UNKNOWN
-        return inference.shape_of(node.params[param], self.scope_of(node.id))
-
-    def _payload_of(self, node: Node) -> Shape:
-        node_type = self.types[node.type]
-        inputs = node.params.get(node_type.param_that_gives("payload") or "")
-        if isinstance(inputs, Mapping) and inputs:
-            return shapes.object_of({str(name): _input(kind) for name, kind in inputs.items()})
-        declared = self._declared(node, node_type)
-        brought = [
-            self._with_rows(shapes.of_payload(each.output, sample), node, each)
-            for each in declared
-            for sample in _samples(each, node.params if each is node_type else None)
-        ]
-        return shapes.union(*brought)
-
-    def _declared(self, node: Node, node_type: NodeType) -> list[NodeType]:
-        """Return the types that say what the trigger brings: of one for any event, those of the event it names."""
-        try:
-            listen = node_type.listen(node_type.params.model_validate(node.params)) if node_type.listen else None
-        except ValidationError:
-            return [node_type]
-        named = self.types.get(listen.event) if listen is not None and listen.event is not None else None
-        return [node_type if named is None or node.type == named.type else named]
-
-    def _with_rows(self, output: Shape, node: Node, node_type: NodeType) -> Shape:
-        """Return an output with what is known of the rows in it."""
-        fields = dict(output.fields)
-        for name, info in node_type.output.model_fields.items():
-            extra = info.json_schema_extra
-            param = extra.get("row_of") if isinstance(extra, dict) else None
-            table = node.params.get(str(param)) if param is not None else None
-            columns = self._columns.get(table) if isinstance(table, str) else None
-            if columns is not None:
-                row = _row(columns)
-                found = fields[name]
-                fields[name] = replace(found, items=row) if "list" in found.kinds else replace(row, about=found.about)
-        return replace(output, fields=fields)
-
-    def _with_samples(self, trigger: str, brought: Shape) -> Shape:
-        node = self.ways.nodes[trigger]
-        given = [sample.payload for sample in self.document.samples if sample.trigger == trigger]
-        given += [self._payload] if self._payload is not NOTHING else []
-        found = brought
-        for example in reversed(given or [self.types[node.type].sample_of(node.params)]):
-            found = shapes.with_sample(found, example)
-        return found
+        return inference.shape_of(node.params[param], self.scope_of(node.id), self.facts_at(node.id))
 
     def _type(self, node_id: str) -> NodeType | None:
         return self.types.get(self.ways.nodes[node_id].type)
@@ -273,28 +285,3 @@ class _Outputs(Mapping[str, Shape]):
 
 def _previous() -> Shape:
     return replace(UNKNOWN, about="What the round before gave; null at first.")
-
-
-def _input(kind: Json) -> Shape:
-    name = str(kind).removesuffix("?")
-    found = shapes.of_kinds({INPUT_KINDS.get(name, name)} & (shapes.KINDS | {"any"}))
-    if not str(kind).endswith("?"):
-        return found
-    return replace(shapes.union(found, shapes.NULL), missing="this input may be left out")
-
-
-def _samples(node_type: NodeType, params: Mapping[str, Json] | None) -> list[Mapping[str, Json]]:
-    """Return an example of every kind of payload that a trigger has: with these parameters, or with any."""
-    if params is not None or not node_type.presets:
-        return [node_type.sample_of(params or {})]
-    return [node_type.sample_of(preset.params) for preset in node_type.presets]
-
-
-def _row(columns: Sequence[Mapping[str, Json]]) -> Shape:
-    """Return a row of a data table. Every column may be null unless it is required."""
-    fields = {"id": TEXT, "created_at": TEXT, "updated_at": TEXT}
-    for column in columns:
-        kind = COLUMN_KINDS.get(column.get("type", ""))
-        found = UNKNOWN if kind is None else shapes.of_kinds((kind,) if column.get("required") else (kind, "null"))
-        fields[str(column.get("name"))] = found
-    return shapes.object_of(fields)

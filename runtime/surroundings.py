@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sqlmodel import Session, select
 
@@ -10,13 +11,15 @@ from storage.tables import Credential, DataTable
 
 
 class Surroundings(NamedTuple):
-    """Names and ids of data tables, and the folded names of credentials."""
+    """Names and ids of data tables, the folded names of credentials, and the columns of the tables by both."""
 
     tables: frozenset[str]
     credentials: frozenset[str]
+    columns: Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def surroundings(session: Session) -> Surroundings:
     """Return what there is at this moment."""
-    tables = frozenset(word for row in session.exec(select(DataTable.id, DataTable.name)) for word in row)
-    return Surroundings(tables, frozenset(session.exec(select(Credential.folded_name))))
+    rows = session.exec(select(DataTable.id, DataTable.name, DataTable.columns)).all()
+    columns = {word: columns for *words, columns in rows for word in words}
+    return Surroundings(frozenset(columns), frozenset(session.exec(select(Credential.folded_name))), columns)

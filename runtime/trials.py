@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from nodes.spec import NodeType
+from runtime.check_codes import CODES
 from runtime.document import Document, Node, Sample, dump
 from runtime.engine_api import TestRequest
 from runtime.errors import Invalid, Problem
@@ -226,7 +227,8 @@ def _counts(problem: Problem, document: Document, takes_part: Collection[str], t
         return True
     node = document.node(problem.node)
     is_called = problem.node in takes_part and node is not None and node.pinned is None and not node.disabled
-    return is_called or (problem.node in {*takes_part, *taken} and not problem.code.startswith("param."))
+    is_readable = problem.code.startswith("param.") or problem.code in CODES
+    return is_called or (problem.node in {*takes_part, *taken} and not is_readable)
 
 
 def _without_broken(document: Document, problems: Iterable[Problem], wanted: Collection[str]) -> Document:

@@ -6,10 +6,14 @@ from collections.abc import Collection, Iterator, Mapping
 
 from nodes.spec import ERROR, NodeType
 from runtime import limits, wording
+from runtime.checker import check_expressions
+from runtime.column_checks import check_columns
+from runtime.declared import Columns
 from runtime.document import Document, Node, reference_problems
 from runtime.errors import Problem
 from runtime.expressions import count_of
 from runtime.graph import closing_edges, loops_in, ports_of, reachable_from
+from runtime.knowledge import Knowledge
 from runtime.param_checks import check_params
 from runtime.parts import bodies
 from runtime.port_checks import check_ports
@@ -28,11 +32,12 @@ def check(
     *,
     tables: Collection[str] | None = None,
     credentials: Collection[str] | None = None,
+    columns: Columns | None = None,
 ) -> list[Problem]:
     """Return every problem of a flow; those of severity ``error`` stop it from being published.
 
-    *tables* are the names and ids of the data tables that exist, *credentials* the folded names of the stored logins;
-    None leaves them out of the check.
+    *tables* are the names and ids of the data tables that exist, *columns* their columns by these, *credentials* the
+    folded names of the stored logins; None leaves them out of the check.
     """
     problems = reference_problems(document)
     problems += _cycles(document, types)
@@ -50,6 +55,8 @@ def check(
             problems.append(_unknown_type(node))
         elif not node.disabled:  # it is passed over, however unfinished it is
             problems += check_params(node, node_type, tables, credentials)
+            problems += check_columns(node, node_type, columns or {})
+    problems += check_expressions(Knowledge(document, types, columns=columns))
     return problems
 
 

@@ -1,0 +1,327 @@
+"""The checker: the mistake is found before the run, at its place in the text, and nothing that is right is alarmed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from nodes.spec import load
+from runtime import document, inference, validation
+from runtime.check_codes import CODES
+from runtime.errors import Problem
+from runtime.knowledge import Knowledge
+from tests.runtime.checker_flows import FLOWS, RIGHT_FLOWS, fields, http
+
+TYPES = load()
+Json = Any
+COLUMNS = {"orders": [{"name": "total", "type": "number"}, {"name": "more", "type": "json"}]}
+
+
+def flow(nodes: Mapping[str, Mapping[str, Json] | str], edges: str, **more: Json) -> document.Document:
+    """Return a flow; edges are written ``a>b c.true>d``."""
+    listed = [{"id": name, **({"type": node} if isinstance(node, str) else node)} for name, node in nodes.items()]
+    drawn = [edge.partition(">") for edge in edges.split()]
+    parsed, problems = document.parse(
+        {
+            "format": document.FORMAT,
+            "graph": {"id": "f", "name": "F", **more},
+            "nodes": listed,
+            "edges": [
+                {"source": source.partition(".")[0], "key": source.partition(".")[2] or "out", "target": target}
+                for source, _sign, target in drawn
+            ],
+        }
+    )
+    assert parsed is not None, problems
+    return parsed
+
+
+def checked(nodes: Mapping[str, Mapping[str, Json] | str], edges: str, **more: Json) -> list[Problem]:
+    """Return the problems of a flow."""
+    return validation.check(flow(nodes, edges, **more), TYPES, columns=COLUMNS, tables=COLUMNS)
+
+
+# What an expression can read here: a payload, rows, users, a service's answer, and what is skipped or fails.
+NODES = {
+    "t": "auth.user_signedUp",
+    "c": {"type": "condition", "params": {"if": "{{ $param.emailVerified }}"}},
+    "chosen": fields(text="x", number=1),
+    "find": {"type": "find_rows", "params": {"table": "orders"}},
+    "users": "find_users",
+    "call": http(),
+    "port": http(on_error="port"),
+    "goes_on": http(on_error="continue"),
+    "off": {**fields(x=1), "disabled": True},
+}
+EDGES = "t>c c.true>chosen t>find t>users t>call t>port t>goes_on t>off "
+INTO = " ".join(f"{name}>n" for name in ("c.false", "chosen", "find", "users", "call", "port", "goes_on", "off"))
+
+
+def of_text(text: str) -> list[Problem]:
+    """Return the problems of one expression behind those nodes; where the port *error* was taken as well."""
+    return checked({**NODES, "n": fields(x=text)}, f"{EDGES}{INTO} port.error>n")
+
+
+WRONG = [
+    # text, code, severity, what is marked, what is suggested
+    ("{{ $param.emial }}", "expression.field_unknown", "error", "emial", "email"),
+    ("to {{ $param['emial'] }}", "expression.field_unknown", "error", "'emial'", "'email'"),
+    ("{{ $param.email }} {{ $param.x }}", "expression.field_unknown", "error", "x", None),
+    ("{{ $param.emial | default('') }}", "expression.field_unknown", "warning", "emial", "email"),
+    ("{{ $param.emial is defined }}", "expression.field_unknown", "warning", "emial", "email"),
+    ("{{ $param.email.name }}", "expression.field_unknown", "error", "name", None),
+    ("{{ $param.roles.name }}", "expression.field_unknown", "error", "name", None),
+    ("{{ [$param.emial] }}", "expression.field_unknown", "error", "emial", "email"),
+    ("{{ {'a': $param.emial} }}", "expression.field_unknown", "error", "emial", "email"),
+    ("{{ $param.emial | upper }}", "expression.field_unknown", "error", "emial", "email"),
+    ("{{ $action.find.row }}", "expression.field_unknown", "error", "row", "rows"),
+    ("{{ $action.find.rows[0].totl }}", "expression.field_unknown", "error", "totl", "total"),
+    ("{{ $action.users.users | map(attribute='emial') }}", "expression.field_unknown", "error", "'emial'", "'email'"),
+    (
+        "{{ $action.users.users | selectattr('blokced') | length }}",
+        "expression.field_unknown",
+        "error",
+        "'blokced'",
+        "'blocked'",
+    ),
+    ("{{ $flow.title }}", "expression.field_unknown", "error", "title", None),
+    ("{{ $var.rate }}", "expression.field_unknown", "error", "rate", None),
+    ("{{ $action.fnd.rows }}", "expression.node_unknown", "error", "fnd", "find"),
+    ("{{ $action['fnd'].rows }}", "expression.node_unknown", "error", "'fnd'", "'find'"),
+    ("{{ $action.zzz | default('') }}", "expression.node_unknown", "warning", "zzz", None),
+    ("{{ $action.n.x }}", "expression.node_not_before", "error", "n", None),
+    ("{{ $action.off.x }}", "expression.output_missing", "error", "off", None),
+    (
+        "{{ $action.chosen.text }}",
+        "expression.output_maybe_missing",
+        "warning",
+        "$action.chosen.text",
+        "$action.chosen.text | default('')",
+    ),
+    (
+        "{{ $action.chosen.number }}",
+        "expression.output_maybe_missing",
+        "warning",
+        "$action.chosen.number",
+        "$action.chosen.number | default(0)",
+    ),
+    (
+        "{{ $action.chosen.text.upper() }}",
+        "expression.output_maybe_missing",
+        "warning",
+        "$action.chosen.text",
+        "($action.chosen.text | default(''))",
+    ),
+    (
+        "{{ $action.port.status }}",
+        "expression.output_maybe_missing",
+        "warning",
+        "$action.port.status",
+        "$action.port.status | default(0)",
+    ),
+    (
+        "{{ $action.port.message }}",
+        "expression.output_maybe_missing",
+        "warning",
+        "$action.port.message",
+        "$action.port.message | default('')",
+    ),
+    (
+        "{{ $action.goes_on.body.id }}",
+        "expression.output_maybe_missing",
+        "warning",
+        "$action.goes_on.body.id",
+        "$action.goes_on.body.id | default(null)",
+    ),
+    ("{{ $item.id }}", "expression.item_outside", "error", "$item", None),
+    ("{{ $index }}", "expression.item_outside", "error", "$index", None),
+    ("{{ $param.email + 1 }}", "expression.type", "error", "$param.email + 1", None),
+    ("{{ -$param.email }}", "expression.type", "error", "-$param.email", None),
+    ("{{ $param.roles | upper }}", "expression.type", "error", "upper", None),
+    ("{{ $param.email | round }}", "expression.type", "error", "round", None),
+    ("{{ $param.roles is upper }}", "expression.type", "error", "upper", None),
+    ("{{ $param.email > 3 }}", "expression.type", "error", "$param.email > 3", None),
+    ("{{ $param.email in 3 }}", "expression.type", "error", "$param.email in 3", None),
+    ("{{ 3 in $param.email }}", "expression.type", "error", "3 in $param.email", None),
+    ("{{ $param.email.upper }}", "expression.type", "error", "upper", "upper()"),
+    ("{{ $param.roles.upper() }}", "expression.type", "error", "upper", None),
+    ("{{ $param.email[$param.roles] }}", "expression.type", "error", "$param.roles", None),
+    ("{{ $param[:2] }}", "expression.type", "error", "$param[:2]", None),
+    ("{{ $param.email[$param.email:] }}", "expression.type", "error", "$param.email", None),
+    ("{{ {3: 1} }}", "expression.type", "error", "3", None),
+    ("{{ $param.email == 3 }}", "expression.always", "warning", "$param.email == 3", None),
+    ("{{ $param.emailVerified == 'true' }}", "expression.always", "warning", "$param.emailVerified == 'true'", None),
+    (
+        "{{ $param.emailVerified in ['yes', 'no'] }}",
+        "expression.always",
+        "warning",
+        "$param.emailVerified in ['yes', 'no']",
+        None,
+    ),
+    ("{{ 'a' if $param.email is defined else 'b' }}", "expression.always", "warning", "$param.email is defined", None),
+    ("{{ 'a' if $param.email is none else 'b' }}", "expression.always", "warning", "$param.email is none", None),
+    ("{{ 'a' if true else 'b' }}", "expression.always", "warning", "true", None),
+]
+
+
+@pytest.mark.parametrize(("text", "code", "severity", "marked", "suggestion"), WRONG, ids=[each[0] for each in WRONG])
+def test_what_is_wrong_is_told_at_its_place(text: str, code: str, severity: str, marked: str, suggestion: str | None):
+    (found,) = of_text(text)
+
+    assert (found.code, found.severity, found.node, found.param) == (code, severity, "n", "fields")
+    assert found.path == ("x",)
+    assert found.position is not None
+    assert found.length is not None
+    assert text[found.position : found.position + found.length] == marked
+    assert found.suggestion == suggestion
+
+
+@pytest.mark.parametrize("case", [each for each in WRONG if each[4] is not None], ids=lambda each: each[0])
+def test_what_is_suggested_mends_it(case: tuple[str, str, str, str, str]):
+    text, code = case[:2]
+    (found,) = of_text(text)
+    assert found.position is not None
+    assert found.length is not None
+    assert found.suggestion is not None
+
+    mended = text[: found.position] + found.suggestion + text[found.position + found.length :]
+
+    assert [each for each in of_text(mended) if each.code == code and each.severity == "error"] == []
+    assert code == "expression.field_unknown" or of_text(mended) == []
+
+
+RIGHT = [
+    "{{ $param.email }}",
+    "{{ $param.roles[0].upper() }}",
+    "{{ $param.roles | join(', ') | upper }}",
+    "{{ $action.call.body.anything[3].at.all | upper ~ 1 }}",
+    "{{ $action.call.headers['x-total'] | int }}",
+    "{{ $action.find.rows[0].more.anything }}",
+    "{{ $action.find.rows | map(attribute='total') | sum > 100 }}",
+    "{{ $action.find.rows | selectattr('total', 'gt', 3) | list | length }}",
+    "{{ $action.chosen.text | default('none') }}",
+    "{{ $action.chosen.text if $action.chosen is defined else 'none' }}",
+    "{{ $action.chosen.text if $action.chosen.text is defined }}",
+    "{{ 'none' if $action.chosen is not defined else $action.chosen.text }}",
+    "{{ 'none' if $action.chosen is undefined else $action.chosen.text ~ $action.chosen.number }}",
+    "{{ $action.chosen is defined and $action.chosen.number > 0 }}",
+    "{{ $action.chosen is not defined or $action.chosen.number > 0 }}",
+    "{{ $action.chosen is defined and $action.port.status is defined and $action.port.status < 300 }}",
+    "{{ $action.port.message | default($action.port.status | default('')) }}",
+    "{{ $action.goes_on.body.id if $action.goes_on else '' }}",
+    "{{ $action.goes_on.status if $action.goes_on is not none else 0 }}",
+    "{{ $action.goes_on.status if $action.goes_on != null else 0 }}",
+    "{{ $action.goes_on is none }}",
+    "{{ $action.users.users[0].last_login_at | default('') }}",
+    "{{ $action.users.users | groupby('blocked') | length }}",
+    "{{ {'id': $param.userId, 'rest': [1, 'a', null]} }}",
+    "{{ {'id': 1}.id + 1 }}",
+    "{{ $param.email ~ 1 ~ $param.roles }}",
+    "{{ $param.email * 2 }}",
+    "{{ $param.emailVerified + 1 }}",
+    "{{ $param.email in ['a@example.com', 3] }}",
+    "{{ 'vip' in $param.roles and 'example' in $param.email }}",
+    "{{ $param.email.startswith('a') }}",
+    "{{ $param.get('email') }}",
+    "{{ $param.items() | length }}",
+    "{{ $param | length }}",
+    "{{ $now | add_days(7) | date_format('%d.%m.%Y') }}",
+    "{{ $run.id }} {{ $flow.name }} {{ $env.HOME_TOWN }}",
+    "{{ range(3) | map('string') | join }}",
+    "{{ ($param.roles | length) if $param.roles else 0 }}",
+    "{{ $action.call.body is string and $action.call.body | upper == 'OK' }}",
+    "{{ $action.call.body[$param.email] }}",
+    "text with $param.emial and {% if x %}",
+    "{{ not $param.emailVerified }}",
+    "{{ $param.email == 'a' or $param.emailVerified }}",
+    "{{ $param.email < 'b' < 'c' }}",
+    "{{ 5 // 2 - 1 ** 2 % 3 }}",
+    "{{ $param.email[:3] ~ $param.roles[1:] }}",
+]
+
+
+@pytest.mark.parametrize("text", RIGHT)
+def test_what_is_right_is_not_alarmed(text: str):
+    assert of_text(text) == []
+
+
+def test_every_code_of_the_table_is_told_by_some_flow_here():
+    told = {each[1] for each in WRONG} | {
+        problem.code for nodes, edges, _expected in FLOWS.values() for problem in checked(nodes, edges)
+    }
+
+    assert CODES.keys() <= told
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_what_is_wrong_with_a_flow_is_told(name: str):
+    nodes, edges, expected = FLOWS[name]
+
+    found = [(problem.code, problem.node, problem.param) for problem in checked(nodes, edges)]
+
+    assert [each for each in found if each[0] in CODES] == expected
+
+
+@pytest.mark.parametrize("name", RIGHT_FLOWS)
+def test_a_flow_that_is_right_is_not_alarmed(name: str):
+    nodes, edges = RIGHT_FLOWS[name]
+
+    assert [each for each in checked(nodes, edges) if each.code in CODES] == []
+
+
+def test_errors_come_with_the_names_of_node_and_field():
+    (found,) = of_text("{{ $param.emial }}")
+
+    assert found.message == "n: “Fields” (x): There is no “emial” in $param; did you mean “email”?"
+    assert found.as_json() == {
+        "code": "expression.field_unknown",
+        "message": found.message,
+        "node": "n",
+        "param": "fields",
+        "path": ["x"],
+        "position": 10,
+        "length": 5,
+        "suggestion": "email",
+    }
+
+
+def test_the_key_of_the_settings_is_read_against_every_payload():
+    nodes = {"t": "auth.user_signedUp", "n": "find_users"}
+
+    (found,) = checked(nodes, "t>n", settings={"key": "$param.emial"})
+
+    assert (found.code, found.node, found.param) == ("expression.field_unknown", None, "key")
+    assert found.message == "Settings: “Key”: There is no “emial” in $param; did you mean “email”?"
+    assert checked(nodes, "t>n", settings={"key": "{{ $param.email }}"}) == []
+
+
+def test_a_node_that_is_switched_off_is_not_looked_at():
+    assert checked({"t": "manual", "n": {**fields(x="{{ $action.zzz }}"), "disabled": True}}, "t>n") == []
+
+
+def test_a_mistake_of_the_dialect_is_told_once():
+    (found,) = of_text("{{ $parm.emial }}")
+
+    assert found.code == "expression.name_unknown"
+    assert (found.path, found.position) == (("x",), 3)
+
+
+def test_text_is_never_evaluated(monkeypatch: pytest.MonkeyPatch):
+    def fail(*_given: Any) -> Iterator[Any]:
+        raise AssertionError("an expression was compiled")
+
+    monkeypatch.setattr("runtime.dialect.compile_source", fail)
+
+    assert of_text("{{ range(10000) | map('string') | join | length }}") == []
+
+
+def test_what_is_alone_keeps_its_kind_and_what_is_not_is_text():
+    knowledge = Knowledge(flow({"t": "auth.user_signedUp", "n": "find_users"}, "t>n"), TYPES)
+    scope = knowledge.scope_of("n")
+
+    assert inference.shape_of("{{ $param.roles }}", scope).kinds == {"list"}
+    assert inference.shape_of("{{ $param.roles }} ", scope).kinds == {"text"}
+    assert inference.shape_of({"a": ["{{ $param.emailVerified }}"]}, scope).fields["a"].items.kinds == {"boolean"}  # type: ignore[union-attr]
+    assert inference.shape_of("{{ $param. }}", scope).is_unknown
