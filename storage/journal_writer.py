@@ -215,14 +215,12 @@ class Writer:
         current = [entry.body for entry in changes if not entry.run or _is_current(entry, epochs)]
         write_many(cursor, STEP, [step for change in current for step in change.steps])
         write_many(cursor, STATE, [change.state for change in current if change.state is not None])
-        is_stale = False
-        for entry in works:
-            if entry.run and is_stale:
+        for index, entry in enumerate(works):
+            if entry.run and index:  # those before it may have ended its run
                 epochs.pop(entry.run, None)
                 epochs.update(read_many(cursor, EPOCHS, [entry.run]))
             if not entry.run or _is_current(entry, epochs):
                 _work(connection, cursor, entry)
-                is_stale = is_stale or not entry.run  # it may have ended a run
 
     def _refresh(self, cursor: sqlite3.Cursor) -> None:
         (data_version,) = cursor.execute("PRAGMA data_version").fetchone()

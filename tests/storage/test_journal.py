@@ -310,15 +310,18 @@ async def test_room_on_the_disk_is_noticed_although_nothing_waits_to_be_written(
     assert was_full
 
 
+@pytest.mark.parametrize("by_whom", ["nobody's", "another run's"])
 async def test_a_write_queued_behind_a_cancel_in_the_same_batch_is_refused(
-    journal: SqliteJournal, database: Database
+    journal: SqliteJournal, database: Database, by_whom: str
 ) -> None:
-    run, _ = await accept(journal, seed("e1"))
+    run, other = await accept(journal, seed("e1"))
 
-    def cancel(session: Session) -> None:
+    def cancel(session: Session) -> tuple[None, None]:
         session.execute(update(RunRow).where(col(RunRow.id) == run).values(epoch=RunRow.epoch + 1))
+        return None, None
 
-    cancelled = journal.call(cancel)
+    is_run = by_whom == "another run's"
+    cancelled = journal.transact(other, 1, cancel) if is_run else journal.call(cancel)
     late = journal.transact(run, 1, lambda session: (None, StepWrite(run, "late", "", 1, "succeeded")))
 
     with pytest.raises(Fenced):
