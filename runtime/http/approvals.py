@@ -15,8 +15,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from backend.errors import BackendError
+from backend.throttle import RequestThrottle
 from runtime.actors import Actor
 from runtime.errors import Conflict, RuntimeFault
+from runtime.http.client_address import client_address
 from runtime.http.form_token import FormTokens
 from runtime.http.hosted_forms import fields_of, told
 from runtime.http.operator_cookie import cookie_in
@@ -47,6 +49,7 @@ class _Door:
         self._service = service
         self._views = Views()
         self._forms = FormTokens(is_https=service.settings.public_url.startswith("https:"))
+        self._tries = RequestThrottle()
 
     def answering(self, answer: Answer) -> Answer:
         """Return what answers a request by *answer*, or tells on a page what keeps it from that."""
@@ -56,7 +59,9 @@ class _Door:
                 return await answer(request)
             except BackendError as error:
                 found = told(error)
-                return self._views.told(request, found.status, "That did not work", found.sentence)
+                page = self._views.told(request, found.status, "That did not work", found.sentence)
+                page.headers.update(found.headers)
+                return page
             except RuntimeFault as error:
                 return self._views.told(request, error.status, "That did not work", str(error))
             except StorageError as error:
@@ -102,7 +107,13 @@ class _Door:
             log.error("run.decide by %s is missing in the audit log: %s", who.name, error)
 
     async def _asked(self, request: Request) -> Approval | None:
-        return await to_thread(self._service.runs.approval, request.path_params["token"])
+        """Return what the link asks; raises Throttled for who has tried too many that ask nothing."""
+        address = client_address(request.scope, self._service.settings)
+        self._tries.token(address)
+        asked = await to_thread(self._service.runs.approval, request.path_params["token"])
+        if asked is not None:
+            self._tries.token_was_not_wrong(address)
+        return asked
 
     async def _who(self, request: Request) -> Actor | None:
         cookie = cookie_in(request.scope)

@@ -62,6 +62,18 @@ def states(service: Service, run_id: int) -> dict[str, str]:
     return {step.node: step.status for step in service.runs.get(run_id).steps}
 
 
+async def test_who_tries_links_has_to_wait_but_who_has_one_does_not(app: App, anonymous: httpx.AsyncClient, asked: int):
+    good = [await anonymous.get(link(app, asked)) for _ in range(12)]
+    wrong = [await anonymous.get(f"/approve/wrong{number}") for number in range(11)]
+    posted = await anonymous.post("/approve/wrong", data={"answer": "approve"})
+
+    assert {page.status_code for page in good} == {200}
+    assert [page.status_code for page in wrong] == [404] * 10 + [429]
+    assert int(wrong[-1].headers["Retry-After"]) >= 1
+    assert "too many tries" in wrong[-1].text
+    assert posted.status_code == 429
+
+
 async def test_link_shows_what_is_asked_and_decides_nothing(
     app: App, service: Service, anonymous: httpx.AsyncClient, asked: int
 ):
