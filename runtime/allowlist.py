@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -11,7 +11,7 @@ from jinja2 import nodes
 from runtime import filters, limits, methods, results
 from runtime.errors import ExpressionError
 from runtime.filter_spec import Guard
-from runtime.scanner import Source
+from runtime.scanner import Source, Token
 from runtime.scope import ROOTS
 
 LITERAL_WORDS = {"null": None}
@@ -25,11 +25,14 @@ _PLAIN = (
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that the dialect does not allow, and where in the text."""
+    """One thing that the dialect does not allow, and where in the text; *suggestion* is what was meant by *length*
+    characters there."""
 
     code: str
     message: str
     position: int
+    length: int | None = None
+    suggestion: str | None = None
 
     def error(self) -> ExpressionError:
         return ExpressionError(self.code, self.message, self.position)
@@ -46,7 +49,7 @@ def token_faults(source: Source) -> Iterator[Fault]:
     for token in source.tokens:
         if token.kind == "root":
             if token.text[1:] not in ROOTS:
-                yield Fault("expression.name_unknown", _unknown_root(token.text), token.position)
+                yield _unknown_root(token)
             elif before in (".", "|"):
                 yield Fault("expression.syntax", f"“{token.text}” is not expected here.", token.position)
         before = token.text
@@ -60,9 +63,18 @@ def _is_encodable(text: str) -> bool:
     return True
 
 
-def _unknown_root(name: str) -> str:
-    close = get_close_matches(name[1:], ROOTS, 1)
-    return f"There is no “{name}”; " + (f"did you mean “${close[0]}”?" if close else f"there are: {_roots()}.")
+def _unknown_root(token: Token) -> Fault:
+    meant = _close(token.text[1:], ROOTS)
+    hint = f"did you mean “${meant}”?" if meant else f"there are: {_roots()}."
+    return _about(token, "expression.name_unknown", f"There is no “{token.text}”; {hint}", meant and f"${meant}")
+
+
+def _about(token: Token, code: str, message: str, suggestion: str | None) -> Fault:
+    return Fault(code, message, token.position, len(token.text), suggestion)
+
+
+def _close(name: str, known: Iterable[str]) -> str | None:
+    return next(iter(get_close_matches(name, known, 1)), None)
 
 
 def _roots() -> str:
@@ -138,7 +150,7 @@ class _Checker:
             message = f"Write “${node.name}” instead of “{node.name}”."
         else:
             message = f"“{shown(node.name)}” is not known here. Text needs quotes; names are: {_roots()}."
-        yield Fault("expression.name_unknown", message, token.position)
+        yield _about(token, "expression.name_unknown", message, f"${node.name}" if node.name in ROOTS else None)
 
     def _constant(self, node: nodes.Const) -> Iterator[Fault]:
         if isinstance(node.value, (int, float)):
@@ -159,9 +171,9 @@ class _Checker:
 
     def _applied(self, node: nodes.Filter | nodes.Test, what: str, known: Mapping[str, Guard]) -> Iterator[Fault]:
         if node.name not in known:
-            close = get_close_matches(node.name, known, 1)
-            hint = f" Did you mean “{close[0]}”?" if close else ""
-            yield Fault(f"expression.{what}_unknown", f"There is no {what} “{shown(node.name)}”.{hint}", self._at(node))
+            behind = self.source.tokens[node.lineno - 1 :]  # “is” and “not” may stand before it
+            token = next((token for token in behind if token.text == node.name), behind[0])
+            yield _unknown(what, node.name, known, token)
             return
         if node.node is None or node.dyn_args is not None or node.dyn_kwargs is not None:
             yield self._refused(node)
@@ -192,7 +204,7 @@ class _Checker:
         if not isinstance(named, nodes.Const) or not isinstance(named.value, str):
             yield Fault("expression.arguments", f"“{node.name}” needs the name of a {what}, in quotes.", self._at(node))
         elif named.value not in known:
-            yield Fault(f"expression.{what}_unknown", f"There is no {what} “{shown(named.value)}”.", self._at(named))
+            yield _unknown(what, named.value, known, self.source.tokens[named.lineno - 1])
         elif misfit := known[named.value].misfit(len(node.args) - place - 1, frozenset()):
             yield Fault("expression.arguments", f"The {what} “{named.value}” {misfit}.", self._at(named))
 
@@ -211,6 +223,15 @@ class _Checker:
             else:
                 message = f"There is no method “{shown(node.node.attr)}”. Perhaps there is a filter, written “| name”."
                 yield Fault("expression.call", message, self._at(node))
+
+
+def _unknown(what: str, name: str, known: Iterable[str], token: Token) -> Fault:
+    """Return that there is no such filter or test; in quotes, what was meant is written in the same ones."""
+    meant = _close(name, known)
+    hint = f" Did you mean “{meant}”?" if meant else ""
+    quote = token.text[0] if token.kind == "string" else ""
+    suggestion = meant and f"{quote}{meant}{quote}"
+    return _about(token, f"expression.{what}_unknown", f"There is no {what} “{shown(name)}”.{hint}", suggestion)
 
 
 def too_complex(source: Source) -> Fault:

@@ -79,12 +79,17 @@ class Value:
 
 
 class Found(NamedTuple):
-    """One problem of an expression: the way to its text, and the character in it."""
+    """One problem of an expression: the way to its text, and the character in it.
+
+    *suggestion* is what was meant by *length* characters there.
+    """
 
     path: Path
     code: str
     message: str
     position: int | None
+    length: int | None = None
+    suggestion: str | None = None
 
 
 def compile_value(value: Json) -> Value:
@@ -118,7 +123,7 @@ def problems_of_condition(text: str) -> list[Found]:
         source = _condition(text)
     except ExpressionError as error:
         return [Found((), error.code, error.message, error.position)]
-    return [Found((), fault.code, fault.message, fault.position) for fault in dialect.faults_of(source)]
+    return [_found((), fault) for fault in dialect.faults_of(source)]
 
 
 def is_condition_costly(text: str) -> bool:
@@ -226,7 +231,11 @@ def _problems_of(value: Json, path: Path) -> Iterator[Found]:
 def _problems_of_text(text: str, path: Path) -> Iterator[Found]:
     faults = _faults_of_text(text) if len(text) <= CACHED_CHARS else _faults_of_text.__wrapped__(text)
     for fault in faults:
-        yield Found(path, fault.code, fault.message, fault.position)
+        yield _found(path, fault)
+
+
+def _found(path: Path, fault: Fault) -> Found:
+    return Found(path, fault.code, fault.message, fault.position, fault.length, fault.suggestion)
 
 
 @lru_cache(maxsize=2048)

@@ -151,7 +151,7 @@ def _expression_problems(node: Node, node_type: NodeType, fields: Mapping[str, F
             inner = wording.shown(wording.place(found.path))
             where = f"“{title}”" + (f" ({inner})" if inner else "")
             message = f"{_shown(node)}: {where}: {found.message}"
-            yield Problem(found.code, message, node.id, name, path=found.path, position=found.position)
+            yield _problem(found, message, node.id, name)
     if node_type.kind == "trigger":
         yield from _filter_problems(node, node_type, fields)
 
@@ -173,7 +173,12 @@ def _filter_problems(node: Node, node_type: NodeType, fields: Mapping[str, Field
     for found in problems_of_condition(where):
         title = fields[name].title if name else "The condition"
         message = f"{_shown(node)}: “{title}”: {found.message}"
-        yield Problem(found.code, message, node.id, name, position=found.position)
+        yield _problem(found, message, node.id, name)
+
+
+def _problem(found: Found, message: str, node: str, param: str | None) -> Problem:
+    place = (found.path, found.position, found.length)
+    return Problem(found.code, message, node, param, "error", *place, found.suggestion)
 
 
 def _table_problems(node: Node, fields: Mapping[str, Field], tables: Collection[str]) -> Iterator[Problem]:

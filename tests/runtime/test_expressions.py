@@ -241,7 +241,7 @@ def test_errors_never_hold_values() -> None:
         ("{{ param.x }}", "expression.name_unknown", 3),
         ("x {{ $parm.x }}", "expression.name_unknown", 5),
         ("{{ $param.x | nope }}", "expression.filter_unknown", 14),
-        ("{{ $param.x is nope }}", "expression.test_unknown", 12),
+        ("{{ $param.x is nope }}", "expression.test_unknown", 15),
         ("{{ $param.x | truncate(1, 2, 3, 4, 5) }}", "expression.arguments", 14),
         ("{{ [1] | map('nope') }}", "expression.filter_unknown", 13),
         ("{{ [1] | map($param.x) }}", "expression.arguments", 9),
@@ -262,6 +262,26 @@ def test_problems_are_found_without_evaluating(text: str, code: str, position: i
     with pytest.raises(ExpressionError) as caught:
         compile_value(text)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("text", "mended"),
+    [
+        ("x {{ $parm.x }}", "x {{ $param.x }}"),
+        ("{{ param.x }}", "{{ $param.x }}"),
+        ("{{ $param.x | uper }}", "{{ $param.x | upper }}"),
+        ("{{ $param.x is defind }}", "{{ $param.x is defined }}"),
+        ("{{ $param.x is not defind }}", "{{ $param.x is not defined }}"),
+        ('{{ $param.x | map("uper") }}', '{{ $param.x | map("upper") }}'),
+        ("{{ $param.x | select('evn') }}", "{{ $param.x | select('even') }}"),
+    ],
+)
+def test_what_was_meant_can_be_put_in_its_place(text: str, mended: str) -> None:
+    (found,) = problems_of(text)
+
+    assert found.position is not None
+    assert found.length is not None
+    assert f"{text[: found.position]}{found.suggestion}{text[found.position + found.length :]}" == mended
 
 
 def test_every_problem_of_an_expression_is_found() -> None:
