@@ -256,6 +256,17 @@ class NodeType:
         return dict((preset and preset.sample) or self.sample or {})
 
     @cached_property
+    def validate(self) -> Callable[[Mapping[str, Json]], Params]:
+        """Returns evaluated parameters as the node takes them; raises ValidationError."""
+        return self.params.__pydantic_validator__.validate_python
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether it neither waits nor touches anything, and is given nothing secret."""
+        is_called = self.kind == "action" and self.effect == "none" and not self.is_async
+        return is_called and not (self.secret_params or self.is_asked_each_round)
+
+    @cached_property
     def is_async(self) -> bool:
         return inspect.iscoroutinefunction(self.run)
 

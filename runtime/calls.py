@@ -28,7 +28,11 @@ class Calls:
 
     def inline(self, node: PlanNode, prepared: Prepared, iteration: str) -> Result:
         """Call a node that neither waits nor touches the platform."""
-        return _called(node, prepared, StepContext(self._common, node.id, iteration))
+        return _called(node, prepared, self.context(node, iteration))
+
+    def context(self, node: PlanNode, iteration: str) -> StepContext:
+        """Return what a step is given that neither waits nor touches the platform."""
+        return StepContext(self._common, node.id, iteration)
 
     async def awaited(self, node: PlanNode, prepared: Prepared, iteration: str) -> Result:
         """Call a node that waits for the outside. Raises TemporaryError when it takes longer than it may."""

@@ -11,7 +11,6 @@ import binascii
 import hmac
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -41,7 +40,7 @@ class Cause(NamedTuple):
 
     def of(self, event: NewEvent) -> NewEvent:
         """Return *event* as led to by this."""
-        return replace(event, root_id=self.root_id, parent_run=self.parent_run, depth=self.depth, path=self.path)
+        return event._replace(root_id=self.root_id, parent_run=self.parent_run, depth=self.depth, path=self.path)
 
 
 class Causes:

@@ -21,11 +21,12 @@ from runtime.step_http import StepHttp
 from runtime.step_tables import StepTables
 from runtime.step_users import StepPasswords, StepUsers
 from storage.journal_runs import RunState
+from storage.tables import from_us
 
 
 @dataclass(slots=True)
 class RunContext:
-    """What the steps of one run have in common; *installation* begins its idempotency keys, *now* is its start.
+    """What the steps of one run have in common; *installation* begins its idempotency keys.
 
     *records* know what must not stand in clear, and are told what a step is given of that kind.
     """
@@ -33,7 +34,6 @@ class RunContext:
     platform: Platform
     run: RunState
     installation: str
-    now: datetime
     clock: Callable[[], datetime]
     records: Records
 
@@ -71,7 +71,7 @@ class StepContext:
 
     @property
     def now(self) -> datetime:
-        return self._common.now
+        return from_us(self._common.run.started_us)
 
     @property
     def time(self) -> datetime:

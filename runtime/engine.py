@@ -182,17 +182,16 @@ class Engine:
             except Invalid as error:
                 seeds.append(error)
         sound = [group for group in seeds if isinstance(group, list)]
-        answers: list[list[Accepted] | RuntimeFault] = []
         try:
-            stored = self._journal.accept(sound, claims=self._dispatcher.room > 0)
             # whoever called may be gone before the commit; the runs that it claims begin nevertheless
-            stored.add_done_callback(partial(self._begin_all, answers))
-            await asyncio.shield(stored)
+            begun: asyncio.Future[list[list[Accepted] | RuntimeFault]] = asyncio.get_running_loop().create_future()
+            stored = self._journal.accept(sound, claims=self._dispatcher.room > 0)
+            stored.add_done_callback(partial(self._begin_all, begun))
+            found = iter(await begun)
         except QueueFull as error:
             raise _unavailable("engine.busy", f"{error} Nothing was accepted. Send the event later.") from error
         except StorageError as error:
             raise _storage_unavailable(error) from error
-        found = iter(answers)
         return [group if isinstance(group, Invalid) else next(found) for group in seeds]
 
     async def start_test(self, request: TestRequest) -> int:
@@ -295,11 +294,15 @@ class Engine:
 
     def _begin_all(
         self,
-        answers: list[list[Accepted] | RuntimeFault],
+        begun: asyncio.Future[list[list[Accepted] | RuntimeFault]],
         stored: asyncio.Future[list[list[StoredEvent] | Refused]],
     ) -> None:
-        if not stored.cancelled() and stored.exception() is None:
-            answers += [self._begin(answer) for answer in stored.result()]
+        if (error := stored.exception()) is None:
+            answers = [self._begin(answer) for answer in stored.result()]
+            if not begun.done():
+                begun.set_result(answers)
+        elif not begun.done():
+            begun.set_exception(error)
 
     def _begin(self, stored: list[StoredEvent] | Refused) -> list[Accepted] | RuntimeFault:
         if isinstance(stored, EventIdReused):

@@ -58,25 +58,15 @@ class Execution:
         self.shared = shared
         self.state = state
         self.plan = plan
-        self.now = from_us(state.started_us)
         self.records = Records(shared.journal, state, shared.platform.seals, shared.now_us)
-        context = RunContext(shared.platform, state, shared.installation, self.now, shared.clock, self.records)
-        self.calls = Calls(context)
-        self.recorded = {Place(step.node, step.iteration): step for step in state.steps}
+        self.calls = Calls(RunContext(shared.platform, state, shared.installation, shared.clock, self.records))
+        self.recorded = {Place(step.node, step.iteration): step for step in state.steps} if state.steps else {}
         self.payload = state.payload
         if state.sealed is not None or state.is_retry or state.event_id is None:
             self.payload = self.records.opened(state.sealed, state.payload, is_usable=not state.is_retry)
         outputs: dict[str, Any] = {}
-        started_at = self.now.isoformat().replace("+00:00", "Z")
-        scope = Scope(
-            param=self.payload,
-            action=outputs,
-            var={},
-            env=shared.environment,
-            flow={"id": plan.flow_id, "name": plan.name, "version": state.version},
-            run={"id": state.id, "started_at": started_at},
-            now=started_at,
-        )
+        flow = {"id": plan.flow_id, "name": plan.name, "version": state.version}
+        scope = Scope.of_run(self.payload, outputs, shared.environment, flow, state.id, state.started_us)
         self.told: set[Place] = set()  # steps whose failed or unknown end is recorded
         self.has_waits = bool(state.waits)
         self.returned = self._returned_before()  # the run's output as JSON
@@ -120,12 +110,18 @@ class Execution:
     def walk_through(self) -> asyncio.Future[None] | None:
         """Do what needs no waiting. Return the future of the run's end, or None when ``go`` has more to do."""
         self._look_at_the_clock()
-        self._advance()
-        if self._top.walk.open or not self.agenda.is_empty or self.has_failed or self._must_tell:
-            return None
-        self._close()
-        write = RunWrite(self.state.id, "succeeded", None, None, self.shared.now_us(), self._output)
-        return self.shared.journal.finish(self.state.epoch, write)
+        rows, end = self.records.hold(), None
+        try:
+            self._advance()
+            if not (self._top.walk.open or not self.agenda.is_empty or self.has_failed or self._must_tell):
+                self._close()
+                write = RunWrite(self.state.id, "succeeded", None, None, self.shared.now_us(), self._output)
+                end = self.shared.journal.finish(self.state.epoch, write, rows)
+        finally:
+            self.records.release()
+            if end is None and rows:
+                self.shared.journal.put_soon(self.state.epoch, *rows)
+        return end
 
     async def go(self) -> Ended | None:
         """Walk until nothing can go on; None when the engine stops before that."""
@@ -170,6 +166,8 @@ class Execution:
 
     def _returned_before(self) -> str | None:
         """Return what the run has returned so far, also from rounds that are not walked again."""
+        if not self.state.steps:
+            return None
         nodes = self.plan.nodes
         found = [
             step
@@ -191,21 +189,21 @@ class Execution:
         return self.records.shown_text(self.returned)
 
     def _advance(self) -> None:
-        ready, done = self.agenda.ready, 0
-        while ready and not self.shared.is_stopping and done < INLINE_STEPS:
+        ready, nodes, take_up = self.agenda.ready, self.plan.nodes, self._stepping.take_up
+        for _ in range(INLINE_STEPS):
+            if not ready or self.shared.is_stopping:
+                return
             frame, node_id = ready.popleft()
-            if frame.error is None and self._may_have_another():
-                self._stepping.take_up(frame, self.plan.nodes[node_id])
-            done += 1
+            if frame.error is None:
+                self._steps += 1
+                if self._steps > limits.RUN_STEPS:
+                    self._end_endless()
+                else:
+                    take_up(frame, nodes[node_id])
 
-    def _may_have_another(self) -> bool:
-        """Count a step; end a run that has too many."""
-        self._steps += 1
-        if self._steps <= limits.RUN_STEPS:
-            return True
+    def _end_endless(self) -> None:
         message = f"The run has more than {limits.RUN_STEPS:,} steps. Let a loop have fewer rounds."
         self._fail_with({"message": message, "code": "run.too_many_steps", "node": None})
-        return False
 
     def _look_at_the_clock(self) -> None:
         """Take up what waited until now; end a run that has taken too long."""
@@ -283,14 +281,16 @@ class Execution:
 
     def succeed(self, attempt: Attempt, found: Outcome) -> None:
         """Record a step that has succeeded, and go on at its port."""
-        frame, node, number, started, text = attempt
+        frame, node, number, started, input = attempt
+        port, output, text, effect, sealed = found
+        ended = self.shared.now_us()
         self.records.put(
             StepWrite(
-                *(self.state.id, node.id, frame.iteration, number, "succeeded", found.port, text, found.text, None),
-                *(found.effect, started, self.shared.now_us(), found.sealed),
+                self.state.id, node.id, frame.iteration, number, "succeeded", port, input, text, None, effect,
+                started, ended, sealed,
             )
-        )
-        self.decide(frame, node, found.port, found.output)
+        )  # fmt: skip
+        self.decide(frame, node, port, output)
 
     def fail(self, attempt: Attempt, error: NodeError) -> None:
         """Record a step that has failed; it is tried again, passed over, or stops the run or its round."""
@@ -361,12 +361,13 @@ class Execution:
         """Go on at *port*."""
         ready: list[str] = []
         skipped = frame.walk.fire(node.id, port, ready)
-        if frame.error is None and not self.has_failed:
+        if frame.error is None and self._error is None:
             for node_id in ready:
                 self.agenda.ready.append((frame, node_id))
         if skipped:
             self.record_skipped(frame, skipped)
-        self._settle(frame)
+        if frame.loop is not None:
+            self.looping.settle(frame)
 
     def give_up(self, frame: Frame) -> None:
         """Let nothing more happen in a round that has failed."""

@@ -72,21 +72,21 @@ class Text:
     def read(self, scope: Scope) -> str:
         texts = []
         room = limits.EXPRESSION_TEXT
-        for part in self.parts:
-            if type(part) is str:
-                texts.append(part)
-                continue
-            assert isinstance(part, Expression)
-            try:
+        try:
+            for part in self.parts:
+                if isinstance(part, str):
+                    texts.append(part)
+                    continue
                 value = part.run(scope)
                 text = value if type(value) is str and value.isascii() else results.to_text(value)
                 room -= len(text)
                 if room < 0:
                     raise budget.too_large(f"a text of more than {limits.EXPRESSION_TEXT:,} characters")
                 texts.append(text)
-            except ExpressionError as error:
-                error.position = part.position if error.position is None else error.position
-                raise
+        except ExpressionError as error:
+            if error.position is None and isinstance(part, Expression):
+                error.position = part.position
+            raise
         return "".join(texts)
 
 
@@ -102,13 +102,13 @@ class ObjectValue:
         return cost.total(part.cost for _key, part in self.entries)
 
     def read(self, scope: Scope) -> dict[str, Json]:
-        found = {}
-        for key, part in self.entries:
-            try:
+        found, key = {}, ""
+        try:
+            for key, part in self.entries:
                 found[key] = part.read(scope)
-            except ExpressionError as error:
-                error.path = (key, *error.path)
-                raise
+        except ExpressionError as error:
+            error.path = (key, *error.path)
+            raise
         return found
 
 

@@ -42,6 +42,7 @@ class PlanNode:
     pinned: Pinned | None
     ports: tuple[str, ...]
     passes_on: str | None
+    is_plain: bool  # it neither waits nor touches anything, and nothing of it is secret
     outgoing: Mapping[str, tuple[PlanEdge, ...]]  # every port of ``ports``, also those with no edge
     incoming: tuple[PlanEdge, ...]
 
@@ -201,11 +202,12 @@ def _positions(document: Document) -> dict[str, int]:
 
 def _plan_node(node: Node, node_type: NodeType, leaving: list[PlanEdge], arriving: list[PlanEdge]) -> PlanNode:
     ports = tuple(port.name for port in ports_of(node, node_type))
+    params = compile_params({} if node.disabled else node.params, node_type.late_params)
     return PlanNode(
         id=node.id,
         name=node.name,
         type=node_type,
-        params=compile_params({} if node.disabled else node.params, node_type.late_params),
+        params=params,
         raw_params=node.params,
         retry=node.retry,
         on_error=node.on_error,
@@ -215,6 +217,7 @@ def _plan_node(node: Node, node_type: NodeType, leaving: list[PlanEdge], arrivin
         pinned=node.pinned,
         ports=ports,
         passes_on=next((port for port in ports if port != node_type.body_port), None),
+        is_plain=node_type.is_plain and not node.disabled and not params.is_costly,
         outgoing={port: tuple(edge for edge in leaving if edge.port == port) for port in ports},
         incoming=tuple(arriving),
     )

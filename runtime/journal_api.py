@@ -53,11 +53,11 @@ class Journal(Protocol):
     def put(self, epoch: int, step: StepWrite) -> asyncio.Future[None]:
         """Queue a step row; await the future to know that it is durable."""
 
-    def put_soon(self, epoch: int, step: StepWrite) -> None:
-        """Queue a step row that nobody waits for."""
+    def put_soon(self, epoch: int, *steps: StepWrite) -> None:
+        """Queue step rows of a run that nobody waits for."""
 
-    def finish(self, epoch: int, state: RunWrite) -> asyncio.Future[None]:
-        """Queue the end of a run, or that it waits."""
+    def finish(self, epoch: int, state: RunWrite, steps: Sequence[StepWrite] = ()) -> asyncio.Future[None]:
+        """Queue the end of a run, or that it waits, with its last step rows."""
 
     def transact(
         self, run_id: int, epoch: int, work: Callable[[Session], tuple[Result, StepWrite | None]]

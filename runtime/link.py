@@ -177,7 +177,7 @@ def _in_parts(groups: list[Group]) -> Iterator[list[Group]]:
 def _encoded(events: Sequence[NewEvent]) -> bytes:
     """Return the events as JSON; what is none is refused here, before it spoils the others' message."""
     try:
-        return orjson.dumps(events)
+        return orjson.dumps([tuple(event) for event in events])
     except TypeError as error:
         raise Invalid(Problem("event.payload_invalid", "The event holds something that is not JSON.")) from error
 

@@ -114,8 +114,9 @@ class LinkServer:
         raise ValueError(name)
 
 
-def _event(body: dict[str, Any]) -> NewEvent:
-    return NewEvent(**{**body, "path": tuple(body["path"])})
+def _event(body: list[Any]) -> NewEvent:
+    event = NewEvent(*body)
+    return event._replace(path=tuple(event.path))
 
 
 def _shape(fault: RuntimeFault) -> dict[str, Any]:

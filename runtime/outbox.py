@@ -10,9 +10,8 @@ import hashlib
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlmodel import Session, col, select
@@ -31,8 +30,7 @@ PHASED = "auth.password_reset"  # two events share this name; the one that asks 
 PHASE = "phase"
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent:
+class NewEvent(NamedTuple):
     """An event that is handed in. Four fields say what led to it.
 
     *digest* is what an event of the same *id* must have in common with this one; None: name and payload.

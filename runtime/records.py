@@ -37,7 +37,19 @@ class Records:
         self._seals = seals
         self._now_us = now_us
         self.secrets: RunSecrets | None = None
+        self._held: list[StepWrite] | None = None
         self.put: Callable[[StepWrite], None] = partial(journal.put_soon, state.epoch)
+
+    def hold(self) -> list[StepWrite]:
+        """Gather the rows in the list that is returned, until ``release``."""
+        self._held = []
+        self.put = self._held.append if self.secrets is None else self._put_masked
+        return self._held
+
+    def release(self) -> None:
+        """Hand rows to the journal again; those that were gathered are the caller's."""
+        self._held = None
+        self.put = partial(self._journal.put_soon, self._state.epoch) if self.secrets is None else self._put_masked
 
     def opened(self, sealed: str | None, masked: Any, *, is_usable: bool = True) -> Any:
         """Return what *masked* was before it was recorded; its secrets as expired values when they are that."""
@@ -119,4 +131,7 @@ class Records:
         self.put(self.row(place, found.attempt, status, error=error, started=found.started_us, ended=now))
 
     def _put_masked(self, row: StepWrite) -> None:
-        self._journal.put_soon(self._state.epoch, self.shown(row))
+        if self._held is not None:
+            self._held.append(self.shown(row))
+        else:
+            self._journal.put_soon(self._state.epoch, self.shown(row))

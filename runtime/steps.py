@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import orjson
@@ -45,8 +44,7 @@ class Prepared(NamedTuple):
     secrets: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a step came to: the fired port, its output, and the output's JSON text."""
 
     port: str
@@ -99,7 +97,6 @@ async def prepare_elsewhere(node: PlanNode, scope: Scope, evaluator: Evaluator, 
 
 
 def _checked(node: PlanNode, values: Json) -> Prepared:
-    model = node.type.params
     try:
         text = orjson.dumps(values)
     except TypeError as error:
@@ -112,20 +109,21 @@ def _checked(node: PlanNode, values: Json) -> Prepared:
     if node.type.secret_params:
         shown, secrets = _without_secrets(values, node.type.secret_params)
     try:
-        return Prepared(model.model_validate(values), shown, secrets)
+        return Prepared(node.type.validate(values), shown, secrets)
     except ValidationError as error:
-        raise StepFailed(_invalid(error, model, values), shown, secrets) from error
+        raise StepFailed(_invalid(error, node.type.params, values), shown, secrets) from error
 
 
 def answer(result: Result) -> Outcome | Suspended:
     """Return what a node's answer means; raises NodeError for an output that JSON cannot hold or that is too large."""
-    return outcome(result) if isinstance(result, Output | Routed) else result
+    return outcome(result) if isinstance(result, (Output, Routed)) else result
 
 
 def outcome(result: Output | Routed) -> Outcome:
     """Return what a step comes to that has ended; raises NodeError as ``answer`` does."""
     port, output = (result.port, result.output) if isinstance(result, Routed) else ("out", result)
-    return Outcome(port, *_encoded(output))
+    values, text = _encoded(output)
+    return Outcome(port, values, text)
 
 
 def planned(plan: Plan, port: str = "out") -> Outcome:
@@ -149,7 +147,7 @@ def unexpected(error: BaseException, run_id: int, node: NodeType) -> NodeError:
 
 def _encoded(output: Output) -> tuple[dict[str, Json], str]:
     try:
-        values = (output.model_extra or {}) if type(output) is FreeOutput else output.model_dump(mode="json")
+        values = output.__pydantic_extra__ or {} if type(output) is FreeOutput else output.model_dump(mode="json")
         text = orjson.dumps(values)
     except (ValueError, TypeError) as error:  # PydanticSerializationError is a ValueError
         raise _not_json("output") from error

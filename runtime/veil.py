@@ -85,7 +85,7 @@ def _has_key(payload: dict[str, Json], words: tuple[str, ...]) -> bool:
 
 def _names(text: str, words: tuple[str, ...]) -> bool:
     lowered = text.lower()
-    return any(word in lowered for word in words)
+    return any(map(lowered.__contains__, words))
 
 
 def _is_login(name: str) -> bool:

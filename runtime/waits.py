@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -98,7 +98,7 @@ def open_call(
     wait = _add(session, cause.parent_run, place, now, kind="run")
     subscriber = Subscriber(flow.id, flow.published_version or 0, trigger, {})
     run = outbox.call(
-        session, replace(cause, payload=payload), subscriber, now, called_by=wait.id, chains=chains, sealed=sealed
+        session, cause._replace(payload=payload), subscriber, now, called_by=wait.id, chains=chains, sealed=sealed
     )
     wait.match = {"run": run.id}
     session.add(wait)

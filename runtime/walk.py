@@ -26,28 +26,25 @@ class Walk:
     def fire(self, node: str, port: str | None, ready: list[str]) -> list[str]:
         """Decide *node*: the edges of *port* are taken. Add what may start to *ready*; return what is skipped by it."""
         skipped: list[str] = []
-        undecided, taken, counts = self._undecided, self._taken, self._counts
-        at, fired = node, port
-        done = 0  # of *skipped*, whose own edges are decided too
-        while True:
-            if at in counts:
-                self._decided.add(at)
-                self.open -= 1
-            for key, target in self._outgoing[at]:
-                left = undecided.get(target)
-                left = (counts[target] if left is None else left) - 1
-                if key == fired:
-                    taken.add(target)
-                if left:
-                    undecided[target] = left
-                elif target in taken:
-                    ready.append(target)
-                else:
-                    skipped.append(target)
-            if done == len(skipped):
-                return skipped
-            at, fired = skipped[done], None
-            done += 1
+        self._decide(node, port, ready, skipped)
+        for at in skipped:  # grows meanwhile
+            self._decide(at, None, ready, skipped)
+        return skipped
+
+    def _decide(self, node: str, port: str | None, ready: list[str], skipped: list[str]) -> None:
+        counts, undecided = self._counts, self._undecided
+        if node in counts:
+            self._decided.add(node)
+            self.open -= 1
+        for key, target in self._outgoing[node]:
+            if counts[target] == 1:  # as most have
+                (ready if key == port else skipped).append(target)
+                continue
+            left = undecided[target] = undecided.get(target, counts[target]) - 1
+            if key == port:
+                self._taken.add(target)
+            if not left:
+                (ready if target in self._taken else skipped).append(target)
 
     @property
     def order(self) -> tuple[str, ...]:

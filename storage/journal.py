@@ -18,7 +18,7 @@ from sqlmodel import Session
 from storage.database import Database
 from storage.errors import StorageError
 from storage.journal_events import Refused
-from storage.journal_rows import EventSeed, Router, RunWrite, StepWrite, StoredEvent
+from storage.journal_rows import EventSeed, Router, RunWrite, StepWrite, StoredEvent, size_of
 from storage.journal_runs import RunState
 from storage.journal_writer import Claim, Claimed, Entry, Fenced, Kind, RunChange, Writer
 from storage.lease import Keeper, Lease, LeaseLost
@@ -109,24 +109,27 @@ class SqliteJournal:
 
     def put(self, epoch: int, step: StepWrite) -> asyncio.Future[None]:
         """Queue a step row; await the future to know that it is durable. Raises Fenced."""
-        self._backlog += step.size
-        return self._add(Kind.RUN, RunChange([step]), step.run_id, epoch)
+        return self._add(Kind.RUN, RunChange([step], self._counted([step])), step.run_id, epoch)
 
-    def put_soon(self, epoch: int, step: StepWrite) -> None:
-        """Queue a step row that nobody waits for; one of an older epoch is dropped."""
-        self._backlog += step.size
-        entry = self._open.get(step.run_id)
+    def put_soon(self, epoch: int, *steps: StepWrite) -> None:
+        """Queue step rows of a run that nobody waits for; those of an older epoch are dropped."""
+        run_id, size = steps[0].run_id, self._counted(steps)
+        entry = self._open.get(run_id)
         if entry is not None and entry.epoch == epoch:
-            entry.body.steps.append(step)
+            entry.body.steps += steps
+            entry.body.size += size
             return
-        entry = self._open[step.run_id] = Entry(Kind.RUN, RunChange([step]), None, step.run_id, epoch)
+        entry = self._open[run_id] = Entry(Kind.RUN, RunChange([*steps], size), None, run_id, epoch)
         self._enqueue(entry)
 
-    def finish(self, epoch: int, state: RunWrite) -> asyncio.Future[None]:
-        """Queue the end of a run, or that it waits. Raises Fenced."""
+    def finish(self, epoch: int, state: RunWrite, steps: Sequence[StepWrite] = ()) -> asyncio.Future[None]:
+        """Queue the end of a run, or that it waits, with its last step rows. Raises Fenced."""
+        size = self._counted(steps)
         entry = self._open.pop(state.id, None)
         if entry is None:
-            return self._add(Kind.RUN, RunChange([], state), state.id, epoch)
+            return self._add(Kind.RUN, RunChange([*steps], size, state), state.id, epoch)
+        entry.body.steps += steps
+        entry.body.size += size
         entry.body.state = state
         entry.future = self._loop.create_future()
         if self.broken.is_set() or self._is_closed:
@@ -154,6 +157,11 @@ class SqliteJournal:
     async def barrier(self) -> None:
         """Return when everything queued so far is durable."""
         await self._add(Kind.RUN, RunChange([]))
+
+    def _counted(self, steps: Sequence[StepWrite]) -> int:
+        size = size_of(steps)
+        self._backlog += size
+        return size
 
     def _add(self, kind: Kind, body: Any, run: int = 0, epoch: int = 0) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = self._loop.create_future()
@@ -206,7 +214,7 @@ class SqliteJournal:
             if entry.kind is Kind.ACCEPT:
                 self._arriving -= _size(entry.body[0])
             elif entry.kind is Kind.RUN:
-                self._backlog -= sum(step.size for step in entry.body.steps)
+                self._backlog -= entry.body.size
             if entry.future is None or entry.future.done():
                 continue
             if entry.error is not None:

@@ -138,7 +138,7 @@ def _stored(run_id: int, seed: RunSeed, claims: bool, now: int) -> StoredRun:
 
 def _event_row(event: StoredEvent, now: int) -> tuple[Any, ...]:
     seed = event.seed
-    path = orjson.dumps(seed.path).decode()
+    path = orjson.dumps(seed.path).decode() if seed.path else "[]"
     is_awaited = event.woken or any(run.status != "failed" for run in event.runs)
     sealed = seed.sealed and (seed.sealed if is_awaited else "")  # nobody needs it: blanked
     return (

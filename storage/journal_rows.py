@@ -94,11 +94,6 @@ class StepWrite(NamedTuple):
     sealed: str | None = None
     input_hash: str | None = None
 
-    @property
-    def size(self) -> int:
-        """How many characters it carries, the small columns aside."""
-        return len(self.input or "") + len(self.output or "") + len(self.sealed or "")
-
 
 class RunWrite(NamedTuple):
     """The state a run reaches. A *wake_at* that someone has set meanwhile stays if it is earlier."""
@@ -109,6 +104,11 @@ class RunWrite(NamedTuple):
     wake_at: int | None
     ended_at: int | None
     output: str | None = None
+
+
+def size_of(steps: Iterable[StepWrite]) -> int:
+    """Return how many characters *steps* carry, the small columns aside."""
+    return sum(len(step[6] or "") + len(step[7] or "") + len(step[12] or "") for step in steps)
 
 
 EVENT = (

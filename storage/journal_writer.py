@@ -55,6 +55,7 @@ class RunChange:
     """What is written of one run: step rows, and the state that it reaches with them."""
 
     steps: list[StepWrite]
+    size: int = 0  # characters of the rows
     state: RunWrite | None = None
 
 
