@@ -16,7 +16,7 @@ BROWSER := $(VENV)/.stamp-browser
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock" pyproject.toml
 
-.PHONY: help install run test faults check bench canvas lock
+.PHONY: help install run test faults fuzz check bench canvas lock
 
 help: ## list what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -33,6 +33,10 @@ faults: $(DEVELOPED) ## kill, pause, lock, fill and cut the power, a thousand ti
 	@PULSEWIRE_FAULT_KILLS=1000 PULSEWIRE_FAULT_POINTS=20 PULSEWIRE_FAULT_PAUSES=200 PULSEWIRE_FAULT_CUTS=1000 \
 		PULSEWIRE_FAULT_LOCKED_S=60 PULSEWIRE_FAULTS=long $(BIN)/python -m pytest -m faults --timeout 7200 -v --no-header
 
+fuzz: $(DEVELOPED) ## look for expressions that do harm, for PULSEWIRE_FUZZ_S seconds (600)
+	@$(PIP) install --quiet --require-hashes -r requirements-fuzz.lock || echo "atheris is not to be had for this Python" >&2
+	$(BIN)/python -m tests.fuzz_expressions
+
 check: $(DEVELOPED) ## lint, layout and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -47,7 +51,8 @@ canvas: ## build the canvas script again; only those who change it need this
 lock: $(DEVELOPED) ## choose the newest versions that pyproject.toml allows
 	$(LOCK) --group build --upgrade --output-file requirements.lock
 	$(LOCK) --group build --group dev --constraint requirements.lock --upgrade --output-file requirements-dev.lock
-	@! grep -nE '://|^ *--(index|extra-index|find-links)' requirements.lock requirements-dev.lock
+	$(LOCK:pyproject.toml=) --group fuzz --upgrade --output-file requirements-fuzz.lock
+	@! grep -nE '://|^ *--(index|extra-index|find-links)' requirements.lock requirements-dev.lock requirements-fuzz.lock
 
 $(BIN)/python:
 	@python=$$(for name in $${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do \

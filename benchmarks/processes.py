@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -76,14 +77,17 @@ class Server:
         assert self._process is not None
         found, at = [self._process.pid], 0
         while at < len(found):
-            children = Path(f"/proc/{found[at]}/task/{found[at]}/children")
-            found += [int(pid) for pid in children.read_text().split()] if children.exists() else []
+            for children in Path(f"/proc/{found[at]}/task").glob("*/children"):  # of each thread
+                with contextlib.suppress(OSError):  # it has just ended
+                    found += [int(pid) for pid in children.read_text().split()]
             at += 1
         return found
 
     def name_of(self, pid: int) -> str:
-        """Return ``supervisor``, ``engine`` or ``web``."""
+        """Return ``supervisor``, ``engine``, ``web`` or ``evaluator``."""
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+        if "runtime.evaluator_process" in words:
+            return "evaluator"
         return words[words.index("--child") + 1] if "--child" in words else "supervisor"
 
     def cpu_s(self) -> float:
@@ -95,12 +99,13 @@ class Server:
         return total / TICKS_PER_S
 
     def memory_mb(self) -> dict[str, float]:
-        """Return each process's proportional share of memory, in MB."""
-        sizes = {}
+        """Return each process's proportional share of memory, in MB; evaluators together."""
+        sizes: dict[str, float] = {}
         for pid in self.pids():
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
             kilobytes = next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-            sizes[self.name_of(pid)] = round(kilobytes / 1024, 1)
+            name = self.name_of(pid)
+            sizes[name] = round(sizes.get(name, 0.0) + kilobytes / 1024, 1)
         return sizes
 
     def _is_ready(self) -> bool:

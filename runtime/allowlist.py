@@ -223,6 +223,9 @@ class _Checker:
             else:
                 message = f"There is no method “{shown(node.node.attr)}”. Perhaps there is a filter, written “| name”."
                 yield Fault("expression.call", message, self._at(node))
+        elif len({pair.key for pair in node.kwargs}) < len(node.kwargs):
+            message = f"“{node.node.attr}()” is given an argument twice."
+            yield Fault("expression.arguments", message, self._at(node))
 
 
 def _unknown(what: str, name: str, known: Iterable[str], token: Token) -> Fault:

@@ -78,7 +78,10 @@ def _long_way(tree: nodes.Expr) -> Evaluate:
     sandbox = environment()
     body = nodes.Template([nodes.Assign(nodes.Name("result", "store"), tree, lineno=1)], lineno=1)
     body.set_environment(sandbox)
-    template = sandbox.from_string(body)
+    try:
+        template = sandbox.from_string(body)
+    except (SyntaxError, RecursionError, MemoryError, ValueError, OverflowError):  # it passed the checks nevertheless
+        raise ExpressionError("expression.too_complex", "The expression cannot be compiled; make it simpler.") from None
 
     def evaluate(scope: Scope) -> Json:
         context = template.new_context({name: getattr(scope, name) for name in ROOTS})

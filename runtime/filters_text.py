@@ -62,7 +62,9 @@ def indent(value: Written, width: int = 4, first: bool = False) -> str:
     {{ 'one\ntwo' | indent(2) }} → "one\n  two"
     """
     margin = " " * within(0, WIDTH, "width", width)
-    budget.check_text(len(value) + (value.count("\n") + 1) * width)
+    lines = value.count("\n") + 1
+    budget.check_text(len(value) + lines * width)
+    budget.spend(lines)
     moved = re.sub(r"\n(?=[^\n])", "\n" + margin, value)
     return margin + moved if first else moved
 
