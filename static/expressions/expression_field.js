@@ -2,8 +2,8 @@
    below it the value that the expressions have now. Python sets `value`, `problems` and `answer`. */
 
 import {
-  Answer, DRAGGED, Suggestions, expressionsIn, faultsOf, focused, hideHelp, insertValue, offsetAt, paint, rectAt, register,
-  replace, showHelp, typed,
+  Answer, DRAGGED, Suggestions, apply, erased, expressionsIn, faultsOf, focused, hideHelp, inserted, offsetAt, paint, rectAt, register,
+  showHelp, typed,
 } from "pulsewire-expressions";
 
 const SEND_AFTER = 200; // ms
@@ -86,7 +86,8 @@ export default {
 
     /** Put a value, or any text, where the caret is or was last. */
     insert(text) {
-      insertValue(this.area(), text, this.bare);
+      const area = this.area();
+      apply(area, inserted(area.value, area.selectionStart, area.selectionEnd, text, this.bare));
     },
 
     draw() {
@@ -103,14 +104,19 @@ export default {
       else if (!event.isComposing && this.isDealtWith(event)) event.preventDefault();
     },
 
-    isDealtWith(event) {
+    isDealtWith({ inputType, data }) {
       const area = this.area();
+      const { value, selectionStart: from, selectionEnd: to } = area;
+      const isLetter = inputType === "insertText" && data?.length === 1;
+      const isErased = inputType === "deleteContentBackward" && from === to;
+      const edit = isLetter ? typed(value, from, to, data, this.bare) : isErased ? erased(value, from, this.bare) : null;
+      if (!edit) return false;
       this.isClosing = true; // what is inserted now was not typed
-      const isDone = typed(area, event, this.bare);
+      apply(area, edit);
       this.isClosing = false;
-      if (isDone && event.data === "{" && area.value.slice(0, area.selectionStart).endsWith("{{ ")) this.open();
-      else if (isDone) this.suggestions.refresh();
-      return isDone;
+      if (edit.text === "{  }}") this.open();
+      else this.suggestions.refresh();
+      return true;
     },
 
     changed(event) {
@@ -152,7 +158,7 @@ export default {
       else if (event.key === "ArrowDown" && this.isOpened) this.tell("px-enter");
       else if (this.suggestions.key(event)) event.stopPropagation();
       else if (event.key === "Enter" && this.lines !== "many" && !event.ctrlKey && !event.metaKey) {
-        if (event.shiftKey && this.lines === "long") replace(this.area(), this.area().selectionStart, this.area().selectionEnd, "\n");
+        if (event.shiftKey && this.lines === "long") this.insert("\n");
         this.send();
       } else return;
       event.preventDefault();

@@ -19,7 +19,7 @@ export function helpOf(word) {
   };
   add("div", "px-help-signature", `${word.kind === "test" ? "is " : "| "}${word.signature}`);
   add("div", "px-help-kinds", kinds(word));
-  add("div", "px-help-summary", word.summary);
+  add("div", "px-help-summary", "").append(...marked(word.summary));
   for (const { text, value } of word.examples.slice(0, EXAMPLES)) {
     add("code", "px-help-example", text);
     add("code", "px-help-value", cut(JSON.stringify(value)));
@@ -51,6 +51,16 @@ export function hideHelp(field = null) {
   card.remove();
   card = null;
   return true;
+}
+
+/** A sentence with `*settings*` and `` `code` `` in it as nodes. */
+function marked(text) {
+  return text.split(/(\*[^*]+\*|`+[^`]+`+)/).map((part) => {
+    if (!/^[*`]/.test(part)) return part;
+    const made = document.createElement(part[0] === "*" ? "em" : "code");
+    made.textContent = part.replace(/^[*`]+|[*`]+$/g, "");
+    return made;
+  });
 }
 
 function kinds({ kind, takes, gives }) {

@@ -9,4 +9,4 @@ export { scope, setScope, setWords, wordOf, words } from "./knowledge.js";
 export { faultsOf, paint } from "./paint.js";
 export { Suggestions } from "./suggestions.js";
 export { expressionAt, expressionsIn } from "./tokens.js";
-export { insertValue, replace, typed } from "./typing.js";
+export { apply, erased, inserted, typed } from "./typing.js";

@@ -7,6 +7,7 @@ import { helpOf } from "./help.js";
 import { wordOf } from "./knowledge.js";
 import { faultsOf } from "./paint.js";
 import { expressionAt, expressionsIn } from "./tokens.js";
+import { inserted, typed } from "./typing.js";
 
 const setProblems = CM.StateEffect.define();
 
@@ -26,9 +27,7 @@ export class Ink {
 
   insert(text) {
     const { from, to } = this.editor.state.selection.main;
-    const isInside = expressionAt(this.editor.state.doc.toString(), from) !== null;
-    const insert = isInside || !text.startsWith("$") ? text : `{{ ${text} }}`;
-    this.editor.dispatch({ changes: { from, to, insert }, selection: { anchor: from + insert.length }, userEvent: "input" });
+    change(this.editor, inserted(this.editor.state.doc.toString(), from, to, text), "input");
     this.editor.focus();
   }
 
@@ -64,7 +63,7 @@ function extensions(label, ink) {
       focus: () => focused(ink.handle),
       drop: (event, view) => dropped(event, view, ink),
     }),
-    CM.EditorView.inputHandler.of(braces),
+    CM.Prec.highest(CM.EditorView.inputHandler.of(closing)),
   ];
 }
 
@@ -93,7 +92,7 @@ function suggestions(context) {
     apply: (view, _completion, from, to) => {
       const start = option.from ?? from;
       const caret = start + option.text.length - (option.caret ?? 0);
-      view.dispatch({ changes: { from: start, to, insert: option.text }, selection: { anchor: caret }, userEvent: "input.complete" });
+      change(view, { from: start, to, text: option.text, caret }, "input.complete");
     },
   }));
   return { from: found.from, options, filter: false };
@@ -106,14 +105,17 @@ function helpUnder(view, at) {
   return word ? { pos: token.from, end: token.to, create: () => ({ dom: helpOf(word) }) } : null;
 }
 
-function braces(view, from, to, text) {
-  const { doc } = view.state;
-  const before = doc.sliceString(Math.max(0, from - 2), from);
-  const after = doc.sliceString(to, to + 3);
-  if (text !== "{" || from !== to || !/(^|[^{])\{$/.test(before) || expressionAt(doc.toString(), from)) return false;
-  const rest = after.match(/^\}/) ? 1 : 0; // the editor closed the first brace itself
-  view.dispatch({ changes: { from, to: to + rest, insert: "{  }}" }, selection: { anchor: from + 2 }, userEvent: "input.type" });
-  return true;
+/** The editor closes a brace itself, so the second one that is typed has a closing one behind it. */
+function closing(view, from, to, letter) {
+  const text = view.state.doc.toString();
+  const isSecond = letter === "{" && from === to && /(^|[^{])\{$/.test(text.slice(Math.max(0, from - 2), from)) && text[from] === "}";
+  const edit = isSecond ? { from, to: to + 1, text: "{  }}", caret: from + 2 } : letter.length === 1 ? typed(text, from, to, letter) : null;
+  if (edit) change(view, edit, "input.type");
+  return edit !== null;
+}
+
+function change(view, { from, to, text, caret }, userEvent) {
+  view.dispatch({ changes: { from, to, insert: text }, selection: { anchor: caret }, userEvent });
 }
 
 function dropped(event, view, ink) {

@@ -4,7 +4,7 @@
 import { rectAt } from "./caret.js";
 import { helpOf } from "./help.js";
 import { complete } from "./completion.js";
-import { replace } from "./typing.js";
+import { apply } from "./typing.js";
 
 const MARGIN = 8;
 const WIDTH = 300; // of the help beside the list
@@ -101,7 +101,7 @@ export class Suggestions {
     const { from, to } = { ...this.found, ...option };
     this.close();
     this.isAccepting = true;
-    replace(this.field, from, to, option.text, from + option.text.length - (option.caret ?? 0));
+    apply(this.field, { from, to, text: option.text, caret: from + option.text.length - (option.caret ?? 0) });
     this.isAccepting = false;
     if (option.goesOn) this.refresh(true);
   }

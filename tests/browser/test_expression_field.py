@@ -164,5 +164,6 @@ def test_the_code_editor_knows_expressions_too(mail: FlowPage) -> None:
     mail.keys("Escape")
     mail.page.keyboard.type("omer.name }}")
 
-    expect(mail.page.locator(".cm-content .px-root")).to_have_text("$param")
+    expect(code).to_have_text("<b>{{ $param.customer.name }}</b>")
+    expect(code.locator(".px-root")).to_have_text("$param")
     expect(around(mail, "HTML").locator(".px-answer-text")).to_contain_text("<b>Ada")
