@@ -128,6 +128,7 @@ class Engine:
             due=self._dispatcher.submit,
             answered=self._responses.answered,
             paused=self._tell_waiters,
+            ended=self._let_go,
         )
         await self._recover()
         self._background = [
@@ -268,9 +269,8 @@ class Engine:
             raise _storage_unavailable(error) from error
         if due is None:
             return False
-        self._dispatcher.cancel(run_id)
-        self._dispatcher.submit(due)
-        self._left(run_id)
+        self._dispatcher.submit(due.runs)
+        self._let_go([run_id, *due.ended])
         return True
 
     async def status(self) -> EngineStatus:
@@ -398,6 +398,12 @@ class Engine:
                 await waiter
             finally:
                 self._no_longer_waits(run_id, waiter)
+
+    def _let_go(self, run_ids: list[int]) -> None:
+        """Stop working on runs that somebody else has ended."""
+        for run_id in run_ids:
+            self._dispatcher.cancel(run_id)
+            self._left(run_id)
 
     def _left(self, run_id: int, *, counts: bool = True) -> None:
         """Do what is to be done when a run has ended."""

@@ -9,7 +9,7 @@ from uuid import uuid4
 from sqlmodel import Session, col, delete, select
 
 from runtime.run_ends import OPEN as OPEN
-from runtime.run_ends import end, end_steps
+from runtime.run_ends import Due, end, end_steps
 from storage.tables import RunRow, Setting, StepRow, WaitRow
 
 TEST_RUNS_KEPT = 50  # of each flow
@@ -25,8 +25,8 @@ def installation(session: Session) -> str:
     return str(row.value["id"])
 
 
-def cancel(session: Session, run_id: int, now: datetime) -> list[int] | None:
-    """End an open run, so that nobody's later writes count; None when it is not open, else the runs that are due."""
+def cancel(session: Session, run_id: int, now: datetime) -> Due | None:
+    """End an open run, so that nobody's later writes count; None when it is not open, else what follows from it."""
     run = session.get(RunRow, run_id)
     if run is None or run.status not in OPEN:
         return None
@@ -34,8 +34,8 @@ def cancel(session: Session, run_id: int, now: datetime) -> list[int] | None:
     return end(session, run, "cancelled", now, epoch=run.epoch + 1)
 
 
-def fail(session: Session, run_id: int, epoch: int, error: dict[str, Any], now: datetime) -> list[int] | None:
-    """End a run that cannot go on; None when it is no longer the caller's, else the runs that are due."""
+def fail(session: Session, run_id: int, epoch: int, error: dict[str, Any], now: datetime) -> Due | None:
+    """End a run that cannot go on; None when it is no longer the caller's, else what follows from it."""
     run = session.get(RunRow, run_id)
     if run is None or run.epoch != epoch or run.status not in OPEN:
         return None

@@ -263,13 +263,13 @@ class Execution:
         returned = None if self.returned is None else orjson.loads(self.returned)
         answer, sealed = self.records.event({"run": state.id, "output": returned})
 
-        def work(session: Session) -> tuple[list[int], None]:
+        def work(session: Session) -> tuple[run_ends.Due, None]:
             run = session.get_one(RunRow, state.id)
             if error is not None:
                 run_ends.end_steps(session, state.id, now, "stopped", self.agenda.under_way)
             return run_ends.end(session, run, status, now, error=error, output=answer["output"], sealed=sealed), None
 
-        self.shared.due(await self.shared.journal.transact(state.id, state.epoch, work))
+        self.shared.follow(await self.shared.journal.transact(state.id, state.epoch, work))
         return Ended(status)
 
     # what a step came to

@@ -16,6 +16,7 @@ from runtime.journal_api import Fenced, Journal
 from runtime.outside import Outside
 from runtime.plans import Walkable
 from runtime.platform import Platform
+from runtime.run_ends import Due
 from storage.journal_runs import RunState
 from storage.tables import from_us
 
@@ -23,7 +24,8 @@ from storage.tables import from_us
 class Executor:
     """What all runs share.
 
-    *due* is told of runs to be taken up, *answered* of outputs that answer a webhook, *paused* of runs that wait.
+    *due* is told of runs to be taken up, *ended* of those that were ended with another, *paused* of those that wait,
+    *answered* of outputs that answer a webhook.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Executor:
         due: Callable[[list[int]], None],
         answered: Callable[[int, dict[str, Any] | None], None],
         paused: Callable[[int], None],
+        ended: Callable[[list[int]], None],
     ) -> None:
         self.journal = journal
         self.platform = platform
@@ -48,6 +51,7 @@ class Executor:
         self.due = due
         self.answered = answered
         self.paused = paused
+        self.ended = ended
         self.going: dict[int, Agenda] = {}  # what runs that are under way have to do
         self.outside = Outside(limits.STEPS_AT_ONCE)
         self.evaluator = Evaluator()
@@ -71,6 +75,11 @@ class Executor:
             return False
         agenda.tell()
         return True
+
+    def follow(self, due: Due) -> None:
+        """Do what follows from the end of a run, which is durable."""
+        self.due(due.runs)
+        self.ended(due.ended)
 
     def open(self, state: RunState, walkable: Walkable) -> Execution:
         """Return a claimed run, ready to go on."""
@@ -107,5 +116,5 @@ class Executor:
         due = await self.journal.call(lambda session: engine_rows.fail(session, state.id, state.epoch, shape, now))
         if due is None:
             return None
-        self.due(due)
+        self.follow(due)
         return Ended("failed")

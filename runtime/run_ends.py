@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import func, update
 from sqlmodel import Session, col, delete, select
@@ -25,6 +25,13 @@ UNKNOWN_STEP = "It is not known whether this step took place: the run was {} whi
 STOPPED_LOOP = "It was stopped, because the run was {}."
 
 
+class Due(NamedTuple):
+    """What follows from the end of a run: *runs* that are to be taken up, and those that have *ended* with it."""
+
+    runs: list[int]
+    ended: list[int]
+
+
 def end(
     session: Session,
     run: RunRow,
@@ -35,8 +42,8 @@ def end(
     output: dict[str, Any] | None = None,
     sealed: str | None = None,
     epoch: int | None = None,
-) -> list[int]:
-    """End *run*, which is open, and return the runs that are due because of it.
+) -> Due:
+    """End *run*, which is open, and return what follows from it.
 
     *sealed* is what its caller gets, locked where *output* is masked. *epoch* is given where nobody who works on it
     may write any more.
@@ -49,9 +56,9 @@ def end(
     session.flush()
     due = _close_waits(session, run.id, now)
     if run.called_by is not None:
-        due += _answer(session, run, now, sealed)
+        due.runs.extend(_answer(session, run, now, sealed))
     if status == "failed" and not run.is_test:
-        due += report_failure(session, run, now)
+        due.runs.extend(report_failure(session, run, now))
     return due
 
 
@@ -98,10 +105,9 @@ def report_failure(session: Session, run: RunRow, now: datetime) -> list[int]:
     return due
 
 
-def _close_waits(session: Session, run_id: int, now: datetime) -> list[int]:
+def _close_waits(session: Session, run_id: int, now: datetime) -> Due:
     """Forget what the run waits for; sub-flow runs that it waits for are cancelled."""
-    waits = session.exec(select(WaitRow).where(WaitRow.run_id == run_id)).all()
-    return [due for wait in waits for due in close_wait(session, wait, now)]
+    return close_waits(session, session.exec(select(WaitRow).where(WaitRow.run_id == run_id)).all(), now)
 
 
 def _answer(session: Session, run: RunRow, now: datetime, sealed: str | None) -> list[int]:
@@ -128,12 +134,20 @@ def resolve(session: Session, wait: WaitRow, resolution: dict[str, Any], now: da
     return [wait.run_id]
 
 
-def close_wait(session: Session, wait: WaitRow, now: datetime) -> list[int]:
-    """Forget a wait of a step that does not go on; a run that it called is cancelled. Return the runs that are due."""
+def close_waits(session: Session, waits: Iterable[WaitRow], now: datetime) -> Due:
+    """Forget waits of steps that do not go on; runs that they called are cancelled."""
+    due = Due([], [])
+    for wait in waits:
+        for found, more in zip(due, _close_wait(session, wait, now), strict=True):
+            found.extend(more)
+    return due
+
+
+def _close_wait(session: Session, wait: WaitRow, now: datetime) -> Due:
     forget(session, wait, now)
     run = session.get(RunRow, (wait.match or {}).get("run")) if wait.kind == "run" else None
     if run is None or run.id is None or run.status not in OPEN:
-        return []
+        return Due([], [])
     error = {
         "message": "The run that called it does not wait for it any more.",
         "code": "run.caller_ended",
@@ -141,7 +155,9 @@ def close_wait(session: Session, wait: WaitRow, now: datetime) -> list[int]:
     }
     run.called_by = None
     end_steps(session, run.id, now, "cancelled")
-    return end(session, run, "cancelled", now, error=error, epoch=run.epoch + 1)
+    due = end(session, run, "cancelled", now, error=error, epoch=run.epoch + 1)
+    due.ended.append(run.id)
+    return due
 
 
 def forget(session: Session, wait: WaitRow, now: datetime) -> None:

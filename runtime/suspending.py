@@ -18,7 +18,7 @@ from runtime.graph import PlanNode
 from runtime.loops import Attempt, Frame
 from runtime.outbox import executing
 from runtime.records import Place
-from runtime.run_ends import close_wait, forget
+from runtime.run_ends import Due, close_waits, forget
 from runtime.run_secrets import text_of
 from runtime.steps import Outcome, outcome
 from storage.journal_rows import StepWrite
@@ -103,11 +103,11 @@ class Suspending:
     async def _close(self, wait_ids: list[int]) -> None:
         state, now = self._run.state, self._shared.clock()
 
-        def work(session: Session) -> tuple[list[int], None]:
+        def work(session: Session) -> tuple[Due, None]:
             rows = [row for wait_id in wait_ids if (row := session.get(WaitRow, wait_id)) is not None]
-            return [due for row in rows for due in close_wait(session, row, now)], None
+            return close_waits(session, rows, now), None
 
-        self._shared.due(await self._shared.journal.transact(state.id, state.epoch, work))
+        self._shared.follow(await self._shared.journal.transact(state.id, state.epoch, work))
 
     def _sleep(self, attempt: Attempt, wanted: Sleep) -> None:
         done = outcome(wanted.output)

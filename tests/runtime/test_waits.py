@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
+from nodes.spec import NodeError
 from runtime import waits
 from runtime.errors import Conflict, NotFound
 from runtime.outbox import NewEvent
@@ -373,6 +374,34 @@ async def test_flows_that_call_each_other_in_a_circle_are_stopped(rig: Rig) -> N
     assert run.status == "failed"
     assert len(rig.runs()) <= 17
     assert all(each.status == "failed" for each in rig.runs())
+
+
+@pytest.mark.parametrize("how", ["cancelled", "failed"])
+async def test_what_a_run_called_is_let_go_with_it_although_a_call_is_under_way(rig: Rig, how: str) -> None:
+    start = {"id": "start", "type": "manual", "params": {}}
+    rig.flow([start, {"id": "held", "type": "call", "params": {"text": "held"}}], ["start>held"], flow_id="last")
+    calls = {"id": "calls", "type": "run_flow", "params": {"flow": "last"}}
+    rig.flow([start, calls], ["start>calls"], flow_id="called")
+    other = {"id": "other", "type": "call", "params": {"text": "other"}}
+    first = {**calls, "params": {"flow": "called"}}
+    rig.flow([first, other], ["start>calls", "start>other"])
+    rig.calls.hold("held")
+    rig.calls.hold("other")
+    rig.calls.fail("other", NodeError("It has failed."))
+    run_id = await rig.emit()
+    await asyncio.gather(*[rig.calls.arrived[text].wait() for text in ("held", "other")])
+    await rig.run(run_id, lambda _run: len(rows(rig, WaitRow)) == 2)
+
+    if how == "cancelled":
+        await rig.engine.cancel(run_id)
+    else:
+        rig.calls.release("other")
+    async with asyncio.timeout(10):
+        while (await rig.engine.status()).open_runs:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0)
+
+    assert [run.status for run in rig.runs()] == [how, "cancelled", "cancelled"]
+    assert "held" in rig.calls.held  # the call never ended
 
 
 async def test_cancelling_a_run_stops_what_it_called_and_forgets_what_it_waits_for(rig: Rig) -> None:
