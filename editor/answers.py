@@ -42,12 +42,17 @@ class Answers:
 
     async def _renew(self, after_s: float) -> None:
         await asyncio.sleep(after_s)
-        for place in self._places():
-            answer = await self._ask(place.value) if has_expression(place.value) else None
-            if answer is not None and answer["tone"] == "error":
-                answer = None if self._is_told() else _shown(answer, place)
+        places = self._places()
+        answers = await asyncio.gather(*map(self._answer, places))
+        for place, answer in zip(places, answers, strict=True):  # all at once: each change draws the page anew
             if not place.writer.is_deleted:
                 place.writer.set_answer(answer)
+
+    async def _answer(self, place: Place) -> Answer | None:
+        answer = await self._ask(place.value) if has_expression(place.value) else None
+        if answer is not None and answer["tone"] == "error":
+            return None if self._is_told() else _shown(answer, place)
+        return answer
 
     def hush(self) -> None:
         """Take back why there is no value: it is told below the field now."""

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from runtime.filter_help import HELP, Help
 
 Json: TypeAlias = Any
+MOST_EXAMPLES = 3
 
 
 def words() -> list[dict[str, Json]]:
@@ -21,7 +22,7 @@ def _word(word: Help) -> dict[str, Json]:
         "group": word.group,
         "signature": word.signature,
         "summary": word.summary,
-        "examples": [{"text": example.text, "value": example.value} for example in word.examples],
+        "examples": [{"text": example.text, "value": example.value} for example in word.examples[:MOST_EXAMPLES]],
         "takes": sorted(word.takes),
         "gives": word.gives,
         "needs": any(argument.is_required for argument in word.arguments),

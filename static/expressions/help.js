@@ -2,7 +2,6 @@
 
 import { wordOf } from "./knowledge.js";
 
-const EXAMPLES = 3;
 const SHOWN = 80;
 let card = null;
 
@@ -20,7 +19,7 @@ export function helpOf(word) {
   add("div", "px-help-signature", `${word.kind === "test" ? "is " : "| "}${word.signature}`);
   add("div", "px-help-kinds", kinds(word));
   add("div", "px-help-summary", "").append(...marked(word.summary));
-  for (const { text, value } of word.examples.slice(0, EXAMPLES)) {
+  for (const { text, value } of word.examples) {
     add("code", "px-help-example", text);
     add("code", "px-help-value", cut(JSON.stringify(value)));
   }
