@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from jinja2 import nodes
 
-from runtime import reaching, shapes, wording
+from runtime import narrowing, reaching, shapes, wording
 from runtime.filter_help import HELP, Help
 from runtime.kinds import NUMBERS, is_method
 from runtime.methods import METHODS
@@ -31,6 +31,8 @@ def read_filter(reader: Reader, node: nodes.Filter, facts: Facts) -> Shape:
     assert node.node is not None
     is_default = node.name in DEFAULT
     value = reader.read(node.node, facts, is_guarded=is_default)
+    if is_default:
+        facts = narrowing.joined(facts, narrowing.facts_of_default(node))
     settings = [reader.read(each, facts) for each in node.args]
     named = {name: reader.read(each, facts) for name, each in _named(node).items()}
     if is_default:

@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 
 from nodes.spec import NodeType
 from nodes.switch import equals
-from runtime import inference, scanner, type_checks, wording
+from runtime import inference, scanner, shapes, type_checks, wording
+from runtime.certainty import Certainty
 from runtime.check_codes import CODES
 from runtime.document import Node
 from runtime.errors import Problem
@@ -118,8 +119,8 @@ class _Param:
             yield self._problem(each, path)
 
     def _read(self, text: str, facts: Any) -> tuple[Shape, list[Finding]]:
-        explain = self._knowledge.explain(self._node.id)
-        return inference.read(text, self._scope, facts, explain, is_bare=self._is_bare)
+        around = Certainty(self._knowledge, self._node.id)
+        return inference.read(text, self._scope, facts, around, is_bare=self._is_bare)
 
     def _problem(self, found: Finding, path: Path) -> Problem:
         inner = wording.shown(wording.place(path))
@@ -146,9 +147,13 @@ def _is_never(shape: Shape, case: str) -> bool:
     """Return whether a value of such a shape never equals a case."""
     if shape.values is not None:
         return not any(equals(value, case) for value in shape.values)
-    if shape.kinds == {"boolean"}:
-        return case not in ("true", "false")
-    return shape.kinds <= {"list", "object"}
+    if "text" in shape.kinds:
+        return False
+    try:
+        written = shapes.of_value(json.loads(case))
+    except ValueError:
+        return True
+    return not written.kinds & shape.kinds - {"list", "object"}
 
 
 def _what_it_is(shape: Shape) -> str:

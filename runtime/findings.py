@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol
 
 from runtime import wording
+from runtime.narrowing import Facts
 
 
 class Finding(NamedTuple):
@@ -27,9 +27,24 @@ class NoOutput(NamedTuple):
     meant: str | None = None
 
 
-Explain: TypeAlias = Callable[[str], NoOutput]
+class Around(Protocol):
+    """What the flow around an expression tells about the outputs of its nodes."""
+
+    def no_output(self, name: str) -> NoOutput:
+        """Return why ``$action`` has no output of this name."""
+
+    def has_run(self, name: str, facts: Facts) -> bool:
+        """Return whether a node has run wherever *facts* hold."""
 
 
-def unexplained(name: str) -> NoOutput:
-    """Return what there is to say where nothing is known of the flow."""
-    return NoOutput("expression.node_unknown", f"there is no node “{wording.shown(name)}”")
+class Nowhere:
+    """What there is to say where nothing is known of the flow."""
+
+    def no_output(self, name: str) -> NoOutput:
+        return NoOutput("expression.node_unknown", f"there is no node “{wording.shown(name)}”")
+
+    def has_run(self, name: str, facts: Facts) -> bool:
+        return False
+
+
+NOWHERE = Nowhere()

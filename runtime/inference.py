@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from jinja2 import nodes
 
 from runtime import dialect, scanner, shapes
-from runtime.findings import Explain, Finding, unexplained
+from runtime.findings import NOWHERE, Around, Finding
 from runtime.narrowing import Facts
 from runtime.reader import Reader
 from runtime.scanner import ScanError, Source
@@ -44,7 +44,7 @@ def read(
     text: str,
     scope: Mapping[str, Shape],
     facts: Facts = NO_FACTS,
-    explain: Explain = unexplained,
+    around: Around = NOWHERE,
     *,
     is_bare: bool = False,
 ) -> tuple[Shape, list[Finding]]:
@@ -58,7 +58,7 @@ def read(
     found: list[Finding] = []
     shape = TEXT
     for piece in pieces:
-        shape = Reader(piece.source, scope, explain, found).read(piece.tree, facts)
+        shape = Reader(piece.source, scope, around, found).read(piece.tree, facts)
     return (shape if is_alone(text, is_bare) else TEXT), found
 
 

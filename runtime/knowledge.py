@@ -17,7 +17,7 @@ from nodes.spec import NodeType
 from runtime import declared, inference, narrowing, shapes, wording
 from runtime.declared import Columns
 from runtime.document import Document, Node
-from runtime.findings import Explain, NoOutput
+from runtime.findings import NoOutput
 from runtime.narrowing import Facts
 from runtime.shapes import NOTHING, NUMBER, TEXT, UNKNOWN, Shape
 from runtime.ways import Fired, Ways
@@ -133,9 +133,11 @@ class Knowledge:
         """Return whether the output of *other* can be there in a node."""
         return self.ways.comes_before(node_id, other) or other in self._repeated(node_id)
 
-    def explain(self, node_id: str) -> Explain:
-        """Return what says why ``$action`` has no output of a name in a node."""
-        return lambda name: self._no_output(node_id, name)
+    def is_yes_or_no(self, node_id: str, field: str) -> bool:
+        """Return whether that field of a node's output says which of the ports *true* and *false* it fired."""
+        if node_id not in self.ways.nodes or self._condition_of(node_id) is None:
+            return False
+        return self.output_of(node_id).fields.keys() == {field}
 
     def facts_at(self, node_id: str) -> Facts:
         """Return what is certain in a node because conditions led to it."""
@@ -163,7 +165,8 @@ class Knowledge:
         read = inference.expressions_in(texts[0]) if len(texts) == 1 and inference.is_alone(texts[0]) else None
         return read[0].tree if read else None
 
-    def _no_output(self, node_id: str, name: str) -> NoOutput:
+    def no_output(self, node_id: str, name: str) -> NoOutput:
+        """Return why ``$action`` has no output of a name in a node."""
         shown = wording.shown(name)
         node = self.ways.nodes.get(name)
         if node is None:

@@ -31,9 +31,14 @@ TESTED_KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A value is there, and of one of these kinds."""
+    """A value is there, and of one of these kinds; or it is not there. *truth* is what it counts as, where known."""
 
     kinds: frozenset[str] = KINDS
+    is_there: bool = True
+    truth: bool | None = None
+
+
+ABSENT = Fact(is_there=False)
 
 
 Facts: TypeAlias = Mapping[Path, Fact]
@@ -83,9 +88,15 @@ def facts_of(node: nodes.Node, holds: bool) -> dict[Path, Fact]:
         other = node.args[0] if node.args else nodes.Const("")
         is_false = isinstance(other, nodes.Const) and not other.value
         return facts_of(node.node, True) if holds and is_false else {}
-    if holds and (path := path_of(node)) is not None:
-        return {path: Fact(NOT_NULL)}
+    if (path := path_of(node)) is not None:
+        return {path: Fact(NOT_NULL if holds else KINDS, truth=holds)}
     return {}
+
+
+def facts_of_default(node: nodes.Filter) -> dict[Path, Fact]:
+    """Return what is certain where the value that stands in for a missing one is taken."""
+    path = None if node.node is None or len(node.args) + len(node.kwargs) > 1 else path_of(node.node)
+    return {} if path is None else {path: ABSENT}
 
 
 def joined(*all_facts: Facts) -> dict[Path, Fact]:
@@ -94,17 +105,22 @@ def joined(*all_facts: Facts) -> dict[Path, Fact]:
     for facts in all_facts:
         for path, fact in facts.items():
             before = found.get(path)
-            found[path] = fact if before is None else Fact(before.kinds & fact.kinds)
+            found[path] = fact if before is None else _both(before, fact)
     return found
 
 
 def with_prefixes(facts: Facts) -> dict[Path, Fact]:
-    """Return the facts, and that whatever leads to a value is there as well."""
+    """Return the facts, and that whatever leads to a value that is there is there as well."""
     found: dict[Path, Fact] = {}
-    for path in facts:
-        for length in range(1, len(path)):
+    for path, fact in facts.items():
+        for length in range(1, len(path) if fact.is_there else 1):
             found[path[:length]] = Fact(NOT_NULL)
     return joined(found, facts)
+
+
+def _both(one: Fact, other: Fact) -> Fact:
+    truth = one.truth if other.truth is None else other.truth
+    return Fact(one.kinds & other.kinds, one.is_there and other.is_there, truth)
 
 
 def narrowed(shape: Shape, fact: Fact) -> Shape:
@@ -121,7 +137,7 @@ def _of_test(node: nodes.Test, holds: bool) -> dict[Path, Fact]:
     if path is None:
         return {}
     if node.name in ("defined", "undefined"):
-        return {path: Fact()} if holds == (node.name == "defined") else {}
+        return {path: Fact() if holds == (node.name == "defined") else ABSENT}
     kinds = TESTED_KINDS.get(node.name)
     if kinds is None:
         return {path: Fact()}
@@ -143,8 +159,8 @@ def _of_comparison(left: nodes.Expr, operand: nodes.Operand, holds: bool) -> dic
                 found[path] = Fact(NOT_NULL)
         elif operand.op not in ("eq", "ne", "in", "notin"):
             found[path] = Fact(NOT_NULL)
-    if operand.op in ("in", "notin") and holds == (operand.op == "in"):
+    if operand.op in ("in", "notin") and isinstance(left, nodes.Const) and isinstance(left.value, str):
         holder = path_of(operand.expr)
-        if holder is not None and isinstance(left, nodes.Const) and isinstance(left.value, str):
-            found[*holder, left.value] = Fact()
+        if holder is not None:
+            found[*holder, left.value] = Fact() if holds == (operand.op == "in") else ABSENT
     return found

@@ -49,7 +49,7 @@ def presence(reader: Reader, node: nodes.Node, facts: Facts) -> bool | None:
         return None
     at = reader.scope[str(path[0])]
     for length, key in enumerate(path[1:], 2):
-        if path[:length] in facts:
+        if (fact := facts.get(path[:length])) is not None and fact.is_there:
             return True if length == len(path) else None
         found = shapes.reach(at, key)
         if found.is_absent:
@@ -96,7 +96,7 @@ def _root(reader: Reader, node: nodes.Name, facts: Facts) -> Shape:
     found = reader.scope.get(node.name)
     if found is not None:
         fact = facts.get((node.name,))
-        return found if fact is None else narrowing.narrowed(found, fact)
+        return narrowing.narrowed(found, fact) if fact is not None and fact.is_there else found
     if node.name in ROOTS:
         token = reader.token(node.lineno - 1)
         reader.tell_at("expression.item_outside", f"“{token.text}” has a value only inside of a loop", token)
@@ -106,7 +106,7 @@ def _root(reader: Reader, node: nodes.Name, facts: Facts) -> Shape:
 def _step(reader: Reader, node: Step, base: Shape, key: _Key, facts: Facts, is_guarded: bool) -> Shape:
     found = shapes.reach(base, key.value)
     path = narrowing.path_of(node) if facts else None
-    if path is not None and (fact := facts.get(path)) is not None:
+    if path is not None and (fact := facts.get(path)) is not None and fact.is_there:
         return narrowing.narrowed(found, fact)
     if found.is_absent:
         if isinstance(node, nodes.Getattr) and is_method(base, node.attr):
@@ -115,12 +115,17 @@ def _step(reader: Reader, node: Step, base: Shape, key: _Key, facts: Facts, is_g
         elif not base.is_absent:
             _tell_absent(reader, node, base, key, found, is_guarded)
         return UNKNOWN
-    if found.missing and not is_guarded:
+    if found.missing and not is_guarded and not _has_run(reader, path, facts):
         code = "expression.output_maybe_missing" if _root_of(node) == "action" else "expression.field_maybe_missing"
         what = _written(node)
         message = f"{what} may be missing, because {found.missing}. Add “| default(…)”, or test “{what} is defined”"
         reader.tell(code, message, node)
     return found.there()
+
+
+def _has_run(reader: Reader, path: narrowing.Path | None, facts: Facts) -> bool:
+    """Return whether a node that may be skipped has run for certain, by what was asked before."""
+    return path is not None and path[0] == "action" and len(path) == 2 and reader.around.has_run(str(path[1]), facts)
 
 
 def _tell_absent(reader: Reader, node: Step, base: Shape, key: _Key, found: Shape, is_guarded: bool) -> None:
@@ -130,7 +135,7 @@ def _tell_absent(reader: Reader, node: Step, base: Shape, key: _Key, found: Shap
         if name in base.fields:
             code, message = "expression.output_missing", f"there is no output of “{shown}”, because {found.missing}"
         else:
-            code, message, meant = reader.explain(name)
+            code, message, meant = reader.around.no_output(name)
     elif base.kinds == {"object"}:
         meant = _meant(base, name)
         why = f", because {found.missing}" if name in base.fields else ""

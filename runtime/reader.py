@@ -13,7 +13,7 @@ from jinja2 import nodes
 
 from runtime import applied, narrowing, operations, reaching, shapes
 from runtime.check_codes import CODES
-from runtime.findings import Explain, Finding, unexplained
+from runtime.findings import NOWHERE, Around, Finding
 from runtime.kinds import as_truth
 from runtime.narrowing import Facts
 from runtime.scanner import Source, Token
@@ -26,7 +26,7 @@ class Reader:
 
     source: Source
     scope: Mapping[str, Shape]
-    explain: Explain = unexplained
+    around: Around = NOWHERE
     found: list[Finding] = field(default_factory=list)
 
     def read(self, node: nodes.Node, facts: Facts, *, is_guarded: bool = False, is_called: bool = False) -> Shape:

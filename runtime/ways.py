@@ -8,7 +8,7 @@ a condition chooses, which dominators alone cannot do.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -107,6 +107,20 @@ class Ways:
         """Return whether *other* has fired this port wherever *node* runs."""
         found = self.before(node, other)
         return found is not None and not found.may_be_skipped and {each.port for each in found.fired} == {port}
+
+    def has_run(self, node: str, other: str, skipped: Iterable[str], fired: Iterable[tuple[str, str]]) -> bool:
+        """Return whether *other* has run wherever *node* runs, *skipped* were skipped and *fired* fired these ports."""
+        holds, runs = self._runs[node], self._runs[other]
+        try:
+            for each in skipped:
+                if holds is not None and (when := self._runs[each]) is not None:
+                    holds = self._decisions.both(holds, self._decisions.negation(when))
+            for each, port in fired:
+                if holds is not None:
+                    holds = self._decisions.both(holds, self._takes(each, port))
+            return holds is not None and runs is not None and self._decisions.implies(holds, runs)
+        except (TooMany, RecursionError):
+            return False
 
     def fired_by(self, node: str) -> tuple[Fired, ...]:
         """Return every port that a node may fire, that of a loop's body left out; one may be there twice."""
