@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
+
+from sqlmodel import Session
 
 from backend.errors import BackendError, Fault, StorageBusy, StorageFull
 from backend.mailbox import Mailbox
-from backend.message import Mail, MailDelayed, MailRefused, compose
+from backend.message import MailDelayed, MailRefused, compose
 from backend.preferences import Preferences
 from backend.smtp import DEADLINE_S, Smtp, deliver
 
 __all__ = ["DEFAULT_SENDER", "MailDelayed", "MailRefused", "Mailer"]
 
+Write: TypeAlias = Callable[[Callable[[Session], None]], Awaitable[None]]
+"""Does what it is given in a transaction of whoever sends."""
 DEFAULT_SENDER = "pulsewire@localhost"  # for the mailbox, which sends nothing
 
 
@@ -76,9 +81,11 @@ class Mailer:
         idempotency_key: str,
         run_id: int | None = None,
         has_secret: bool = False,
+        write: Write | None = None,
     ) -> tuple[str, str]:
-        """Send the mail and return its Message-ID and ``smtp`` or ``mailbox``; *has_secret* is for the mailbox.
+        """Send the mail and return its Message-ID and ``smtp`` or ``mailbox``.
 
+        *has_secret* is for the mailbox, and *write*, the transaction in which it keeps the mail; else its own.
         The Message-ID derives from *idempotency_key*, and the mailbox keeps one mail per key. Raises MailRefused
         where trying again will not help, MailDelayed where it may.
         """
@@ -88,7 +95,19 @@ class Mailer:
         message_id = mail.message_id(idempotency_key)
         source = mail.source(message_id, self._clock())
         if smtp is None:
-            await asyncio.to_thread(self._keep, mail, message_id, source, idempotency_key, run_id, has_secret)
+            kept: dict[str, Any] = {
+                "message_id": message_id,
+                "sender": str(mail.sender),
+                "recipients": mail.recipients,
+                "subject": mail.subject,
+                "idempotency_key": idempotency_key,
+                "run_id": run_id,
+                "has_secret": has_secret,
+            }
+            if write is None:
+                await asyncio.to_thread(self._keep, source, kept)
+            else:
+                await write(await asyncio.to_thread(partial(self._mailbox.keeping, source, **kept)))
             return message_id, "mailbox"
         await deliver(smtp, mail.sender.addr_spec, mail.recipients, source, deadline_s=self._deadline_s)
         return message_id, "smtp"
@@ -99,18 +118,9 @@ class Mailer:
         except BackendError as error:
             raise MailRefused(*error.faults) from error
 
-    def _keep(self, mail: Mail, message_id: str, source: bytes, key: str, run_id: int | None, has_secret: bool) -> None:
+    def _keep(self, source: bytes, kept: dict[str, Any]) -> None:
         try:
-            self._mailbox.keep(
-                source,
-                message_id=message_id,
-                sender=str(mail.sender),
-                recipients=mail.recipients,
-                subject=mail.subject,
-                idempotency_key=key,
-                run_id=run_id,
-                has_secret=has_secret,
-            )
+            self._mailbox.keep(source, **kept)
         except (StorageFull, StorageBusy) as error:
             message = f"The mailbox could not keep the mail. {error}"
             raise MailDelayed(Fault("mail.delayed", message)) from error

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from backend.errors import BackendError, Fault, NotFound
 from backend.secrets import LOCKED, SecretBox
@@ -86,7 +86,12 @@ class Mailbox:
         self._box = box
         self._clock = clock
 
-    def keep(
+    def keep(self, source: bytes, **values: Any) -> None:
+        """Keep a message as ``keeping`` does, in a transaction of its own. Raises StorageFull."""
+        with writing(self._database) as session:
+            self.keeping(source, **values)(session)
+
+    def keeping(
         self,
         source: bytes,
         *,
@@ -97,8 +102,8 @@ class Mailbox:
         idempotency_key: str,
         run_id: int | None = None,
         has_secret: bool = False,
-    ) -> None:
-        """Keep a message; one with the same *idempotency_key* is kept once. Raises StorageFull."""
+    ) -> Callable[[Session], None]:
+        """Return what keeps a message within a transaction; one with the same *idempotency_key* is kept once."""
         statement = insert(MailboxMessage).values(
             idempotency_key=idempotency_key,
             message_id=message_id,
@@ -111,8 +116,12 @@ class Mailbox:
             is_read=False,
             created_at=self._clock(),
         )
-        with writing(self._database) as session:
-            session.connection().execute(statement.on_conflict_do_nothing(index_elements=["idempotency_key"]))
+        once = statement.on_conflict_do_nothing(index_elements=["idempotency_key"])
+
+        def keep(session: Session) -> None:
+            session.connection().execute(once)
+
+        return keep
 
     def list(
         self, limit: int = 50, before: int | None = None, *, with_secret: bool = True

@@ -100,7 +100,7 @@ class StepContext:
 
     @property
     def mail(self) -> StepMail:
-        return StepMail(self._platform, self._run, self._secrets)
+        return StepMail(self._platform, self._run, self._common.records)
 
     @property
     def passwords(self) -> StepPasswords:
@@ -158,12 +158,12 @@ def cause(run: RunState, event_name: str) -> NewEvent:
 
 
 class StepMail:
-    """Sends through the platform's mailer."""
+    """Sends through the platform's mailer; what its mailbox keeps is written as the run's, or not at all."""
 
-    def __init__(self, platform: Platform, run: RunState, secrets: RunSecrets | None) -> None:
+    def __init__(self, platform: Platform, run: RunState, records: Records) -> None:
         self._platform = platform
         self._run = run
-        self._secrets = secrets
+        self._records = records
 
     def preview(self, email: Email) -> dict[str, Json]:
         """Return the message as it would leave; raises NodeError for what cannot be sent."""
@@ -172,10 +172,15 @@ class StepMail:
 
     async def send(self, email: Email, *, idempotency_key: str) -> SentEmail:
         """Send the message; raises NodeError, or TemporaryError when trying again may help."""
-        has_secret = self._secrets is not None and self._secrets.finds(_fields(email))
+        secrets = self._records.secrets
+        has_secret = secrets is not None and secrets.finds(_fields(email))
         with as_node_errors():
             message_id, via = await self._platform.mailer.send(
-                **vars(email), idempotency_key=idempotency_key, run_id=self._run.id, has_secret=has_secret
+                **vars(email),
+                idempotency_key=idempotency_key,
+                run_id=self._run.id,
+                has_secret=has_secret,
+                write=self._records.write,
             )
         return SentEmail(message_id, via)
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
+from sqlmodel import Session
 
 from runtime.journal_api import Journal
 from runtime.run_secrets import RunSecrets, without_expired
@@ -67,6 +68,15 @@ class Records:
             self.secrets = RunSecrets(self._seals)
             self.put = self._put_masked
         self.secrets.add(secrets, expires_at)
+
+    async def write(self, work: Callable[[Session], None]) -> None:
+        """Do *work* in a transaction, as this run; raises Fenced when it is no longer the engine's."""
+
+        def done(session: Session) -> tuple[None, None]:
+            work(session)
+            return None, None
+
+        await self._journal.transact(self._state.id, self._state.epoch, done)
 
     def shown(self, row: StepWrite) -> StepWrite:
         """Return *row* as it may be written."""
