@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import pairwise
 
 from jinja2 import nodes
 
@@ -146,11 +147,23 @@ class _Checker:
         if node.name == "range":
             yield Fault("expression.call", "“range” is a function; write “range(…)”.", token.position)
             return
-        if node.name in ROOTS:
+        if (whole := self._hyphenated(node.lineno - 1)) is not None:
+            message = f"A name with a hyphen needs quotes: write “['{shown(whole)}']” without the dot before it."
+        elif node.name in ROOTS:
             message = f"Write “${node.name}” instead of “{node.name}”."
         else:
             message = f"“{shown(node.name)}” is not known here. Text needs quotes; names are: {_roots()}."
         yield _about(token, "expression.name_unknown", message, f"${node.name}" if node.name in ROOTS else None)
+
+    def _hyphenated(self, at: int) -> str | None:
+        """Return the name around a token that is read as a subtraction: “send-email” after a dot."""
+        first, last, tokens = at, at, self.source.tokens
+        while first >= 2 and tokens[first - 1].text == "-" and _touch(tokens[first - 2 : first + 1]):
+            first -= 2
+        while last + 2 < len(tokens) and tokens[last + 1].text == "-" and _touch(tokens[last : last + 3]):
+            last += 2
+        is_key = 1 <= first < at and tokens[first - 1].text == "."
+        return "".join(token.text for token in tokens[first : last + 1]) if is_key else None
 
     def _constant(self, node: nodes.Const) -> Iterator[Fault]:
         if isinstance(node.value, (int, float)):
@@ -235,6 +248,11 @@ def _unknown(what: str, name: str, known: Iterable[str], token: Token) -> Fault:
     quote = token.text[0] if token.kind == "string" else ""
     suggestion = meant and f"{quote}{meant}{quote}"
     return _about(token, f"expression.{what}_unknown", f"There is no {what} “{shown(name)}”.{hint}", suggestion)
+
+
+def _touch(tokens: Sequence[Token]) -> bool:
+    """Return whether nothing is between these tokens in the text."""
+    return all(one.position + len(one.text) == other.position for one, other in pairwise(tokens))
 
 
 def too_complex(source: Source) -> Fault:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runtime import access, limits
-from runtime.expressions import ExpressionError, Scope, compile_value
+from runtime.expressions import ExpressionError, Scope, compile_value, problems_of
 
 PARAM: dict[str, Any] = {
     "text": "tea",
@@ -237,6 +237,8 @@ MISSING = [
     ("$param.user | get('phone')", "entry.phone: no “phone” in entry; there are: email, id"),
     ("[] | first", "“first”: there is nothing in it."),
 ]
+METHOD = "$param.user.items"  # of an object that has no such key
+ENDING = "phone: no “phone” in user; there are: email, id"
 PLACES = [
     "{}",
     "[1, {}]",
@@ -275,13 +277,13 @@ def test_what_is_missing_is_told_by_its_path(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("missing", ["$param.user.phone", "($param.user).phone", "$param['user'].phone"])
+@pytest.mark.parametrize("missing", ["$param.user.phone", "($param.user).phone", "$param['user'].phone", METHOD])
 def test_what_is_missing_is_an_error_wherever_it_stands(place: str, missing: str) -> None:
     for around in ("{{{{ {} }}}}", "text {{{{ {} }}}}"):
         error = error_of(around.format(place.format(missing, missing)))
 
         assert error.code == "expression.missing"
-        assert error.message.endswith("phone: no “phone” in user; there are: email, id")
+        assert "no “items” in user; there" in error.message if missing == METHOD else error.message.endswith(ENDING)
 
 
 @pytest.mark.parametrize(
@@ -291,6 +293,22 @@ def test_default_and_defined_handle_everything_that_is_missing(text: str) -> Non
     assert value_of("{{ (" + text + ") | default('none') }}") == "none"
     assert value_of("{{ (" + text + ") is defined }}") is False
     assert value_of("{{ (" + text + ") is undefined }}") is True
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("$action.send-email.id", "send-email"),
+        ("$action.send-email-again", "send-email-again"),
+        ("1 + $param.user-id", "user-id"),
+    ],
+)
+def test_a_key_with_a_hyphen_is_told_apart_from_a_subtraction(text: str, name: str) -> None:
+    messages = {found.message for found in problems_of("{{ " + text + " }}")}
+
+    assert f"A name with a hyphen needs quotes: write “['{name}']” without the dot before it." in messages
+    assert value_of("{{ $param.whole -$param.half - 1 }}") == 5.5
+    assert not problems_of("{{ $param.whole-$param.half }}")
 
 
 def test_many_keys_are_cut_and_close_ones_still_found() -> None:
