@@ -147,23 +147,31 @@ class _Checker:
         if node.name == "range":
             yield Fault("expression.call", "“range” is a function; write “range(…)”.", token.position)
             return
-        if (whole := self._hyphenated(node.lineno - 1)) is not None:
-            message = f"A name with a hyphen needs quotes: write “['{shown(whole)}']” without the dot before it."
-        elif node.name in ROOTS:
+        if (key := self._hyphenated(node.lineno - 1)) is not None:
+            if key[2] is token:  # each further part would say the same
+                yield self._needs_quotes(key)
+            return
+        if node.name in ROOTS:
             message = f"Write “${node.name}” instead of “{node.name}”."
         else:
             message = f"“{shown(node.name)}” is not known here. Text needs quotes; names are: {_roots()}."
         yield _about(token, "expression.name_unknown", message, f"${node.name}" if node.name in ROOTS else None)
 
-    def _hyphenated(self, at: int) -> str | None:
-        """Return the name around a token that is read as a subtraction: “send-email” after a dot."""
+    def _needs_quotes(self, key: tuple[Token, ...]) -> Fault:
+        name = "".join(token.text for token in key)
+        message = f"A name with a hyphen needs quotes: write “['{shown(name)}']” without the dot before it."
+        dot = key[0].position - 1
+        return Fault("expression.name_unknown", message, dot, len(name) + 1, f"['{name}']")
+
+    def _hyphenated(self, at: int) -> tuple[Token, ...] | None:
+        """Return the tokens of a key that is read as a subtraction, such as “.send-email” around its “email”."""
         first, last, tokens = at, at, self.source.tokens
         while first >= 2 and tokens[first - 1].text == "-" and _touch(tokens[first - 2 : first + 1]):
             first -= 2
         while last + 2 < len(tokens) and tokens[last + 1].text == "-" and _touch(tokens[last : last + 3]):
             last += 2
-        is_key = 1 <= first < at and tokens[first - 1].text == "."
-        return "".join(token.text for token in tokens[first : last + 1]) if is_key else None
+        is_key = 1 <= first < at and tokens[first - 1].text == "." and _touch(tokens[first - 1 : first + 1])
+        return tokens[first : last + 1] if is_key else None
 
     def _constant(self, node: nodes.Const) -> Iterator[Fault]:
         if isinstance(node.value, (int, float)):

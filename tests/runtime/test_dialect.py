@@ -304,9 +304,14 @@ def test_default_and_defined_handle_everything_that_is_missing(text: str) -> Non
     ],
 )
 def test_a_key_with_a_hyphen_is_told_apart_from_a_subtraction(text: str, name: str) -> None:
-    messages = {found.message for found in problems_of("{{ " + text + " }}")}
+    written = "{{ " + text + " }}"
 
-    assert f"A name with a hyphen needs quotes: write “['{name}']” without the dot before it." in messages
+    (found,) = problems_of(written)
+
+    assert found.message == f"A name with a hyphen needs quotes: write “['{name}']” without the dot before it."
+    assert found.position is not None
+    assert written[found.position :].startswith(f".{name}")
+    assert (found.length, found.suggestion) == (len(f".{name}"), f"['{name}']")
     assert value_of("{{ $param.whole -$param.half - 1 }}") == 5.5
     assert not problems_of("{{ $param.whole-$param.half }}")
 
