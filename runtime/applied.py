@@ -21,6 +21,7 @@ DEFAULT: Final = frozenset({"default", "d"})
 PRESENCE: Final = frozenset({"defined", "undefined"})
 SAME_LIST: Final = frozenset({"list", "reject", "rejectattr", "select", "selectattr", "sort", "unique"})
 ONE_OF_LIST: Final = frozenset({"first", "last", "max", "min", "random"})
+ADDING: Final = frozenset({"average", "sum"})
 BY_FIELD: Final = {"groupby": 0, "rejectattr": 0, "selectattr": 0}  # filter -> which setting names a field
 NUMBER_METHODS: Final = frozenset({"count", "find", "rfind"})
 LIST_METHODS: Final = frozenset({"partition", "rpartition", "rsplit", "split", "splitlines"})
@@ -73,6 +74,9 @@ def read_call(reader: Reader, node: nodes.Call, facts: Facts) -> Shape:
     """Return what a method, or ``range``, gives."""
     settings = [reader.read(each, facts) for each in node.args]
     if not isinstance(node.node, nodes.Getattr):
+        for each, setting in zip(node.args, settings, strict=True):
+            if not _fits(setting, frozenset({"number"})):
+                reader.tell("expression.type", f"“range” takes numbers, not {shapes.in_words(setting.kinds)}", each)
         return shapes.list_of(NUMBER)
     owner, name = reader.read(node.node.node, facts, is_called=True), node.node.attr
     token = reader.token(node.node.lineno)
@@ -106,14 +110,18 @@ def _of_object(owner: Shape, name: str, settings: Sequence[Shape], node: nodes.C
 
 def _given(reader: Reader, node: nodes.Filter, help_: Help, value: Shape) -> Shape:
     name = help_.same_as or help_.name
-    field = _field(node, name)
+    field, item = _field(node, name), _entry(value)
     if field is not None:
         item = _reached(reader, field, value)
         if name == "map":
             return shapes.list_of(item)
     if name == "map":
         inner = HELP.get(("filter", str(getattr(node.args[0], "value", "")))) if node.args else None
+        if inner is not None:
+            _look_at_entries(reader, node, inner.name, inner.takes, item)
         return shapes.list_of(None if inner is None else shapes.of_kinds({inner.gives}))
+    if name in ADDING:
+        _look_at_entries(reader, node, node.name, frozenset({"number"}), item)
     if name in SAME_LIST or (name == "reverse" and value.kinds == {"list"}):
         return shapes.list_of(_entry(value))
     if name in ONE_OF_LIST:
@@ -153,6 +161,12 @@ def _reached(reader: Reader, field: nodes.Const, value: Shape) -> Shape:
 def _look_at(reader: Reader, node: nodes.Filter | nodes.Test, what: str, help_: Help, value: Shape) -> None:
     if not _fits(value, help_.takes):
         message = f"the {what} “{node.name}” takes {_words(help_.takes)}, not {shapes.in_words(value.kinds)}"
+        _tell(reader, node, message)
+
+
+def _look_at_entries(reader: Reader, node: nodes.Filter, name: str, takes: frozenset[str], entry: Shape | None) -> None:
+    if entry is not None and not _fits(entry, takes):
+        message = f"the filter “{name}” takes {_words(takes)}, and the entries are {shapes.in_words(entry.kinds)}"
         _tell(reader, node, message)
 
 
