@@ -87,11 +87,11 @@ def test_retry_that_is_not_clear_is_told(run: Run, failed: list[int], words: tup
 def test_step_of_unknown_outcome_is_settled(run: Run, failed: list[int], database: Database):
     with database.write() as session:
         session.add(RunRow(id=9, flow_id="greet", version=1, trigger="start", payload={}, status="waiting"))
-        session.add(StepRow(run_id=9, node="large", status="unknown"))
+        session.add(StepRow(run_id=9, node="greet", status="unknown"))
 
-    run("run", "resolve", 9, "large", status=2)
-    run("run", "resolve", 9, "large", "--mark-done")
-    again = run("run", "resolve", 9, "large", "--send-again", status=1)
+    run("run", "resolve", 9, "greet", status=2)
+    run("run", "resolve", 9, "greet", "--mark-done")
+    again = run("run", "resolve", 9, "greet", "--send-again", status=1)
 
     assert json.loads(run("run", "show", 9, "--json").stdout)["steps"][0]["status"] == "succeeded"
     assert "step.outcome_known" in again.stderr

@@ -90,19 +90,20 @@ async def test_step_of_unknown_outcome_is_settled(client: httpx.AsyncClient, ser
     run_id = stuck_run(
         service,
         StepRow(run_id=0, node="start", status="succeeded", port="out", output={"total": 1}),
-        StepRow(run_id=0, node="large", status="unknown"),
+        StepRow(run_id=0, node="large", status="succeeded", port="true", output={"result": True}),
+        StepRow(run_id=0, node="greet", status="unknown"),
     )
 
     answer = await client.post(
-        f"/api/runs/{run_id}/steps/large/resolve", json={"action": "mark_done", "output": {"result": True}}
+        f"/api/runs/{run_id}/steps/greet/resolve", json={"action": "mark_done", "output": {"text": "by hand"}}
     )
     await service.engine.wait(run_id, 10)
-    again = await client.post(f"/api/runs/{run_id}/steps/large/resolve", json={"action": "send_again"})
+    again = await client.post(f"/api/runs/{run_id}/steps/greet/resolve", json={"action": "send_again"})
 
     assert answer.status_code == 200
     assert (await client.get(f"/api/runs/{run_id}")).json()["status"] == "succeeded"
     assert (again.status_code, again.json()["problems"][0]["code"]) == (409, "run.ended")
-    assert (await client.post(f"/api/runs/{run_id}/steps/large/resolve", json={"action": "no"})).status_code == 422
+    assert (await client.post(f"/api/runs/{run_id}/steps/greet/resolve", json={"action": "no"})).status_code == 422
 
 
 async def test_viewer_neither_retries_nor_settles(anonymous: httpx.AsyncClient, service: Service, live: str):
