@@ -19,7 +19,7 @@ WHOLE_CHARS = 400
 DEPTH = 6
 MOST = 1500  # rows
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-SEEN = "Seen in an example, and promised by nothing."
+SEEN = "Seen in an example; it need not be there."
 COMMON = {  # root -> what it is
     "now": "When the run started, in UTC.",
     "run": "The run: its id, and when it started.",
