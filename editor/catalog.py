@@ -223,7 +223,7 @@ def _mark(problems: list[Problem]) -> dict[str, Json] | None:
     worst_first = sorted(problems, key=lambda problem: problem.severity != "error")
     lines = list(dict.fromkeys(problem.message.replace("**", "") for problem in worst_first))
     more = [f"and {len(lines) - TOLD} more"] if len(lines) > TOLD else []
-    return {"tone": tone(problems), "message": "\n".join([*lines[:TOLD], *more]), "count": len(lines)}
+    return {"tone": tone(problems), "message": "\n".join([*lines[:TOLD], *more]), "count": len(problems)}
 
 
 def edge_identity(edge: Mapping[str, Json]) -> Edge:

@@ -23,7 +23,8 @@ from editor.controls import (
 from editor.faults import Mark, is_at, shown_marks
 from editor.frame import box, icon
 from editor.param_form import UNSET, ParamField, is_expression
-from editor.problem_list import repair_button
+from editor.problem_list import without
+from editor.repairs import Repairs
 from editor.row_controls import ColumnsControl, ConditionsControl, ListControl, PairsControl
 from editor.text_controls import CodeControl, ExpressionControl, TextControl, WrittenControl
 from runtime import expressions
@@ -48,14 +49,14 @@ class FormContext:
         base_url: str = "",
         flows: Callable[[bool], Mapping[str, str]] = lambda _all: {},
         ask: Ask | None = None,
-        apply: Callable[[Problem], object] | None = None,
+        repairs: Repairs | None = None,
     ) -> None:
         self.save = save
         self.tables = tables  # table name -> column name -> type
         self.dress_code = dress_code
         self.base_url = base_url  # how people reach this server
         self.credentials = credentials  # name of a stored login -> its kind
-        self.apply = apply  # makes the replacement that a problem suggests; None for those who only read
+        self.repairs = repairs  # None for those who only read
         self.flows = flows  # id -> name of other flows: of all, or of those that can be called
         self.ask = ask  # for the value of a text with expressions
 
@@ -122,9 +123,9 @@ class FieldView:
         with self._problems:
             for problem in found[:MOST_TOLD]:
                 with box(f"fe-problem fe-problem--{tone([problem])}"):
-                    ui.label(problem.message)
-                    if self._context.apply is not None:
-                        repair_button(problem, self._context.apply)
+                    ui.label(without(f"“{self.field.title}”", problem.message))
+                    if self._context.repairs is not None:
+                        self._context.repairs.offer(problem)
         self._box.classes(replace=f"fe-field fe-field--{TONES[tone(found)]}" if found else "fe-field")
 
     def mark(self, problems: Sequence[Problem]) -> None:

@@ -21,11 +21,11 @@ from editor.flow_bar import FlowBar
 from editor.flow_panel import FlowPanel
 from editor.flow_settings import edit_settings
 from editor.frame import box
-from editor.known_values import scope_at
+from editor.known_values import KnownValues
 from editor.live import Overlay
 from editor.node_actions import NodeActions, TestPart
 from editor.palette import Palette
-from editor.repairs import repair
+from editor.repairs import Repairs
 from editor.replays import Replays
 from editor.session import may_edit, operator_here, service_here
 from editor.side_panel import NodePanel
@@ -91,6 +91,8 @@ class FlowEditor:
         )
         self._client = ui.context.client
         self._may_edit = may_edit()
+        self._repairs = Repairs(draft, self._save_all) if self._may_edit else None
+        self._known = KnownValues(self._types, service.settings.env_names if self._may_edit else ())
         self._around = Surroundings(service, draft.flow_id, sees_credentials=self._may_edit)
 
     # -- building
@@ -279,7 +281,7 @@ class FlowEditor:
                     self._draft,
                     self._types,
                     visit=self._visit,
-                    apply=self._apply if self._may_edit else None,
+                    repairs=self._repairs,
                     close=self._bench.hide_right,
                     limit=(lambda: edit_settings(self._draft, self._save_all)) if self._may_edit else None,
                 )
@@ -317,11 +319,6 @@ class FlowEditor:
             panel.unfold(problem.param)
             self._picker.focus_field(problem.param)
 
-    async def _apply(self, problem: Problem) -> None:
-        """Make the replacement that a problem suggests, if the problem is still there once all is saved."""
-        await self._save_all()
-        await repair(self._draft, problem)
-
     def _close_panel(self) -> None:
         self._canvas.select([])
         self._bench.close_sheet()
@@ -341,7 +338,7 @@ class FlowEditor:
             base_url=self._service.settings.public_url,
             flows=self._around.flows,
             ask=self._writing.ask,
-            apply=self._apply if self._may_edit else None,
+            repairs=self._repairs,
         )
 
     def _values(self, param: str) -> dict[str, Json] | None:
@@ -350,13 +347,8 @@ class FlowEditor:
 
     def _scope_at(self, param: str | None = None) -> Mapping[str, Shape] | None:
         """Return what expressions of the open node can use; None when none is open."""
-        return scope_at(
-            self._draft.document,
-            (self._selected or "", param),
-            self._types,
-            columns=self._around.columns,
-            run=self._run,
-            environment=self._service.settings.env_names if self._may_edit else (),
+        return self._known.scope_at(
+            self._draft.document, self._selected or "", param, columns=self._around.columns, run=self._run
         )
 
     def _renew_values(self) -> None:

@@ -12,6 +12,7 @@ from editor.flow_settings import summary
 from editor.frame import box, icon
 from editor.next_times import LiveTimes
 from editor.problem_list import problem_list
+from editor.repairs import Repairs
 from editor.widgets import icon_button
 from nodes.spec import NodeType
 from runtime.document import DESCRIPTION_CHARS
@@ -23,8 +24,7 @@ Json: TypeAlias = Any
 class FlowPanel:
     """What concerns the whole flow. *visit* goes to where a problem is.
 
-    *apply* makes the replacement that a problem suggests, *limit* opens the dialog of the flow's settings; both are
-    None for those who only read.
+    *limit* opens the dialog of the flow's settings; it and *repairs* are None for those who only read.
     """
 
     def __init__(
@@ -33,14 +33,14 @@ class FlowPanel:
         types: Mapping[str, NodeType],
         *,
         visit: Callable[[Problem], None],
-        apply: Callable[[Problem], object] | None,
+        repairs: Repairs | None,
         close: Callable[[], None],
         limit: Callable[[], None] | None,
     ) -> None:
         self._draft = draft
         self._types = types
         self._visit = visit
-        self._apply = apply
+        self._repairs = repairs
         self._limit = limit
         self._drawn: object = None
         with box("fe-panel-head"):
@@ -140,7 +140,7 @@ class FlowPanel:
         if not problems or not self._draft.document["nodes"]:
             return
         ui.label(f"Problems ({len(problems)})").classes("fe-heading")
-        problem_list(problems, visit=self._go_to, apply=self._apply)
+        problem_list(problems, visit=self._go_to, repairs=self._repairs)
 
     def _go_to(self, problem: Problem) -> None:
         if problem.node and self._draft.node(problem.node):

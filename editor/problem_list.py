@@ -8,47 +8,32 @@ from nicegui import ui
 
 from editor.catalog import tone
 from editor.elements import box, icon
+from editor.repairs import Repairs
 from runtime.errors import Problem
-from runtime.wording import shown
 
-ICONS = {"error": "error", "gap": "error", "warning": "warning"}
 MOST = 50
-SHOWN_CHARS = 40
 
 
-def problem_list(
-    problems: Iterable[Problem], *, visit: Callable[[Problem], None], apply: Callable[[Problem], object] | None
-) -> None:
-    """Draw *problems*, errors first; a click goes to *visit*, that on a repair to *apply* (None: readers see none)."""
+def problem_list(problems: Iterable[Problem], *, visit: Callable[[Problem], None], repairs: Repairs | None) -> None:
+    """Draw *problems*, errors first; a click goes to *visit*. Those who only read get no *repairs*."""
     found = sorted(problems, key=lambda problem: problem.severity != "error")
     with box("fe-problems", "ul"):
         for problem in found[:MOST]:
             with box("fe-problem-line", "li"):
                 kind = tone([problem])
                 with box(f"fe-problem-item fe-problem-item--{kind}", "button").props("type=button") as item:
-                    icon(ICONS[kind])
-                    ui.label(plain(problem))
+                    icon("warning" if kind == "warning" else "error")
+                    ui.label(problem.message.replace("**", ""))
                 item.on("click", lambda problem=problem: visit(problem))
-                if apply is not None:
-                    repair_button(problem, apply)
+                if repairs is not None:
+                    repairs.offer(problem)
         if len(found) > MOST:
             with box("", "li"):
                 ui.label(f"and {len(found) - MOST:,} more").classes("fe-hint")
 
 
-def repair_button(problem: Problem, apply: Callable[[Problem], object]) -> None:
-    """Draw the button that makes the exact replacement a problem suggests; nothing where it suggests none."""
-    if problem.suggestion is None or problem.param is None:
-        return
-    with box("fe-repair", "button").props("type=button") as button:
-        icon("auto_fix_high")
-        ui.label(f"Use {shown(problem.suggestion, SHOWN_CHARS)}" if problem.suggestion else "Remove it").classes(
-            "pw-clip"
-        )
-    button.props["aria-label"] = f"Apply: write {problem.suggestion}"
-    button.on("click", lambda: apply(problem))
-
-
-def plain(problem: Problem) -> str:
-    """Return the message without marks."""
-    return problem.message.replace("**", "")
+def without(name: str, message: str) -> str:
+    """Return a message without the name in front of it that stands above it anyway."""
+    for start in (f"**{name}**: ", f"{name}: "):
+        message = message.removeprefix(start)
+    return message[:1].upper() + message[1:]

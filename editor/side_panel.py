@@ -21,7 +21,7 @@ from editor.node_help import draw_help
 from editor.node_id import NodeId
 from editor.palette import node_icon
 from editor.param_form import UNSET, param_fields
-from editor.problem_list import repair_button
+from editor.problem_list import without
 from editor.step_results import StepResults
 from editor.webhook_address import WebhookAddress, has_address
 from editor.widgets import icon_button
@@ -90,7 +90,7 @@ class NodePanel:
         if node is None:
             return
         problems = [
-            replace(problem, message=_without_name(problem.message, node["name"]))
+            replace(problem, message=without(node["name"], problem.message))
             for problem in self._draft.problems_of(self.node_id)
         ]
         for view in self._fields:
@@ -206,8 +206,8 @@ class NodePanel:
             for problem in problems:
                 with box(f"fe-general-line fe-general-line--{tone([problem])}"):
                     ui.label(problem.message)
-                    if self._context.apply is not None:
-                        repair_button(problem, self._context.apply)
+                    if self._context.repairs is not None:
+                        self._context.repairs.offer(problem)
 
     def _draw_marks(self, node: Mapping[str, Json]) -> None:
         """Show that the node is pinned, or passed over, and the way back."""
@@ -325,10 +325,3 @@ def _menu_button(symbol: str, title: str) -> ui.button:
 
 def _menu() -> ui.menu:
     return ui.menu().props("auto-close anchor='bottom right' self='top right'")
-
-
-def _without_name(message: str, name: str) -> str:
-    """Return a problem without the node's name in front, which the panel already shows."""
-    for start in (f"**{name}**: ", f"{name}: "):
-        message = message.removeprefix(start)
-    return message[:1].upper() + message[1:]

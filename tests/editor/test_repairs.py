@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from editor.draft import Draft
-from editor.repairs import repair, repaired
+from editor.repairs import Repairs, in_words, repaired
 from runtime.errors import Problem
 from runtime.service import Service
 
@@ -62,12 +62,23 @@ def test_a_replacement_that_does_not_fit_any_more_is_refused(params: dict[str, J
         repaired(params, problem)
 
 
-async def test_a_problem_that_is_gone_is_left_alone(
-    service: Service, document: Callable[..., dict[str, Any]]
-) -> None:
+@pytest.mark.parametrize(
+    ("text", "problem", "words"),
+    [
+        ("{{ $param.emial }}", wrong("a", 10, 5, "email"), "Use email"),
+        ("{{ $param.a }}", wrong("a", 3, 8, "$param.a | default('')"), "Add | default('')"),
+        ("{{ a + b }}", wrong("a", 4, 4, ""), "Remove it"),
+        ("{{ a }}", wrong("a", 30, 4, "b"), ""),
+    ],
+)
+def test_a_repair_says_what_it_does(text: str, problem: Problem, words: str) -> None:
+    assert in_words({"a": text}, problem) == words
+
+
+async def test_a_problem_that_is_gone_is_left_alone(service: Service, document: Callable[..., dict[str, Any]]) -> None:
     service.flows.create(document())
     draft = Draft(service, service.flows.get("greet"), (False, False))
 
-    await repair(draft, wrong("if", 0, 1, "x"))
+    await Repairs(draft, draft.settled).make(wrong("if", 0, 1, "x"))
 
     assert service.flows.history_state("greet") == (False, False)

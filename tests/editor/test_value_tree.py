@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from editor.known_values import scope_at
+from editor.known_values import KnownValues
 from editor.value_tree import MOST, member, tree
 from nodes import spec
 from runtime.document import FORMAT
@@ -33,7 +33,7 @@ def flow(nodes: dict[str, str | dict[str, Json]], edges: str, samples: Json = ()
 
 
 def shown(document: dict[str, Json], node: str, param: str | None = None) -> dict[str, Json]:
-    scope = scope_at(document, (node, param), TYPES, columns={}, run=None, environment=())
+    scope = KnownValues(TYPES, ()).scope_at(document, node, param, columns={}, run=None)
     assert scope is not None
     return tree(document, TYPES, scope)
 
@@ -109,6 +109,15 @@ def test_what_only_an_example_has_is_said_to_be_no_promise() -> None:
 
     assert "origin" in found["$param.more"]
     assert "origin" not in found["$param.id"]
+
+
+def test_a_pinned_output_is_an_example() -> None:
+    pinned = {"type": "http_request", "pinned": {"port": "out", "output": {"status": 200, "body": {"rate": 4}}}}
+
+    found = paths(shown(flow({"t": "manual", "call": pinned, "m": "send_email"}, "t>call call>m"), "m"))
+
+    assert found["$action.call.status"]["sample"] == "200"
+    assert found["$action.call.body.rate"]["sample"] == "4"
 
 
 def test_what_is_never_there_is_left_out() -> None:
