@@ -22,7 +22,8 @@ PRESENCE: Final = frozenset({"defined", "undefined"})
 SAME_LIST: Final = frozenset({"list", "reject", "rejectattr", "select", "selectattr", "sort", "unique"})
 ONE_OF_LIST: Final = frozenset({"first", "last", "max", "min", "random"})
 ADDING: Final = frozenset({"average", "sum"})
-BY_FIELD: Final = {"groupby": 0, "rejectattr": 0, "selectattr": 0}  # filter -> which setting names a field
+# filter -> which setting names a field
+BY_FIELD: Final = {"groupby": 0, "index_by": 0, "rejectattr": 0, "selectattr": 0}
 NUMBER_METHODS: Final = frozenset({"count", "find", "rfind"})
 LIST_METHODS: Final = frozenset({"partition", "rpartition", "rsplit", "split", "splitlines"})
 
@@ -44,7 +45,8 @@ def read_filter(reader: Reader, node: nodes.Filter, facts: Facts) -> Shape:
         return UNKNOWN
     _look_at(reader, node, "filter", help_, value)
     known = {argument.name: argument for argument in help_.arguments}
-    given = [*zip(help_.arguments, settings, strict=False), *((known[n], e) for n, e in named.items() if n in known)]
+    placed = [argument for argument in help_.arguments if argument.has_place]
+    given = [*zip(placed, settings, strict=False), *((known[n], e) for n, e in named.items() if n in known)]
     for argument, setting in given:
         if not _fits(setting, argument.takes):
             message = f"“{argument.name}” of the filter “{node.name}” takes {_words(argument.takes)}, not "
@@ -141,7 +143,11 @@ def _field(node: nodes.Filter, name: str) -> nodes.Const | None:
         return None
     place = BY_FIELD.get(name)
     found = node.args[place] if place is not None and len(node.args) > place else keys.get("attribute")
-    return found if isinstance(found, nodes.Const) and isinstance(found.value, str) else None
+    if not isinstance(found, nodes.Const) or not isinstance(found.value, str):
+        return None
+    asks_presence = place is not None and any(getattr(arg, "value", None) in PRESENCE for arg in node.args[1:2])
+    is_several = name == "sort" and "," in found.value
+    return None if asks_presence or is_several else found
 
 
 def _reached(reader: Reader, field: nodes.Const, value: Shape) -> Shape:

@@ -30,11 +30,12 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """A setting of a filter or test, in the order in which they may stand without their names."""
+    """A setting of a filter or test, in the order in which they stand; *has_place* if it may without its name."""
 
     name: str
     takes: frozenset[str]
     is_required: bool
+    has_place: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,9 @@ def _help(guard: Guard, name: str, group: str) -> Help:
         takes=guard.value.kinds,
         gives=guard.gives,
         arguments=tuple(
-            Argument(each.name, each.reader.kinds, each.is_required) for each in guard.parameters if not each.is_many
+            Argument(each.name, each.reader.kinds, each.is_required, each in guard.by_place)
+            for each in guard.parameters
+            if not each.is_many
         ),
         is_costly=guard.is_costly,
         same_as="" if name == guard.name else guard.name,

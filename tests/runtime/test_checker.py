@@ -11,6 +11,7 @@ from nodes.spec import load
 from runtime import document, inference, validation
 from runtime.check_codes import CODES
 from runtime.errors import Problem
+from runtime.filter_help import HELP
 from runtime.knowledge import Knowledge
 from tests.runtime.checker_flows import FLOWS, RIGHT_FLOWS, fields, http
 
@@ -239,12 +240,21 @@ RIGHT = [
     "{{ $param.email < 'b' < 'c' }}",
     "{{ 5 // 2 - 1 ** 2 % 3 }}",
     "{{ $param.email[:3] ~ $param.roles[1:] }}",
+    "{{ $action.users.users | sort(attribute='email,id') }}",
+    "{{ $action.users.users | rejectattr('phone', 'defined') | list }}",
+    "{{ $param.roles | map('default', {}) }}",
 ]
 
 
 @pytest.mark.parametrize("text", RIGHT)
 def test_what_is_right_is_not_alarmed(text: str):
     assert of_text(text) == []
+
+
+def test_no_example_of_a_filter_or_test_is_an_error():
+    examples = [example.text for each in HELP.values() for example in each.examples]
+
+    assert [text for text in examples if any(problem.severity == "error" for problem in of_text(text))] == []
 
 
 def test_every_code_of_the_table_is_told_by_some_flow_here():
