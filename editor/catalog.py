@@ -29,7 +29,7 @@ OTHER_COLOR = "--pw-soft"
 UNKNOWN_COLOR = "--pw-faint"
 SUMMARY_CHARS = 80
 TOLD = 5  # problems of a node that its mark tells
-EMPTY = "param.missing"  # the code of a field that nobody has filled in yet
+CALM = frozenset({"param.missing", "expression.empty"})  # codes of what nobody has filled in yet
 NOT_SET_UP = "Not set up yet"
 NODE_WIDTH, HEAD_HEIGHT, PORT_HEIGHT = 220, 64, 22  # NOTE: px, the same as in static/canvas/src/graph.js
 
@@ -214,7 +214,7 @@ def tone(problems: Iterable[Problem]) -> str:
     errors = [problem for problem in problems if problem.severity == "error"]
     if not errors:
         return "warning"
-    return "gap" if all(problem.code == EMPTY for problem in errors) else "error"
+    return "gap" if all(problem.code in CALM for problem in errors) else "error"
 
 
 def _mark(problems: list[Problem]) -> dict[str, Json] | None:

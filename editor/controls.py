@@ -57,6 +57,13 @@ class Control(ABC):
         """Return the texts that may hold expressions as they are now."""
         return []
 
+    def locate(self, path: tuple[str | int, ...], position: int) -> tuple[Writer, int] | None:
+        """Return where a character of the text that *path* leads to is shown, if it is."""
+        for place in self.places():
+            if place.path == path and isinstance(place.value, str):
+                return place.writer, position - place.shift
+        return None
+
     def insert(self, text: str) -> bool:
         """Put a value or any text where the caret was last; false if there is no place for it."""
         places = self.places()

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from nicegui import ui
+from nicegui.element import Element
 
 from editor.answers import ASK_AFTER_S, Answers, Ask
-from editor.catalog import tone
+from editor.catalog import CALM, tone
 from editor.controls import (
     Control,
     CredentialControl,
@@ -18,9 +19,9 @@ from editor.controls import (
     NumberControl,
     SelectControl,
     SwitchControl,
+    Writer,
     ZoneControl,
 )
-from editor.faults import Mark, is_at, shown_marks
 from editor.frame import box, icon
 from editor.param_form import UNSET, ParamField, is_expression
 from editor.problem_list import without
@@ -72,9 +73,8 @@ class FieldView:
         self._is_expression = self._is_written_as_expression(self._value)
         self._timer: asyncio.TimerHandle | None = None
         self._is_wrong = False
-        self._answers = (
-            Answers(context.ask, lambda: self._control.places(), lambda: self._is_wrong) if context.ask else None
-        )
+        self._fx: Element | None = None
+        self._answers = self._asking()
         with box("fe-field") as self._box:
             self._box.props["data-param"], self._box.props["data-title"] = field.name, field.title
             with box("fe-label"):
@@ -141,7 +141,7 @@ class FieldView:
 
     def ask_again(self) -> None:
         """Show the values of the expressions anew, because what they are computed from has changed."""
-        if self._answers is not None and not self.field.is_literal:
+        if self._answers is not None:
             self._answers.renew()
 
     def close(self) -> None:
@@ -155,10 +155,19 @@ class FieldView:
             self._toggle()
             self._control.insert(text)
 
+    def _asking(self) -> Answers | None:
+        """Return what asks for values, if there can be any that everybody may see."""
+        if self._context.ask is None or self.field.is_literal or self.field.widget == "password":
+            return None
+        return Answers(self._context.ask, lambda: self._control.places(), lambda: self._is_wrong)
+
     def _is_written_as_expression(self, value: Json) -> bool:
         return not self.field.is_textual and not self.field.is_literal and is_expression(value)
 
     def _draw(self) -> None:
+        if self._fx is not None:
+            self._fx.props["aria-pressed"] = "true" if self._is_expression else "false"
+            self._fx.update()
         self._place.clear()
         with self._place:
             self._control = self._make()
@@ -168,17 +177,21 @@ class FieldView:
     def _look(self, after_s: float = 0.0) -> None:
         """Underline what is plainly wrong with the expressions, and ask for their values."""
         self._underline(())
-        if self._answers is not None and not self.field.is_literal:
+        if self._answers is not None:
             self._answers.renew(after_s)
 
     def _underline(self, problems: Sequence[Problem]) -> None:
-        for place in self._control.places():
-            found = [each for each in problems if is_at(each.path, place)]
-            marks = [Mark(each.position, each.length, each.severity != "error") for each in found]
-            if not any(mark.position is not None for mark in marks) and place.value is not UNSET:
-                plain = expressions.problems_of(place.value)
-                marks = [Mark(each.position, None, False) for each in plain if not each.path]
-            place.writer.set_problems(shown_marks(marks, place))
+        """Draw lines under what *problems* are about, or else under what no check is needed to see."""
+        plain = () if self._value is UNSET or problems else expressions.problems_of(self._value)
+        found = [(each.path, each.position, each.length, each.severity != "error") for each in problems]
+        found += [(each.path, each.position, None, each.code in CALM) for each in plain]
+        marks: dict[Writer, list[Json]] = {place.writer: [] for place in self._control.places()}
+        for path, position, length, is_calm in found:
+            place = None if position is None else self._control.locate(path, position)
+            if place is not None:
+                marks[place[0]].append({"position": place[1], "length": length, "isWarning": is_calm})
+        for writer, found_here in marks.items():
+            writer.set_problems(found_here)
 
     def _make(self) -> Control:
         field, changed = self.field, self._changed
@@ -226,7 +239,6 @@ class FieldView:
                     ui.label("fx")
                     ui.tooltip("Write an expression").props("delay=400")
                 toggle.props["aria-label"] = f"{self.field.title}: expression"
-                toggle.props["aria-pressed"] = "true" if self._is_expression else "false"
                 toggle.on("click", self._toggle)
                 self._fx = toggle
             if not self.field.is_literal:
@@ -241,10 +253,10 @@ class FieldView:
 
     def _toggle(self) -> None:
         self._is_expression = not self._is_expression
-        self._fx.props["aria-pressed"] = "true" if self._is_expression else "false"
-        self._fx.update()
         self._changed(UNSET)
         self._draw()
+        if self._is_expression:
+            self._control.places()[0].writer.run_method("focus")
 
     def _changed(self, value: Json) -> None:
         if self._control.fault:

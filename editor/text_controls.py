@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 
 from nicegui import ui
 
-from editor.controls import FIELD_PROPS, Changed, Control, Place
+from editor.controls import FIELD_PROPS, Changed, Control, Place, Writer
 from editor.expression_field import ExpressionField, ExpressionInk, Lines
+from editor.json_places import place_in
 from editor.param_form import UNSET, ParamField, is_expression
 
 Json: TypeAlias = Any
@@ -118,6 +119,12 @@ class CodeControl(Control):
 
     def places(self) -> list[Place]:
         return [Place(self._ink, (), self._read(self._code.value or ""))] if self._ink and not self.fault else []
+
+    def locate(self, path: tuple[str | int, ...], position: int) -> tuple[Writer, int] | None:
+        if self.field.widget == "html":
+            return super().locate(path, position)
+        at = place_in(self._code.value or "", path, position) if self._ink and not self.fault else None
+        return None if at is None or self._ink is None else (self._ink, at)
 
     def _typed(self, event: Any) -> None:
         value = self._read(event.value or "")

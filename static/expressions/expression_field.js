@@ -130,9 +130,11 @@ export default {
       hideHelp();
       clearTimeout(this.timer);
       this.timer = setTimeout(this.send, SEND_AFTER);
-      if (event.isComposing || this.isClosing || this.suggestions.isAccepting) return;
+      // phones compose every word; what is composed in other scripts is no name yet
+      const isForeign = event.isComposing && !/^[\w$]*$/.test(event.data ?? "");
+      if (isForeign || this.isClosing || this.suggestions.isAccepting) return;
       this.tell("px-close");
-      const isTyped = event.inputType === "insertText" && event.data?.length <= 2;
+      const isTyped = event.isComposing || (event.inputType === "insertText" && event.data?.length <= 2);
       if (isTyped || (this.suggestions.isOpen && event.inputType?.startsWith("delete"))) this.suggestions.refresh();
       else this.suggestions.close();
     },
