@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.flow_page import FlowPage, Server, until
+from tests.operators import COOKIE, signed_in
 
 Make = Callable[..., str]
 PAYLOAD = {
@@ -167,3 +168,43 @@ def test_the_code_editor_knows_expressions_too(mail: FlowPage) -> None:
     expect(code).to_have_text("<b>{{ $param.customer.name }}</b>")
     expect(code.locator(".px-root")).to_have_text("$param")
     expect(around(mail, "HTML").locator(".px-answer-text")).to_contain_text("<b>Ada")
+
+
+def test_undo_takes_back_one_edit_of_one_field(mail: FlowPage) -> None:
+    field(mail, "Text").fill("one")
+    until(lambda: mail.nodes["mail"]["params"].get("text") == "one")
+    field(mail, "Subject").fill("{{ $param.number }}")
+    expect(around(mail, "Subject").locator(".px-answer-text")).to_have_text("1042")
+    until(lambda: mail.nodes["mail"]["params"].get("subject") == "{{ $param.number }}")
+
+    mail.page.get_by_role("button", name="Undo").click()
+
+    expect(field(mail, "Subject")).to_have_value("")
+    expect(around(mail, "Subject").locator(".px-answer")).to_have_count(0)
+    expect(field(mail, "Text")).to_have_value("one")
+
+
+def test_a_problem_in_json_is_underlined_where_it_stands(page: Page, server: Server, make_flow: Make) -> None:
+    body = {"json": {"a": 1, "customer": ["{{ $param.name | uper }}"]}}
+    flow = FlowPage(page, make_flow({"call": "http_request"}, call=body), server.flows)
+    flow.node("call").click()
+
+    expect(page.locator(".cm-content .px-fault")).to_have_text("uper")
+
+
+def test_who_may_only_look_sees_colours_and_writes_nothing(
+    browser: Browser, server: Server, make_flow: Make, faults: list[str]
+) -> None:
+    flow_id = make_flow({"call": "http_request"}, call={"url": "https://example.com/{{ $param.id }}"})
+    context = browser.new_context(base_url=server.url, reduced_motion="reduce")
+    context.add_cookies(
+        [{"name": COOKIE, "value": signed_in(server.database, "viewer", "viewer@example.com"), "url": server.url}]
+    )
+    page = context.new_page()
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    flow = FlowPage(page, flow_id, server.flows)
+    flow.node("call").click()
+
+    expect(page.locator(".px-expression .px-root")).to_have_text("$param")
+    expect(page.get_by_label("URL", exact=True)).to_have_js_property("readOnly", True)
+    context.close()
