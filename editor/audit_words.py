@@ -78,6 +78,7 @@ ICONS = {
     "user": "person",
     "role": "badge",
     "operator": "admin_panel_settings",
+    "expression": "data_object",
 }
 AREAS = {
     "flow": "Flows",
@@ -91,6 +92,7 @@ AREAS = {
     "user": "Users",
     "role": "Roles",
     "operator": "Operators",
+    "expression": "Expressions",
 }
 
 
