@@ -17,6 +17,7 @@ ACTIONS = {
     "expression.refused": "tried an expression that is not allowed in",
     "run.start": "started the flow",
     "run.cancel": "cancelled run",
+    "run.cancel_many": "cancelled",
     "run.retry": "repeated run",
     "run.retry_many": "repeated",
     "run.decide": "decided an approval of run",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runtime import engine_lock, preflight
-from runtime.commands import backup, credentials, events, flows, keys, operators, runs, tables, users
+from runtime.commands import approvals, backup, credentials, events, flows, keys, operators, runs, tables, users
 from runtime.commands.installation import settings_from_environment
 from runtime.commands.terminal import JsonOption, fail, print_json, print_table, told
 from runtime.supervisor import REFUSED
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 app.add_typer(flows.app, name="flow")
 app.add_typer(runs.app, name="run")
+app.add_typer(approvals.app, name="approvals")
 app.add_typer(tables.app, name="table")
 app.add_typer(events.app, name="event")
 app.add_typer(keys.app, name="keys")

@@ -165,10 +165,12 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
         "test": TEST,
         "start_test": TEST,
         "cancel": _run("cancel"),
+        "cancel_many": Right("editor", "run.cancel_many", made="said", details=("flow",)),
         "retry": _run("retry", conditions.may_retry),
         "decide": Right(
             "editor", "run.decide", "run_id", details=("node", "approved"), condition=conditions.as_oneself
         ),
+        "approvals": VIEW,
         "approval": NOBODY,  # a page of its own is for those who have the link
         "decide_by_link": NOBODY,
         "retry_many": Right("editor", "run.retry_many", made="said", condition=conditions.may_retry),
@@ -202,6 +204,7 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
         "mark_read": Right("editor", condition=conditions.may_read_message),
         "clear": Right("editor", "mailbox.clear"),
         "keep": NOBODY,
+        "keeping": NOBODY,
     },
     "preferences": {
         "has_smtp": EDIT,

@@ -13,7 +13,8 @@ from typing import Any
 from sqlmodel import col, select
 
 from nodes.spec import NodeType
-from runtime import bulk_retries, repeats, run_reading, settling, trial_rows, waits
+from runtime import bulk_cancels, bulk_retries, repeats, run_reading, settling, trial_rows, waits
+from runtime.bulk_cancels import Cancelled
 from runtime.bulk_retries import Failed, Retried
 from runtime.document import parse
 from runtime.drafts import utcnow
@@ -135,6 +136,16 @@ class Runs:
             raise Conflict(Problem("run.ended", f"Run {run_id} has ended; there is nothing to cancel."))
         return await asyncio.to_thread(self.get, run_id)
 
+    async def cancel_many(self, flow: str) -> Cancelled:
+        """Stop the open runs of a flow, tests aside: at most ``limits.RETRIES`` at once, more are counted as left."""
+
+        def read() -> tuple[list[int], int]:
+            with self._database.read() as session:
+                return bulk_cancels.meant(session, flow)
+
+        found, left = await asyncio.to_thread(read)
+        return await bulk_cancels.cancel(found, left, self._engine.cancel)
+
     async def retry(
         self,
         run_id: int,
@@ -207,6 +218,11 @@ class Runs:
         place = {"run_id": run_id, "node": node, "iteration": iteration}
         await asyncio.to_thread(self._decide, approved, by, comment, **place)
         return await self._queued(run_id)
+
+    def approvals(self, flow: str | None = None) -> builtins.list[Approval]:
+        """Return what open runs wait to be approved, the oldest first; of one flow, if it is named."""
+        with self._database.read() as session:
+            return waits.open_approvals(session, self._clock(), flow)
 
     def approval(self, token: str) -> Approval | None:
         """Return what the link with *token* asks a person, None when there is no such link."""

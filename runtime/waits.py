@@ -46,6 +46,20 @@ class Approval:
     decided: dict[str, Any] | None
     state: Literal["open", "decided", "expired", "closed"] = "open"
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the published shape of one that is open; times are ISO 8601 in UTC."""
+        until = None if self.until is None else self.until.isoformat().replace("+00:00", "Z")
+        return {
+            "run": self.run_id,
+            "flow": self.flow_id,
+            "node": self.node,
+            "iteration": self.iteration,
+            "title": self.title,
+            "message": self.message,
+            "asked_at": self.asked_at.isoformat().replace("+00:00", "Z"),
+            "until": until,
+        }
+
 
 def approval_token(seals: Seals, installation: str, run_id: int, node: str, iteration: str) -> str:
     """Return the token of a step's approval link: the same whenever it is asked for, and known to nobody else."""
@@ -112,6 +126,14 @@ def approval_of(session: Session, token: str, now: datetime) -> Approval | None:
     """Return the approval that *token* opens, as it is at *now*, or None."""
     wait = session.exec(select(WaitRow).where(WaitRow.token_digest == token_digest(token))).first()
     return None if wait is None else _approval(session, wait, now)
+
+
+def open_approvals(session: Session, now: datetime, flow_id: str | None) -> list[Approval]:
+    """Return the approvals that can be decided at *now*, the oldest first; of one flow, if it is named."""
+    is_open = (col(WaitRow.resolved_at).is_(None), col(WaitRow.event).is_(None), WaitRow.kind == "approval")
+    found = session.exec(select(WaitRow).where(*is_open).order_by(col(WaitRow.id))).all()
+    asked = [approval for wait in found if (approval := _approval(session, wait, now)) is not None]
+    return [each for each in asked if each.state == "open" and flow_id in (None, each.flow_id)]
 
 
 def decide(

@@ -45,10 +45,21 @@ def show_run(run_id: RunId, as_json: JsonOption = False) -> None:
 
 
 @app.command("cancel")
-def cancel_run(run_id: RunId) -> None:
-    """Stop a run that has not ended."""
-    with opened() as service:
-        ask_engine(service, lambda: service.runs.cancel(run_id))
+def cancel_run(
+    run_id: Annotated[int | None, typer.Argument(metavar="ID", help="The run's number.")] = None,
+    flow: Annotated[str | None, typer.Option(help="Every run of this flow that has not ended.")] = None,
+) -> None:
+    """Stop a run that has not ended, or all of a flow."""
+    if (run_id is None) == (flow is None):
+        fail("Give the number of a run, or --flow.", 2)
+    with told(), opened() as service:
+        if run_id is not None:
+            ask_engine(service, lambda: service.runs.cancel(run_id))
+        elif flow is not None:
+            done = ask_engine(service, lambda: service.runs.cancel_many(flow))
+            typer.echo(f"Cancelled {done.said}.")
+            if done.left:
+                typer.echo(f"{done.left:,} more are left. Run the command again.", err=True)
 
 
 @app.command("retry")

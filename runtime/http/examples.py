@@ -99,6 +99,7 @@ RETRIED = {
     "refused": [{"run": 18, "problems": [{"code": "run.not_ended", "message": "Run 18 is still going."}]}],
     "left": 0,
 }
+CANCELLED = {"count": 2, "runs": [18, 17], "left": 0}
 TABLE = {
     "id": TABLE_ID,
     "name": "orders",

@@ -51,6 +51,12 @@ class RetriesRequest(BaseModel):
     version: Version = "then"
 
 
+class CancelRequest(BaseModel):
+    model_config = STRICT
+
+    flow: str
+
+
 class DecideRequest(BaseModel):
     model_config = STRICT
 
@@ -103,6 +109,21 @@ def run_routes(_service: Service) -> APIRouter:
     )
     async def cancel_run(caller: Caller, run_id: RunId) -> Response:
         return Json((await caller.runs.cancel(run_id)).as_json())
+
+    @router.post(
+        "/cancel",
+        dependencies=[EDITOR],
+        summary="Cancel the runs of a flow",
+        description=(
+            "Stops every run of the flow that has not ended, tests aside, the newest first. "
+            f"At most {RETRIES:,} at once: “left” says how many more there are. Pause the flow, so that none begins."
+        ),
+        responses=answers(examples.CANCELLED),
+    )
+    async def cancel_runs(
+        caller: Caller, request: Annotated[CancelRequest, Body(examples=[{"flow": examples.FLOW_ID}])]
+    ) -> Response:
+        return Json((await caller.runs.cancel_many(request.flow)).as_json())
 
     @router.get(
         "/{run_id}/items/{loop}",

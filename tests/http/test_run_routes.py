@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from runtime import bulk_cancels
 from runtime.outbox import NewEvent
 from runtime.run_views import RunView
 from runtime.service import Service
@@ -149,3 +150,39 @@ async def test_part_of_a_flow_is_tested_and_the_items_of_its_loop_are_read(
     assert [each["iteration"] for each in failed["items"]] == ["1"]
     assert [(step["node"], step["output"]) for step in item["steps"]] == [("plus", {"n": 4})]
     assert [step["node"] for step in after["steps"] if step.get("kept")] == ["each"]
+
+
+async def test_open_runs_of_a_flow_are_cancelled_together(client: httpx.AsyncClient, service: Service, live: str):
+    ended = await run_once(service, 500)
+    stuck = [stuck_run(service, StepRow(run_id=0, node="greet", status="unknown")) for _ in range(3)]
+    with service.database.write() as session:
+        session.get_one(RunRow, stuck[0]).flow_id = "another"
+
+    answer = await client.post("/api/runs/cancel", json={"flow": "greet"})
+    none = await client.post("/api/runs/cancel", json={"flow": "greet"})
+
+    assert answer.json() == {"count": 2, "runs": [stuck[2], stuck[1]], "left": 0}
+    assert none.json()["count"] == 0
+    assert [service.runs.get(each).status for each in (ended.id, *stuck)] == [
+        "succeeded",
+        "waiting",
+        "cancelled",
+        "cancelled",
+    ]
+    assert (await client.post("/api/runs/cancel", json={})).status_code == 422
+    assert [(each.action, each.target) for each in service.audit.list().items][:2] == [
+        ("run.cancel_many", "0 runs"),
+        ("run.cancel_many", "2 runs"),
+    ]
+
+
+async def test_of_many_open_runs_some_are_left(
+    client: httpx.AsyncClient, service: Service, live: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(bulk_cancels, "RETRIES", 2)
+    for _ in range(3):
+        stuck_run(service, StepRow(run_id=0, node="greet", status="unknown"))
+
+    answer = await client.post("/api/runs/cancel", json={"flow": "greet"})
+
+    assert (answer.json()["count"], answer.json()["left"]) == (2, 1)
