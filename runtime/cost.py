@@ -113,8 +113,10 @@ def part_of(names: Mapping[str, object], reads: frozenset[Read]) -> dict[str, ob
 
 
 def _needed(root: str, value: object, keys: set[str | None]) -> object:
-    if None in keys or not isinstance(value, Mapping):
+    if not isinstance(value, Mapping):
         return value
+    if None in keys:
+        return dict(value) if root == "action" else value  # other branches add their outputs meanwhile
     if root == "action" or all(key in value for key in keys):
         return {key: value[key] for key in keys if key in value}
     return {key: entry if key in keys else None for key, entry in value.items()}

@@ -11,9 +11,8 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
@@ -23,14 +22,15 @@ from runtime.cost import part_of
 from runtime.errors import ExpressionError
 from runtime.evaluation_turns import Turns
 from runtime.evaluator_child import Died, EvaluatorChild
-from runtime.expressions import Scope, TooMuchInPlace, Value
+from runtime.expressions import Scope, TooMuchInPlace, Value, Written
 from runtime.scope import ROOTS
 
 Json: TypeAlias = Any
 STOPPED = frozenset(  # codes of what takes too much, and would again
     {"expression.too_much_work", "expression.too_slow", "expression.too_much_memory", "expression.stopped"}
 )
-TRIES = 2  # processes that may die over one evaluation; an expression gives the same every time
+TRIES = 3  # processes that may die over one evaluation; an expression gives the same every time
+AGAIN_S = 1.0  # until the next try to start a process
 log = logging.getLogger("pulsewire.evaluator")
 
 
@@ -41,16 +41,27 @@ class EvaluatorBusy(ExpressionError):
         super().__init__("expression.busy", "Too many expressions wait to be evaluated. Try again in a moment.")
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    question: list[Any]
+class _Job(NamedTuple):
+    """One evaluation. Its names are encoded when it has its turn: until then they are in memory once."""
+
+    written: Written
+    names: Mapping[str, Json]
     answer: asyncio.Future[Json]
+
+    def end(self, error: ExpressionError) -> None:
+        """Tell whoever still waits for it why there is no value."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
 
 
 class Evaluator:
-    """At most *processes* at a time, for one event loop. ``close`` it in the end."""
+    """At most *processes* at a time, for one event loop. ``close`` it in the end.
 
-    def __init__(self, processes: int = limits.EXPRESSION_PROCESSES, waiting: int = limits.EXPRESSIONS_WAITING) -> None:
+    When *waiting* wait for their turn, the next one is refused. None: however many there are, they wait as long as it
+    takes, also for a process that cannot be started now.
+    """
+
+    def __init__(self, processes: int = limits.EXPRESSION_PROCESSES, waiting: int | None = None) -> None:
         self._most = processes
         self._most_waiting = waiting
         self._mark = secrets.token_hex(16)  # nobody who writes a payload can know it
@@ -58,6 +69,7 @@ class Evaluator:
         self._workers: set[asyncio.Task[None]] = set()
         self._idle: list[asyncio.Future[None]] = []
         self._children: set[EvaluatorChild] = set()
+        self.failed_starts = 0
 
     @property
     def pids(self) -> set[int]:
@@ -79,15 +91,14 @@ class Evaluator:
     async def evaluate_there(self, value: Value, scope: Scope, caller: str = "") -> Json:
         """Return what *value* comes to in another process. Raises ExpressionError."""
         names = {name: found for name in ROOTS if (found := getattr(scope, name)) is not ABSENT}
-        kind, written, late = value.written
-        return await self._ask(kind, written, late, part_of(names, value.reads), caller)
+        return await self._ask(value.written, part_of(names, value.reads), caller)
 
     async def evaluate(self, value_source: Json, scope: Mapping[str, Json], caller: str = "") -> Json:
         """Return what *value_source* comes to, any JSON with expressions; nothing is compiled here.
 
         *scope* has the names without ``$``. Raises ExpressionError.
         """
-        return await self._ask("value", value_source, (), scope, caller)
+        return await self._ask(("value", value_source, ()), scope, caller)
 
     async def close(self) -> None:
         """End the processes; who waits is told that the evaluator is busy."""
@@ -98,21 +109,17 @@ class Evaluator:
         while (found := self._turns.take()) is not None:
             caller, job = found
             self._turns.done(caller, 0.0)
-            if not job.answer.done():
-                job.answer.set_exception(EvaluatorBusy())
+            job.end(EvaluatorBusy())
 
-    async def _ask(
-        self, kind: str, written: Json, late: Collection[str], names: Mapping[str, Json], caller: str
-    ) -> Json:
-        if len(self._turns) >= self._most_waiting:
+    async def _ask(self, written: Written, names: Mapping[str, Json], caller: str) -> Json:
+        if self._most_waiting is not None and len(self._turns) >= self._most_waiting:
             raise EvaluatorBusy
-        question = self._question(kind, written, late, names)
         answer: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
-        self._turns.push(caller, _Job(question, answer))
+        self._turns.push(caller, _Job(written, names, answer))
         self._call_a_worker()
         return await answer
 
-    def _question(self, kind: str, written: Json, late: Collection[str], names: Mapping[str, Json]) -> list[Any]:
+    def _question(self, job: _Job) -> list[Any]:
         expired = 0
 
         def told(value: object) -> Json:
@@ -125,14 +132,14 @@ class Evaluator:
             raise TypeError
 
         try:
-            encoded = orjson.dumps(names, default=told)
+            encoded = orjson.dumps(job.names, default=told)
         except TypeError as error:
             message = "The expression reads a value that JSON cannot carry."
             raise ExpressionError("expression.result", message) from error
         if len(encoded) > limits.EXPRESSION_SCOPE_BYTES:
             message = f"The expression reads values of more than {limits.EXPRESSION_SCOPE_BYTES:,} bytes; read fewer."
             raise ExpressionError("expression.too_large", message)
-        return [orjson.dumps([kind, written, list(late)]).decode(), orjson.Fragment(encoded), expired]
+        return [orjson.dumps(job.written).decode(), orjson.Fragment(encoded), expired]
 
     def _call_a_worker(self) -> None:
         for waiting in self._idle:
@@ -176,40 +183,40 @@ class Evaluator:
             await child.start()
         except (Died, OSError) as error:
             self._children.discard(child)
+            self.failed_starts += 1
             log.error("an evaluator process could not be started: %s", type(error).__name__)
             return None
         return child
 
     async def _do(self, child: EvaluatorChild | None, caller: str, job: _Job) -> EvaluatorChild | None:
         """Answer one job; return the process for the next one, None when another has to be started."""
-        begun = time.monotonic()
-        error: ExpressionError = EvaluatorBusy()
+        begun, deaths = time.monotonic(), 0
         try:
-            for _ in range(TRIES):
-                if job.answer.done():  # nobody waits for it any more
-                    return child
-                child = await self._if_usable(child)
-                if child is None and (child := await self._new_child()) is None:
-                    break
+            while not job.answer.done():  # unless nobody waits for it any more
+                child = await self._if_usable(child) or await self._new_child()
                 try:
-                    value = await child.ask(job.question)
-                except ExpressionError as found:
-                    error = found
-                    break
+                    if child is not None:
+                        value = await child.ask(self._question(job))
+                        if not job.answer.done():
+                            job.answer.set_result(value)
+                    elif self._most_waiting is None:
+                        await asyncio.sleep(AGAIN_S)
+                    else:
+                        job.end(EvaluatorBusy())
                 except Died:
-                    error = _died()
                     log.warning("an evaluator process has died and is replaced")
-                else:
-                    if not job.answer.done():
-                        job.answer.set_result(value)
-                    return await self._if_usable(child)
-            if not job.answer.done():
-                job.answer.set_exception(error)
+                    deaths += 1
+                    if deaths == TRIES:
+                        job.end(_died())
+                except ExpressionError as error:
+                    job.end(error)
+                except Exception as error:  # nothing that one job brings with it may end the worker
+                    log.error("an expression could not be handed on: %s", type(error).__name__)
+                    job.end(ExpressionError("expression.failed", "The expression does not work with these values."))
             return await self._if_usable(child)
         finally:
             self._turns.done(caller, time.monotonic() - begun)
-            if not job.answer.done():  # this worker is cancelled
-                job.answer.set_exception(EvaluatorBusy())
+            job.end(EvaluatorBusy())  # where this worker is cancelled
 
     async def _if_usable(self, child: EvaluatorChild | None) -> EvaluatorChild | None:
         if child is None or child.is_usable:
@@ -220,5 +227,5 @@ class Evaluator:
 
 
 def _died() -> ExpressionError:
-    message = "The process that evaluates the expression ended twice over it. Make the expression smaller."
+    message = f"The process that evaluates the expression ended {TRIES} times over it. Make the expression smaller."
     return ExpressionError("expression.stopped", message)

@@ -108,7 +108,7 @@ class EvaluatorChild:
 
     def _kill_late(self) -> None:
         """Kill a process that has not answered in time; the end of the connection says so to ``ask``."""
-        if self._process is not None:
+        if self._process is not None and self._answer is not None and not self._answer.done():
             self._is_late = True
             self._process.kill()
 

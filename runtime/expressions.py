@@ -26,6 +26,7 @@ __all__ = [
     "Scope",
     "TooMuchInPlace",
     "Value",
+    "Written",
     "compile_condition",
     "compile_params",
     "compile_value",

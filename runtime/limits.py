@@ -27,7 +27,6 @@ EXPRESSION_WALL_S = 1.9  # until the evaluator process is killed, also on a mach
 EXPRESSION_MEMORY_BYTES = 192 * 1024 * 1024  # that an evaluation may ask for beyond what the process has
 EXPRESSION_SCOPE_BYTES = 32_000_000  # of the values that are handed to the evaluator process, as JSON
 EXPRESSION_PROCESSES = 2
-EXPRESSIONS_WAITING = 20_000  # for an evaluator process
 PREVIEW_TEXT_BYTES = 100_000  # of what is evaluated on trial
 PREVIEW_VALUES_BYTES = 3_000_000  # as JSON
 EXPRESSION_STOPS = 10  # evaluations of one run that took too much; then the run ends

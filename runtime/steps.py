@@ -25,7 +25,7 @@ from nodes.spec import (
     TemporaryError,
 )
 from runtime import limits, wording
-from runtime.evaluator import Evaluator, EvaluatorBusy
+from runtime.evaluator import Evaluator
 from runtime.expressions import ExpressionError, Scope, TooMuchInPlace
 from runtime.graph import PlanNode
 from runtime.masking import MASK
@@ -89,8 +89,6 @@ async def prepare_elsewhere(node: PlanNode, scope: Scope, evaluator: Evaluator, 
     """Do what ``prepare`` does, and evaluate the parameters in another process."""
     try:
         values = await evaluator.evaluate_there(node.params, scope, flow_id)
-    except EvaluatorBusy as error:
-        raise StepFailed(TemporaryError(error.message, code=error.code)) from error
     except ExpressionError as error:
         raise StepFailed(NodeError(error.message, code=error.code)) from error
     return _checked(node, values)

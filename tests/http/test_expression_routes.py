@@ -54,7 +54,7 @@ async def test_every_problem_of_the_text_is_told_with_its_place(client: httpx.As
 
     assert [(each["code"], each["path"], each["position"]) for each in answer["problems"]] == [
         ("expression.filter_unknown", [1], 14),
-        ("expression.test_unknown", [1], 27),
+        ("expression.test_unknown", [1], 30),
     ]
 
 

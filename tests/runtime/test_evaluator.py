@@ -219,12 +219,32 @@ async def test_whoever_waits_at_the_end_is_told_and_no_process_is_left() -> None
 
 async def test_a_process_that_cannot_be_started_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    evaluator = Evaluator()
+    evaluator = Evaluator(waiting=10)
 
     with pytest.raises(EvaluatorBusy):
         await value_of(evaluator, "[1] | sort")
 
     await evaluator.close()
+
+
+async def test_what_cannot_be_handed_on_ends_in_an_error_and_the_next_is_answered(evaluator: Evaluator) -> None:
+    with pytest.raises(ExpressionError):
+        await evaluator.evaluate(object(), {})
+
+    assert await value_of(evaluator, "[1] | sort") == [1]
+
+
+async def test_where_nobody_is_refused_a_process_is_started_as_soon_as_that_works(
+    evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.evaluator.AGAIN_S", 0.0)
+    with monkeypatch.context() as broken:
+        broken.setattr(sys, "executable", "/nowhere/python")
+        asked = asyncio.create_task(value_of(evaluator, "[1] | sort"))
+        while evaluator.failed_starts < 2:  # noqa: ASYNC110 - nothing tells of them
+            await asyncio.sleep(0)
+
+    assert await asked == [1]
 
 
 async def test_values_that_are_too_large_together_are_not_handed_on(
