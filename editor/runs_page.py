@@ -13,7 +13,20 @@ from editor.bulk_retry import BulkRetry
 from editor.elements import web_page
 from editor.frame import box, frame, icon
 from editor.session import may_edit, service_here
-from editor.widgets import STATE_ICONS, STATE_TONES, button, chip, choice, empty_state, link_button, row_link
+from editor.widgets import (
+    STATE_ICONS,
+    STATE_TONES,
+    Refused,
+    button,
+    chip,
+    choice,
+    confirm,
+    empty_state,
+    link_button,
+    row_link,
+    tell,
+    toast,
+)
 from runtime.bulk_retries import Failed
 from runtime.run_views import STATUSES, RunSummary
 
@@ -23,6 +36,9 @@ if TYPE_CHECKING:
 
 PAGE = 50
 REFRESH_S = 2.0
+CANCEL_OPEN = (
+    "Steps that are done stay done; the others do not happen. Pause the flow first if no new run is to begin meanwhile."
+)
 OPEN = frozenset({"queued", "running", "waiting"})
 DEAD = "dead"  # among the statuses to choose from: failed runs that were given up
 
@@ -72,6 +88,9 @@ class RunList:
                 tab.props["title"] = "Runs that were given up because they stopped the engine again and again"
                 tab.on("click", lambda: by_status.set_value(None if by_status.value == DEAD else DEAD))
             ui.switch("Test runs", value=self._with_tests, on_change=lambda e: self._show(tests=e.value)).props("dense")
+            if self._may_edit:
+                self._cancel = button("Cancel open runs", self._cancel_open, kind="ghost", icon="block")
+                self._cancel.set_visibility(self._flow is not None)
         self._place = box("pw-list-place")
         self._bulk = BulkRetry(self._service, redraw=self._draw_anew, done=self._read) if self._may_edit else None
         await self._read()
@@ -86,6 +105,23 @@ class RunList:
         ui.navigate.history.replace(f"/runs?{kept}" if kept else "/runs")
         if self._bulk is not None:
             self._bulk.clear()
+            self._cancel.set_visibility(self._flow is not None)
+        await self._read()
+
+    async def _cancel_open(self) -> None:
+        """Cancel all open runs of the flow that is shown, after asking."""
+        flow = self._flow
+        if flow is None:
+            return
+        title = f"Cancel all open runs of “{self._flows.get(flow, flow)}”?"
+        if not await confirm(title, CANCEL_OPEN, action="Cancel runs"):
+            return
+        try:
+            done = await self._service.runs.cancel_many(flow)
+        except Refused as refusal:
+            tell(refusal)
+            return
+        toast(f"Cancelled {done.said}." + (f" {done.left:,} more are left." if done.left else ""))
         await self._read()
 
     async def _page(self, after: int | None = None) -> tuple[list[RunSummary], int | None]:

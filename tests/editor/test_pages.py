@@ -182,6 +182,26 @@ async def test_runs_are_listed_and_filtered_by_status(pages: Pages) -> None:
     await pages.user.should_see("No run fits")
 
 
+async def test_open_runs_of_a_flow_are_cancelled_after_asking(pages: Pages) -> None:
+    document = _document()
+    document["nodes"].append({"id": "wait", "type": "delay", "name": "Wait", "params": {"seconds": 3600}})
+    document["edges"].append({"source": document["nodes"][0]["id"], "target": "wait", "key": "out"})
+    pages.service.flows.create(document)
+    pages.service.flows.publish("greet")
+    await pages.service.emit([NewEvent("greeted", {}), NewEvent("greeted", {})])
+    await until(lambda: len(pages.service.runs.list(status="waiting").items) == 2)
+    await pages.user.open("/runs?flow=greet")
+
+    pages.press("Cancel open runs")
+    await pages.user.should_see("Cancel all open runs of “Greet”?")
+    before = {run.status for run in pages.service.runs.list().items}
+    pages.press("Cancel runs")
+    await until(lambda: not pages.service.runs.list(status="waiting").items)
+
+    assert before == {"waiting"}
+    assert {run.status for run in pages.service.runs.list().items} == {"cancelled"}
+
+
 async def test_the_html_of_a_message_is_served_with_nothing_allowed(pages: Pages) -> None:
     source = b"Subject: hi\r\nContent-Type: text/html\r\n\r\n<script>alert(1)</script><p>hi</p>"
     pages.service.mailbox.keep(
