@@ -15,6 +15,7 @@ from runtime import (
     filters_objects,
     filters_order,
     filters_text,
+    kind_tests,
     value_tests,
 )
 from runtime.access import Missing
@@ -108,7 +109,7 @@ GROUPS = (
     filters_encoding.HTML,
     filters_encoding.ENCODINGS,
 )
-TEST_GROUPS = (value_tests.TESTS,)
+TEST_GROUPS = (kind_tests.KIND_TESTS, value_tests.VALUE_TESTS)
 ALIASES: Mapping[What, Mapping[str, str]] = {
     "filter": {
         "avg": "average",
