@@ -104,7 +104,7 @@ def _key(node: nodes.Getattr | nodes.Getitem) -> str | None:
 def part_of(names: Mapping[str, object], reads: frozenset[Read]) -> dict[str, object]:
     """Return of *names* what expressions with these *reads* need; other keys of what they read hold null.
 
-    A key that is not there leaves the others' names, because an error lists them; those of ``$action`` are not listed.
+    A key that is not there leaves the others' names, because an error lists them or suggests one.
     """
     wanted: dict[str, set[str | None]] = {}
     for root, key in reads:
@@ -117,6 +117,6 @@ def _needed(root: str, value: object, keys: set[str | None]) -> object:
         return value
     if None in keys:
         return dict(value) if root == "action" else value  # other branches add their outputs meanwhile
-    if root == "action" or all(key in value for key in keys):
-        return {key: value[key] for key in keys if key in value}
-    return {key: entry if key in keys else None for key, entry in value.items()}
+    if all(key in value for key in keys):
+        return {key: value[key] for key in keys}
+    return {key: value[key] if key in keys else None for key in value}

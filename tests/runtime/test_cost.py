@@ -132,10 +132,15 @@ def test_only_what_is_read_is_handed_on_and_errors_stay_the_same() -> None:
 
     assert part(("param", "a"), ("action", "one")) == {"param": {"a": {"x": 1}}, "action": {"one": {"rows": [1]}}}
     assert part(("param", None), ("item", None)) == {"param": {"a": {"x": 1}, "b": 2}}
-    assert part(("param", "nope"), ("action", "nope")) == {"param": {"a": None, "b": None}, "action": {}}
+    assert part(("param", "nope"), ("action", "nope")) == {
+        "param": {"a": None, "b": None},
+        "action": {"one": None, "two": None},
+    }
 
 
-@pytest.mark.parametrize("text", ["$param.nope", "$action.nope.x", "$param.a.nope", "$item.x", "$param.get('b')"])
+@pytest.mark.parametrize(
+    "text", ["$param.nope", "$action.nope.x", "$action.onee.x", "$param.a.nope", "$item.x", "$param.get('b')"]
+)
 def test_with_what_is_read_an_expression_gives_what_it_gives_with_everything(text: str) -> None:
     value = compile_value("{{ " + text + " }}")
     names = {"param": {"a": {"x": 1}, "b": 2}, "action": {"one": {"rows": [1]}}, "now": "2024"}
