@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from asyncio import to_thread
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nicegui import background_tasks, ui
@@ -13,33 +11,24 @@ from editor import theme
 from editor.canvas import FlowCanvas
 from editor.catalog import card_size, picture, ports_of
 from editor.cut_nodes import CutNodes
+from editor.details import Details
 from editor.draft import Draft
 from editor.elements import web_page
 from editor.error_pages import not_found
-from editor.fields import FormContext
 from editor.flow_bar import FlowBar
-from editor.flow_panel import FlowPanel
-from editor.flow_settings import edit_settings
 from editor.frame import box
-from editor.known_values import KnownValues
 from editor.live import Overlay
 from editor.node_actions import NodeActions, TestPart
 from editor.palette import Palette
-from editor.repairs import Repairs
 from editor.replays import Replays
-from editor.session import may_edit, operator_here, service_here
-from editor.side_panel import NodePanel
+from editor.session import may_edit, service_here
 from editor.surroundings import Surroundings
 from editor.test_drawer import TestDrawer
-from editor.value_picker import ValuePicker
-from editor.value_tree import tree
 from editor.widgets import toast
 from editor.workbench import CodeTheme, workbench
-from editor.writing import Writing
 from runtime.errors import NotFound, Problem
 from runtime.layout import arrange
-from runtime.run_views import RunView, StepView
-from runtime.shapes import Shape
+from runtime.run_views import RunView
 from runtime.trials import Extent
 
 if TYPE_CHECKING:
@@ -79,20 +68,13 @@ class FlowEditor:
         self._draft = draft
         self._replays = replays
         self._cut = CutNodes()
-        self._panel: NodePanel | FlowPanel | None = None
-        self._selected: str | None = None
         self._selection: list[str] = []
-        self._wanted: Problem | None = None  # whose field gets the focus as soon as its node is open
-        self._run: RunView | None = None
-        self._is_result_wanted = False
         self._code = CodeTheme()
         self._actions = NodeActions(
             draft, self._types, test=self._run_part, remove=self._remove, dress_code=self._code.dress
         )
         self._client = ui.context.client
         self._may_edit = may_edit()
-        self._repairs = Repairs(draft, self._save_all) if self._may_edit else None
-        self._known = KnownValues(self._types, service.settings.env_names if self._may_edit else ())
         self._around = Surroundings(service, draft.flow_id, sees_credentials=self._may_edit)
 
     # -- building
@@ -126,7 +108,7 @@ class FlowEditor:
                         visit=self._canvas.visit,
                         hide=self._hide_drawer,
                         dress_code=self._code.dress,
-                        heard=self._renew_values,
+                        heard=lambda: self._details.renew_values(),
                     )
                 self._drawer_box.set_visibility(False)
             with bench.top:
@@ -134,25 +116,26 @@ class FlowEditor:
                     self._service,
                     self._draft,
                     save_all=self._save_all,
-                    visit=self._visit,
+                    visit=lambda problem: self._details.visit(problem),
                     toggle_test=self._toggle_drawer,
                     show_help=self._canvas.show_help,
                     notice_place=bench.notice,
                 )
                 self._bar.build()
-            self._side = bench.right
-            self._writing = Writing(
+            self._details = Details(
+                self._service,
                 self._draft,
-                self._types,
-                scope=self._scope_at,
+                bench=bench,
+                canvas=self._canvas,
+                actions=self._actions,
+                code=self._code,
+                around=self._around,
                 chosen=lambda: self._drawer.chosen,
-                previews=self._service.previews if self._may_edit else None,
-                caller=str(operator_here().id),
+                save_all=self._save_all,
             )
-        self._picker = ValuePicker(ask=self._values, accept=self._accept)
         self._bench = bench
         self._overlay = Overlay(self._service, self._canvas, self._ran)
-        self._open_panel()
+        self._details.open()
         self._draft.on_change = self._changed
         self._draft.on_standing = self._stands_otherwise
         self._draft.on_refused = self._refused
@@ -175,13 +158,7 @@ class FlowEditor:
         self._selection = selection["nodes"]
         chosen = set(self._selection)
         self._canvas.set_records([node for node in self._draft.document["nodes"] if node["id"] in chosen])
-        only = self._selection[0] if len(self._selection) == 1 else None
-        if only == self._selected:
-            return
-        self._selected = only
-        await self._around.read()
-        if only == self._selected:
-            self._open_panel()
+        await self._details.select(self._selection[0] if len(self._selection) == 1 else None)
 
     async def _command(self, command: dict[str, Json]) -> None:
         match command["name"]:
@@ -196,7 +173,7 @@ class FlowEditor:
             case "test":
                 await self._run_part(command["part"], command["id"])
             case "pin":
-                self._actions.pin(command["id"], self._step_of(command["id"]))
+                self._actions.pin(command["id"], self._details.step_of(command["id"]))
             case "unpin":
                 self._actions.unpin(command["id"])
             case "open" | "click":
@@ -227,17 +204,10 @@ class FlowEditor:
 
     def _changed(self) -> None:
         with self._client:
-            self._follow_new_ids()
             self._canvas.show(self._picture(), renamed=self._draft.renamed)
             self._bar.update()
             self._drawer.update()
-            shown = self._panel.node_id if isinstance(self._panel, NodePanel) else None
-            is_gone = shown is not None and self._draft.node(shown) is None
-            if is_gone or (shown != self._selected and self._draft.node(self._selected)):
-                self._open_panel()  # it is gone, or it was selected before it was saved
-            elif self._panel is not None:
-                self._panel.update()
-                self._renew_values()
+            self._details.update()
         self._canvas.set_busy(self._draft.in_flight > 0)
         if self._selection:
             chosen = set(self._selection)
@@ -262,119 +232,7 @@ class FlowEditor:
     def _close(self) -> None:
         self._draft.close()
         self._overlay.stop()
-        self._writing.close()
-
-    # -- side panel
-
-    def _open_panel(self) -> None:
-        if isinstance(self._panel, NodePanel):
-            self._panel.close()
-        self._panel = None
-        self._picker.close()
-        self._side.clear()
-        node = self._draft.node(self._selected)
-        with self._client, self._side:
-            if node is not None:
-                self._writing.open(node["id"], self._run)
-            if node is None:
-                self._panel = FlowPanel(
-                    self._draft,
-                    self._types,
-                    visit=self._visit,
-                    repairs=self._repairs,
-                    close=self._bench.hide_right,
-                    limit=(lambda: edit_settings(self._draft, self._save_all)) if self._may_edit else None,
-                )
-                return
-            panel = NodePanel(
-                self._draft,
-                self._types,
-                node["id"],
-                self._context(node["id"]),
-                close=self._close_panel,
-                visit=self._canvas.visit,
-                actions=self._actions,
-                run=self._run,
-                is_result_shown=self._is_result_wanted,
-                prefer_result=self._prefer_result,
-                rename=(lambda new_id: self._rename_node(node["id"], new_id)) if self._may_edit else None,
-            )
-            self._panel = panel
-            if self._wanted and self._wanted.node == node["id"]:
-                self._go_to_field(panel, self._wanted)
-
-    def _visit(self, problem: Problem) -> None:
-        """Go to the node that a problem is about, and to the field."""
-        if problem.node is None:
-            return
-        self._bench.show_right()
-        self._wanted = problem
-        self._canvas.visit(problem.node)
-        if isinstance(self._panel, NodePanel) and self._panel.node_id == problem.node:
-            self._go_to_field(self._panel, problem)
-
-    def _go_to_field(self, panel: NodePanel, problem: Problem) -> None:
-        self._wanted = None
-        if problem.param is not None:
-            panel.unfold(problem.param)
-            self._picker.focus_field(problem.param)
-
-    def _close_panel(self) -> None:
-        self._canvas.select([])
-        self._bench.close_sheet()
-
-    def _context(self, node_id: str) -> FormContext:
-        def save(name: str, value: Json) -> None:
-            panel = self._panel
-            if isinstance(panel, NodePanel) and panel.node_id == node_id:
-                self._canvas.set_busy(True)
-                panel.save(name, value)
-
-        return FormContext(
-            save=save,
-            tables=lambda: self._around.tables,
-            dress_code=self._code.dress,
-            credentials=lambda: self._around.credentials,
-            base_url=self._service.settings.public_url,
-            flows=self._around.flows,
-            ask=self._writing.ask,
-            repairs=self._repairs,
-        )
-
-    def _values(self, param: str) -> dict[str, Json] | None:
-        scope = self._scope_at(param)
-        return None if scope is None else tree(self._draft.document, self._types, scope, has_run=self._run is not None)
-
-    def _scope_at(self, param: str | None = None) -> Mapping[str, Shape] | None:
-        """Return what expressions of the open node can use; None when none is open."""
-        return self._known.scope_at(
-            self._draft.document, self._selected or "", param, columns=self._around.columns, run=self._run
-        )
-
-    def _renew_values(self) -> None:
-        """Show the values of the form's expressions anew if what they are computed from has changed."""
-        if isinstance(self._panel, NodePanel) and self._writing.look(self._run):
-            self._panel.ask_again()
-
-    def _accept(self, param: str, path: str) -> None:
-        if isinstance(self._panel, NodePanel):
-            self._panel.accept(param, path)
-
-    async def _rename_node(self, node_id: str, new_id: str) -> None:
-        await self._save_all()
-        await self._draft.edit([{"op": "rename_node", "id": node_id, "to": new_id}])
-        self._picker.focus_id(new_id)
-
-    def _follow_new_ids(self) -> None:
-        """Let a node that has another id now stay selected, and keep what the last run told of it."""
-        new = self._draft.renamed
-        self._selected = new.get(self._selected or "", self._selected)
-        if self._run and new:
-            steps = (replace(step, node=new.get(step.node, step.node)) for step in self._run.steps)
-            self._run = replace(self._run, steps=tuple(steps))
-
-    def _prefer_result(self, is_wanted: bool) -> None:
-        self._is_result_wanted = is_wanted
+        self._details.close()
 
     def _focus_panel(self) -> None:
         ui.run_javascript("document.querySelector('.fe-right .fe-control :is(input, textarea, .cm-content)')?.focus()")
@@ -412,28 +270,15 @@ class FlowEditor:
         words: dict[TestPart, Extent] = {"only": Extent(only=node_id), "until": Extent(until=node_id)}
         await self._drawer.run(words.get(part, Extent(from_=node_id)))
 
-    def _step_of(self, node_id: str) -> StepView | None:
-        if isinstance(self._panel, NodePanel) and self._panel.node_id == node_id:
-            return self._panel.step
-        return next((step for step in self._run.steps if step.node == node_id), None) if self._run else None
-
     async def _save_all(self) -> None:
         """Save what was typed last, before something is done with the draft."""
-        if isinstance(self._panel, NodePanel):
-            self._panel.flush()
+        self._details.flush()
         await self._draft.settled()
 
     def _follow(self, run_id: int) -> None:
         self._overlay.follow(run_id)
 
     def _ran(self, view: RunView) -> None:
-        self._run = view
         with self._client:
             self._drawer.show(view)
-            if not view.has_ended:
-                return
-            self._is_result_wanted = True
-            self._renew_values()
-            if isinstance(self._panel, NodePanel):
-                self._panel.set_run(view)
-                self._panel.show_result()
+            self._details.set_run(view)

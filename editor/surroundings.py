@@ -36,7 +36,9 @@ class Surroundings:
             flow.id: self._flows[flow.id] for flow in flows if MANUAL in flow.trigger_types and flow.published_version
         }
         tables = await to_thread(service.tables.list)
-        self.columns = {table.name: [column.as_json() for column in table.columns] for table in tables}
+        columns = {table.name: [column.as_json() for column in table.columns] for table in tables}
+        if columns != self.columns:
+            self.columns = columns
 
     @property
     def tables(self) -> Mapping[str, Mapping[str, str]]:

@@ -122,7 +122,7 @@ def test_a_field_of_choices_becomes_an_expression(page: Page, server: Server, fl
     expect(page.get_by_role("button", name="Method: expression")).to_have_attribute("aria-pressed", "true")
 
 
-def test_values_of_the_last_run_and_of_the_nodes_before_are_shown(page: Page, server: Server, flow_id: str) -> None:
+def test_examples_and_the_nodes_before_are_shown(page: Page, server: Server, flow_id: str) -> None:
     opened(page, server, flow_id, "mail", "Subject")
 
     expect(page.get_by_role("treeitem").filter(has_text="total")).to_contain_text("12")
