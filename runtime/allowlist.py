@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from jinja2 import nodes
 
-from runtime import filters, limits, methods, results
+from runtime import escape_spellings, filters, limits, methods, results
 from runtime.errors import ExpressionError
 from runtime.filter_spec import Guard
 from runtime.scanner import Source, Token
@@ -88,11 +88,13 @@ def tree_faults(tree: nodes.Node, source: Source) -> Iterator[Fault]:
         yield too_complex(source)
         return
     checker = _Checker(source)
+    found: list[Fault] = []
     stack: list[nodes.Node] = [tree]
     while stack:
         node = stack.pop()
-        yield from checker.faults(node)
+        found += checker.faults(node)
         stack += reversed(list(node.iter_child_nodes()))
+    yield from next(([fault] for fault in found if fault.code == methods.REFUSED), found)  # nothing else is told then
 
 
 def _is_too_complex(tree: nodes.Node) -> bool:
@@ -147,6 +149,9 @@ class _Checker:
         if node.name == "range":
             yield Fault("expression.call", "“range” is a function; write “range(…)”.", token.position)
             return
+        if escape_spellings.is_name(node.name):
+            yield self._refused(node)
+            return
         if (key := self._hyphenated(node.lineno - 1)) is not None:
             if key[2] is token:  # each further part would say the same
                 yield self._needs_quotes(key)
@@ -183,7 +188,7 @@ class _Checker:
             yield Fault("expression.syntax", "A text holds half of a character (a lone surrogate).", self._at(node))
 
     def _key(self, node: nodes.Getattr | nodes.Getitem, key: object) -> Iterator[Fault]:
-        if isinstance(key, str) and key.startswith("__"):
+        if escape_spellings.is_key(key):
             base: nodes.Node = node
             while isinstance(base, (nodes.Getattr, nodes.Getitem)):
                 base = base.node
@@ -191,6 +196,9 @@ class _Checker:
                 yield self._refused(node)
 
     def _applied(self, node: nodes.Filter | nodes.Test, what: str, known: Mapping[str, Guard]) -> Iterator[Fault]:
+        if escape_spellings.is_filter(node):
+            yield self._refused(node)
+            return
         if node.name not in known:
             behind = self.source.tokens[node.lineno - 1 :]  # “is” and “not” may stand before it
             token = next((token for token in behind if token.text == node.name), behind[0])
@@ -239,7 +247,7 @@ class _Checker:
         elif not isinstance(node.node, nodes.Getattr):
             yield Fault("expression.call", "Only methods and “range” can be called.", self._at(node))
         elif node.node.attr not in methods.METHOD_NAMES:
-            if node.node.attr.startswith("_"):
+            if escape_spellings.is_method(node.node):
                 yield self._refused(node)
             else:
                 message = f"There is no method “{shown(node.node.attr)}”. Perhaps there is a filter, written “| name”."

@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlmodel import Session
 
+from runtime.methods import REFUSED
 from storage.tables import AuditEntry
 
-REFUSED = "expression.refused"  # the code of such an error, and its word in the audit log
 REMEMBERED = 1_000  # nodes that are not told of again
 log = logging.getLogger("pulsewire.escapes")
 

@@ -19,12 +19,12 @@ from runtime import limits, run_ends
 from runtime.agenda import Agenda
 from runtime.calls import Calls
 from runtime.context import RunContext
-from runtime.escapes import REFUSED
 from runtime.evaluator import STOPPED
 from runtime.expressions import ExpressionError, Scope, Value
 from runtime.graph import FlowPlan, PlanNode
 from runtime.looping import Looping
 from runtime.loops import Attempt, Frame, numbers
+from runtime.methods import REFUSED
 from runtime.records import Place, Records
 from runtime.retries import delay_s
 from runtime.run_secrets import text_of

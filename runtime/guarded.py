@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from backend.errors import BackendError
 from runtime.actors import Actor
 from runtime.errors import Forbidden, Problem, RuntimeFault
-from runtime.escapes import REFUSED
+from runtime.methods import REFUSED
 from runtime.rights import NOBODY, RIGHTS, Right
 from storage.errors import StorageError
 

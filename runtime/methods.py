@@ -10,6 +10,7 @@ from runtime import budget
 from runtime.errors import ExpressionError
 
 Json: TypeAlias = Any
+REFUSED = "expression.refused"  # the code of what reaches behind the values, and its word in the audit log
 _KINDS: dict[type, str] = {
     dict: "an object",
     list: "a list",
@@ -60,7 +61,7 @@ def kind_of(value: Json) -> str:
 
 def refused() -> ExpressionError:
     """The one answer to everything that could reach behind the values."""
-    return ExpressionError("expression.refused", "This expression uses something that is not allowed.")
+    return ExpressionError(REFUSED, "This expression uses something that is not allowed.")
 
 
 def replace_text(text: str, old: str, new: str, count: int = -1) -> str:
