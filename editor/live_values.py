@@ -134,8 +134,8 @@ def _lacking(tokens: list[Token], held: Held) -> str | None:
     """Return what has to be done before there is a value, or None."""
     for node in _nodes_named(tokens) or ():
         if node in held.names and node not in held.action:
-            return f"Its value is shown here once “{held.names[node]}” has run in a test."
+            return f"Test “{held.names[node]}” once to see the value."
     roots = {token.text for token in tokens if token.kind == "root"}
     if held.item is ABSENT and roots & {"$item", "$index"}:
-        return "Its value is shown here once the loop has run in a test."
+        return "Test the loop once to see the value."
     return None

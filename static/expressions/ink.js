@@ -21,6 +21,20 @@ export class Ink {
     this.forget = register(this.handle);
   }
 
+  /** The braces of a new expression were typed: see fields.js for who may take over. */
+  open() {
+    const { left, top, bottom } = this.editor.coordsAtPos(this.editor.state.selection.main.head) ?? {};
+    const event = new CustomEvent("px-open", { bubbles: true, cancelable: true, detail: { rect: { left, top, bottom } } });
+    this.isOpened = !this.editor.dom.dispatchEvent(event);
+  }
+
+  tell(name) {
+    if (!this.isOpened) return false;
+    this.isOpened = false;
+    this.editor.dom.dispatchEvent(new CustomEvent(name, { bubbles: true }));
+    return true;
+  }
+
   setProblems(problems) {
     this.editor.dispatch({ effects: setProblems.of(problems) });
   }
@@ -53,17 +67,23 @@ function extensions(label, ink) {
     },
     { decorations: (plugin) => plugin.decorations },
   );
+  const source = [{ autocomplete: (context) => (ink.isOpened && !context.explicit ? null : suggestions(context)) }]; // known by identity
   return [
     problems,
     CM.Prec.highest(colours),
-    CM.EditorState.languageData.of(() => [{ autocomplete: suggestions }]),
+    CM.EditorState.languageData.of(() => source),
+    CM.EditorView.updateListener.of(({ docChanged }) => docChanged && !ink.isTyping && ink.tell("px-close")),
+    CM.Prec.highest(CM.keymap.of([
+      { key: "ArrowDown", run: () => ink.tell("px-enter") },
+      { key: "Escape", run: () => ink.tell("px-close") },
+    ])),
     CM.hoverTooltip(helpUnder),
     CM.EditorView.contentAttributes.of({ "aria-label": label }),
     CM.EditorView.domEventHandlers({
       focus: () => focused(ink.handle),
       drop: (event, view) => dropped(event, view, ink),
     }),
-    CM.Prec.highest(CM.EditorView.inputHandler.of(closing)),
+    CM.Prec.highest(CM.EditorView.inputHandler.of((...typed) => closing(ink, ...typed))),
   ];
 }
 
@@ -106,12 +126,17 @@ function helpUnder(view, at) {
 }
 
 /** The editor closes a brace itself, so the second one that is typed has a closing one behind it. */
-function closing(view, from, to, letter) {
+function closing(ink, view, from, to, letter) {
   const text = view.state.doc.toString();
   const isSecond = letter === "{" && from === to && /(^|[^{])\{$/.test(text.slice(Math.max(0, from - 2), from)) && text[from] === "}";
   const edit = isSecond ? { from, to: to + 1, text: "{  }}", caret: from + 2 } : letter.length === 1 ? typed(text, from, to, letter) : null;
-  if (edit) change(view, edit, "input.type");
-  return edit !== null;
+  if (!edit) return false;
+  if (edit.text === "{  }}") ink.isOpened = true; // no suggestions while it is asked who takes over
+  ink.isTyping = true;
+  change(view, edit, "input.type");
+  ink.isTyping = false;
+  if (edit.text === "{  }}") ink.open();
+  return true;
 }
 
 function change(view, { from, to, text, caret }, userEvent) {

@@ -137,7 +137,7 @@ async def test_the_value_is_told(previews: Previews) -> None:
 async def test_what_has_not_run_yet_is_no_error(previews: Previews) -> None:
     told = await answer(previews, "{{ $action['find'].count }}", Held(names={"find": "Find"}))
 
-    assert told == {"tone": "wait", "text": "Its value is shown here once “Find” has run in a test."}
+    assert told == {"tone": "wait", "text": "Test “Find” once to see the value."}
     assert (await answer(previews, "{{ $item }}", Held()))["tone"] == "wait"
 
 
