@@ -125,19 +125,25 @@ class InProcess:
         if not self._is_open:
             work.close()
             return
-        self.hold(run, asyncio.create_task(work))
+        self._keep(run, asyncio.create_task(work))
 
-    def hold(self, run: RunState, work: asyncio.Future[None]) -> None:
-        """Count a run as worked on until *work* is done."""
+    def hold(self, run: RunState, work: asyncio.Future[None], then: Callable[[asyncio.Future[None]], None]) -> None:
+        """Count a run as worked on until *work* is done; *then* is told of it."""
+        self._keep(run, work, then)
+
+    def _keep(
+        self, run: RunState, work: asyncio.Future[None], then: Callable[[asyncio.Future[None]], None] | None = None
+    ) -> None:
         self._active[run.id] = work
         self._wakes.pop(run.id, None)
         self._of_flow[run.flow_id] = self._of_flow.get(run.flow_id, 0) + 1
         self._bytes += run.size_bytes
-        work.add_done_callback(partial(self._ended, run.id, run.flow_id, run.size_bytes))
+        work.add_done_callback(partial(self._ended, run, then))
 
     def works_on(self, run_id: int) -> bool:
         """Return whether the run is worked on, or will be."""
-        return run_id in self._active or run_id in self._queue or run_id in self._claiming
+        work = self._active.get(run_id)
+        return (work is not None and not work.done()) or run_id in self._queue or run_id in self._claiming
 
     def wake_at(self, moment_us: int, run_id: int, flow_id: str = "") -> None:
         """Submit the run when its time has come, if that is soon; otherwise it has to be named again."""
@@ -180,20 +186,26 @@ class InProcess:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    def _ended(self, run_id: int, flow_id: str, size_bytes: int, work: asyncio.Future[None]) -> None:
-        self._bytes -= size_bytes
+    def _ended(
+        self, run: RunState, then: Callable[[asyncio.Future[None]], None] | None, work: asyncio.Future[None]
+    ) -> None:
+        run_id, flow_id = run.id, run.flow_id
+        self._bytes -= run.size_bytes
         if self._of_flow[flow_id] > 1:
             self._of_flow[flow_id] -= 1
         else:
             del self._of_flow[flow_id]
         if self._active.get(run_id) is work:
             del self._active[run_id]
-            self.submit(self._quarantine.leave(run_id))
+            if next_in := self._quarantine.leave(run_id):
+                self.submit(next_in)
         if run_id in self._again:
             self._again.discard(run_id)
             self.submit([run_id], flow_id)
         elif self._queue:
             self.submit(())
+        if then is not None:
+            then(work)
 
     async def _claim_queued(self) -> None:
         while self._queue and self._is_open and len(self._active) < RUNS_AT_ONCE and self._bytes < BYTES_AT_ONCE:

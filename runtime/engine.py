@@ -349,8 +349,7 @@ class Engine:
         if end is None:
             self._dispatcher.begin(state, self._run(state, partial(self._executor.go_on, execution)))
         else:
-            self._dispatcher.hold(state, end)
-            end.add_done_callback(lambda end: self._recorded(state, end))
+            self._dispatcher.hold(state, end, partial(self._recorded, state))
 
     def _recorded(self, state: RunState, end: asyncio.Future[None]) -> None:
         """Look at how the end of a run, which was done at once, was recorded."""

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from runtime.outbox import NewEvent
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """An event that is committed, and the runs it started; of a duplicate, those of the first time."""
 
     id: str
     duplicate: bool
-    runs: list[int] = field(default_factory=list)
+    runs: list[int]
 
 
 @dataclass(frozen=True, slots=True)

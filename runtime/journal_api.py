@@ -94,8 +94,8 @@ class Dispatcher(Protocol):
     def begin(self, run: RunState, work: Coroutine[Any, Any, None]) -> None:
         """Work on a claimed run."""
 
-    def hold(self, run: RunState, work: asyncio.Future[None]) -> None:
-        """Count a run as worked on until *work* is done."""
+    def hold(self, run: RunState, work: asyncio.Future[None], then: Callable[[asyncio.Future[None]], None]) -> None:
+        """Count a run as worked on until *work* is done; *then* is told of it."""
 
     def works_on(self, run_id: int) -> bool:
         """Return whether the run is worked on, or will be."""
