@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from nodes.spec import NodeType
 from nodes.switch import equals
 from runtime import inference, scanner, shapes, type_checks, wording
-from runtime.certainty import Certainty
 from runtime.check_codes import CODES
 from runtime.document import Node
 from runtime.errors import Problem
@@ -83,7 +83,6 @@ class _Param:
         self._field = field
         self._is_bare = field.is_late or node_type.kind == "trigger"  # one expression, with or without braces
         self._is_condition = field.widget == "expression" and type_checks.is_yes_or_no(node_type.params, field.name)
-        self._scope = knowledge.scope_of(node.id, field.name)
 
     def problems(self, value: Json, wanted: Shape) -> Iterator[Problem]:
         if self._is_bare:
@@ -91,7 +90,7 @@ class _Param:
                 yield from self._text(value, UNKNOWN, (), is_condition=True)
             return
         if self._is_condition and isinstance(value, bool):
-            yield self._problem(_always(value, 0, 0), ())
+            yield replace(self._problem(_always(value, 0), ()), position=None, length=None)
         yield from self._inside(value, wanted, ())
 
     def _inside(self, value: Json, wanted: Shape, path: Path) -> Iterator[Problem]:
@@ -106,21 +105,16 @@ class _Param:
                 yield from self._inside(entry, wanted.items or UNKNOWN, (*path, index))
 
     def _text(self, text: str, wanted: Shape, path: Path, *, is_condition: bool) -> Iterator[Problem]:
-        shape, found = self._read(text, {})
-        if found and (facts := self._knowledge.facts_at(self._node.id)):
-            shape, found = self._read(text, facts)
+        shape, told = self._knowledge.read(self._node.id, text, self._field.name, is_bare=self._is_bare)
+        found = list(told)
         if is_condition and not any(each.code == "expression.always" for each in found):
             truth = as_truth(shape)
             if truth is not None and inference.is_alone(text, self._is_bare):
-                found.append(_always(truth, 0, len(text)))
+                found.append(_always(truth, len(text)))
         if not type_checks.fits(shape, wanted):
             found.append(_mismatch(text, shape, wanted))
         for each in found:
             yield self._problem(each, path)
-
-    def _read(self, text: str, facts: Any) -> tuple[Shape, list[Finding]]:
-        around = Certainty(self._knowledge, self._node.id)
-        return inference.read(text, self._scope, facts, around, is_bare=self._is_bare)
 
     def _problem(self, found: Finding, path: Path) -> Problem:
         inner = wording.shown(wording.place(path))
@@ -163,9 +157,9 @@ def _what_it_is(shape: Shape) -> str:
     return f"it is {wording.shown(' or '.join(written), 100)}"
 
 
-def _always(truth: bool, position: int, length: int) -> Finding:
+def _always(truth: bool, length: int) -> Finding:
     message = f"this condition is always {'true' if truth else 'false'}"
-    return Finding("expression.always", message, position, length, CODES["expression.always"].severity)
+    return Finding("expression.always", message, 0, length, CODES["expression.always"].severity)
 
 
 def _mismatch(text: str, shape: Shape, wanted: Shape) -> Finding:

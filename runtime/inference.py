@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -29,15 +29,15 @@ class Expression:
         self.tree = tree
 
 
-def shape_of(value: Json, scope: Mapping[str, Shape], facts: Facts = NO_FACTS) -> Shape:
-    """Return what *value*, any JSON with expressions in its texts, comes to."""
+def shape_of(value: Json, read_text: Callable[[str], Shape]) -> Shape:
+    """Return what *value*, any JSON, comes to; *read_text* says it of a text with expressions."""
     if isinstance(value, dict):
-        return shapes.object_of({str(key): shape_of(entry, scope, facts) for key, entry in value.items()})
+        return shapes.object_of({str(key): shape_of(entry, read_text) for key, entry in value.items()})
     if isinstance(value, list):
-        return shapes.list_of(shapes.union(*(shape_of(entry, scope, facts) for entry in value)) if value else None)
+        return shapes.list_of(shapes.union(*(shape_of(entry, read_text) for entry in value)) if value else None)
     if not isinstance(value, str) or scanner.OPEN not in value:
         return shapes.of_value(value)
-    return read(value, scope, facts)[0]
+    return read_text(value)
 
 
 def read(
@@ -47,19 +47,19 @@ def read(
     around: Around = NOWHERE,
     *,
     is_bare: bool = False,
-) -> tuple[Shape, list[Finding]]:
+) -> tuple[Shape, tuple[Finding, ...]]:
     """Return what a text with expressions comes to, and what is wrong in them.
 
     What the dialect does not allow is told elsewhere, and is unknown here. *is_bare*: it may stand without braces.
     """
     pieces = expressions_in(text, is_bare)
     if pieces is None:
-        return UNKNOWN, []
+        return UNKNOWN, ()
     found: list[Finding] = []
     shape = TEXT
     for piece in pieces:
         shape = Reader(piece.source, scope, around, found).read(piece.tree, facts)
-    return (shape if is_alone(text, is_bare) else TEXT), found
+    return (shape if is_alone(text, is_bare) else TEXT), tuple(found)
 
 
 @lru_cache(maxsize=4096)

@@ -9,20 +9,23 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import jinja2.nodes
 
 from nodes.spec import NodeType
 from runtime import declared, inference, narrowing, shapes, wording
+from runtime.certainty import Certainty
 from runtime.declared import Columns
 from runtime.document import Document, Node
-from runtime.findings import NoOutput
+from runtime.findings import Finding, NoOutput
 from runtime.narrowing import Facts
 from runtime.shapes import NOTHING, NUMBER, TEXT, UNKNOWN, Shape
 from runtime.ways import Fired, Ways
 
 Json: TypeAlias = Any
+Read: TypeAlias = tuple[Shape, tuple[Finding, ...]]
 YES_OR_NO = {"true", "false"}
 
 
@@ -53,6 +56,8 @@ class Knowledge:
         self._environment = environment
         self._variables = variables or {}
         self._given: dict[str, Shape] = {}
+        self._left = iter(self.ways.order)
+        self._read: dict[tuple[str, str, bool], Read] = {}
         self._brought: dict[str, Shape] = {}
         self._facts: dict[str, Facts] = {}
         self._scopes: dict[tuple[str, bool], Mapping[str, Shape]] = {}
@@ -94,15 +99,32 @@ class Knowledge:
             self._brought[trigger] = found
         return self._brought[trigger]
 
+    def read(self, node_id: str, text: str, param: str, *, is_bare: bool = False) -> Read:
+        """Return what a text in a parameter comes to, and what is wrong in it; see ``inference.read``.
+
+        What conditions have made certain is asked for only where something would be wrong without it.
+        """
+        node_type = self._type(node_id)
+        key = node_id, text, node_type is not None and param in node_type.late_params
+        if key not in self._read:
+            given = text, self.scope_of(node_id, param)
+            around = Certainty(self, node_id)
+            found = inference.read(*given, around=around, is_bare=is_bare)
+            if found[1] and (facts := self.facts_at(node_id)):
+                found = inference.read(*given, facts, around, is_bare=is_bare)
+            self._read[key] = found
+        return self._read[key]
+
     def value_of(self, node_id: str, param: str) -> Shape:
         """Return what a parameter of a node comes to."""
         return self._of_param(self.ways.nodes[node_id], param)
 
     def output_of(self, node_id: str) -> Shape:
         """Return what a node gives when it succeeds."""
-        if node_id not in self._given:
-            found = self._output_of(self.ways.nodes[node_id], self._type(node_id))
-            self._given[node_id] = shapes.with_sample(found, self._outputs.get(node_id, NOTHING))
+        while node_id not in self._given:  # in their order, so that no output waits for another one
+            other = next(self._left)
+            found = self._output_of(self.ways.nodes[other], self._type(other))
+            self._given[other] = shapes.with_sample(found, self._outputs.get(other, NOTHING))
         return self._given[node_id]
 
     def output_at(self, node_id: str, other: str) -> Shape:
@@ -135,7 +157,7 @@ class Knowledge:
 
     def is_yes_or_no(self, node_id: str, field: str) -> bool:
         """Return whether that field of a node's output says which of the ports *true* and *false* it fired."""
-        if node_id not in self.ways.nodes or self._condition_of(node_id) is None:
+        if node_id not in self.ways.nodes or node_id not in self._conditions:
             return False
         return self.output_of(node_id).fields.keys() == {field}
 
@@ -147,14 +169,21 @@ class Knowledge:
 
     def _certain(self, node_id: str) -> Facts:
         found: list[Facts] = []
-        for other in self.ways.earlier(node_id):
-            test = self._condition_of(other)
-            for holds in (True, False) if test is not None else ():
-                if test is not None and self.ways.has_fired(node_id, other, "true" if holds else "false"):
+        for other, test in self._conditions.items():
+            if not self.ways.comes_before(node_id, other):
+                continue
+            for holds in (True, False):
+                if self.ways.has_fired(node_id, other, "true" if holds else "false"):
                     facts = narrowing.with_prefixes(narrowing.facts_of(test, holds))
                     is_same_round = self.ways.frames_of(other)[:1] == self.ways.frames_of(node_id)[:1]
                     found.append({at: f for at, f in facts.items() if is_same_round or at[0] not in ("item", "index")})
         return narrowing.joined(*found)
+
+    @cached_property
+    def _conditions(self) -> Mapping[str, jinja2.nodes.Expr]:
+        """The expressions of the nodes that choose between the ports *true* and *false*."""
+        found = ((node_id, self._condition_of(node_id)) for node_id in self.ways.nodes)
+        return {node_id: test for node_id, test in found if test is not None}
 
     def _condition_of(self, node_id: str) -> jinja2.nodes.Expr | None:
         """Return the expression by which a node chooses between its ports *true* and *false*."""
@@ -251,7 +280,7 @@ class Knowledge:
         """Return what a parameter comes to."""
         if param is None or param not in node.params:
             return UNKNOWN
-        return inference.shape_of(node.params[param], self.scope_of(node.id), self.facts_at(node.id))
+        return inference.shape_of(node.params[param], lambda text: self.read(node.id, text, param)[0])
 
     def _type(self, node_id: str) -> NodeType | None:
         return self.types.get(self.ways.nodes[node_id].type)

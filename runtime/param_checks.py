@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ValidationError
@@ -38,9 +40,11 @@ class Field:
     widget: str
 
 
-def fields_of(model: type[BaseModel]) -> dict[str, Field]:
+@lru_cache(maxsize=256)
+def fields_of(model: type[BaseModel]) -> Mapping[str, Field]:
     """Return the parameters of a node type by the names that flows store."""
-    return {field.name: field for field in (_field(key, info) for key, info in model.model_fields.items())}
+    found = (_field(key, info) for key, info in model.model_fields.items())
+    return MappingProxyType({field.name: field for field in found})
 
 
 def check_params(

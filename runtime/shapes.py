@@ -24,6 +24,7 @@ WORDS: Final = {
     "null": "null",
 }
 MOST_VALUES = 50
+_ALONE: Final = {kind: frozenset({kind}) for kind in KINDS}
 NOT_ALWAYS = "it is not there in every case"
 _NO_FIELDS: Mapping[str, Shape] = MappingProxyType({})
 
@@ -159,6 +160,8 @@ def union(*shapes: Shape, because: Sequence[str] = ()) -> Shape:
 
 def reach(shape: Shape, key: str | int) -> Shape:
     """Return what ``shape[key]`` is; absent when no value of this shape has it."""
+    if shape.kinds == _ALONE["object"] and isinstance(key, str):
+        return shape.fields.get(key) or shape.others or absent("there is no such field")
     found: list[Shape] = []
     if "object" in shape.kinds and isinstance(key, str):
         entry = shape.fields.get(key, UNKNOWN if shape.is_unknown else shape.others)
@@ -177,7 +180,7 @@ def of_value(value: Json) -> Shape:
         return object_of({str(key): of_value(entry) for key, entry in value.items()})
     if isinstance(value, list):
         return list_of(union(*map(of_value, value)) if value else None)
-    return replace(of_kinds({_kind(value)}), values=(value,))
+    return Shape(_ALONE[_kind(value)], values=(value,))
 
 
 def of_model(model: type[BaseModel]) -> Shape:

@@ -57,6 +57,7 @@ class Ways:
             self._arriving[target].append((source, key))
         self._choices: dict[str, int] = {}
         self._fired: dict[str, tuple[Fired, ...]] = {}
+        self._ports_of: dict[str, tuple[str, ...]] = {}
         self._seen: dict[tuple[str, str], Before | None] = {}
 
     def frames_of(self, node: str) -> tuple[str, ...]:
@@ -105,8 +106,13 @@ class Ways:
 
     def has_fired(self, node: str, other: str, port: str) -> bool:
         """Return whether *other* has fired this port wherever *node* runs."""
-        found = self.before(node, other)
-        return found is not None and not found.may_be_skipped and {each.port for each in found.fired} == {port}
+        here, there = self._runs[node], self._runs[other]
+        if here is None or there is None:
+            return False
+        try:
+            return self._decisions.implies(here, self._decisions.both(there, self._takes(other, port)))
+        except (TooMany, RecursionError):
+            return False
 
     def has_run(self, node: str, other: str, skipped: Iterable[str], fired: Iterable[tuple[str, str]]) -> bool:
         """Return whether *other* has run wherever *node* runs, *skipped* were skipped and *fired* fired these ports."""
@@ -144,7 +150,8 @@ class Ways:
         }
 
     @cached_property
-    def _order(self) -> tuple[str, ...]:
+    def order(self) -> tuple[str, ...]:
+        """The nodes, each after those that lead to it."""
         left = {node: len(self._arriving[node]) for node in self.nodes}
         order = [node for node in self.nodes if not left[node]]
         leaving: dict[str, list[str]] = defaultdict(list)
@@ -165,7 +172,7 @@ class Ways:
     def _ancestors(self) -> dict[str, int]:
         """The nodes before each, as bits by their numbers."""
         found: dict[str, int] = {}
-        for node in self._order:
+        for node in self.order:
             found[node] = 0
             for source, _key in self._arriving[node]:
                 found[node] |= found[source] | 1 << self._numbers[source]
@@ -175,7 +182,7 @@ class Ways:
     def _runs(self) -> dict[str, Condition | None]:
         """When each node runs; None where that is not told apart any more."""
         found: dict[str, Condition | None] = {}
-        for node in self._order:
+        for node in self.order:
             try:
                 found[node] = self._runs_when(node, found)
             except (TooMany, RecursionError):
@@ -198,7 +205,9 @@ class Ways:
         return fired
 
     def _names(self, node: str) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(each.port for each in self.fired_by(node)))
+        if node not in self._ports_of:
+            self._ports_of[node] = tuple(dict.fromkeys(each.port for each in self.fired_by(node)))
+        return self._ports_of[node]
 
     def _runs_when(self, node: str, known: Mapping[str, Condition | None]) -> Condition | None:
         if self._kind(self.nodes[node]) == "trigger":

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nodes.spec import load
-from runtime import document, inference, validation
+from runtime import document, validation
 from runtime.check_codes import CODES
 from runtime.errors import Problem
 from runtime.filter_help import HELP
@@ -328,10 +328,8 @@ def test_text_is_never_evaluated(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_what_is_alone_keeps_its_kind_and_what_is_not_is_text():
-    knowledge = Knowledge(flow({"t": "auth.user_signedUp", "n": "find_users"}, "t>n"), TYPES)
-    scope = knowledge.scope_of("n")
+    knowledge = Knowledge(flow({"t": "auth.user_signedUp", "n": fields()}, "t>n"), TYPES)
 
-    assert inference.shape_of("{{ $param.roles }}", scope).kinds == {"list"}
-    assert inference.shape_of("{{ $param.roles }} ", scope).kinds == {"text"}
-    assert inference.shape_of({"a": ["{{ $param.emailVerified }}"]}, scope).fields["a"].items.kinds == {"boolean"}  # type: ignore[union-attr]
-    assert inference.shape_of("{{ $param. }}", scope).is_unknown
+    assert knowledge.read("n", "{{ $param.roles }}", "fields")[0].kinds == {"list"}
+    assert knowledge.read("n", "{{ $param.roles }} ", "fields")[0].kinds == {"text"}
+    assert knowledge.read("n", "{{ $param. }}", "fields")[0].is_unknown

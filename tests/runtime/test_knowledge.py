@@ -248,3 +248,12 @@ def test_a_long_chain_is_read_without_recursion() -> None:
     edges = "t>n0 " + " ".join(f"n{number}>n{number + 1}" for number in range(1499))
 
     assert len(action(known(nodes, edges), "n1499")) == 1500
+
+
+def test_outputs_that_build_on_each_other_are_read_without_recursion() -> None:
+    nodes: dict[str, Json] = {"t": "auth.user_signedUp", "n0": fields(x="{{ $param.email }}")}
+    nodes |= {f"n{number}": fields(x=f"{{{{ $action.n{number - 1}.x }}}}") for number in range(1, 300)}
+    backwards = dict(reversed(list(nodes.items())))
+    edges = "t>n0 " + " ".join(f"n{number}>n{number + 1}" for number in range(299))
+
+    assert action(known(backwards, edges), "n299")["n298"].fields["x"].kinds == {"text"}
