@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from jinja2 import TemplateError, nodes
@@ -61,12 +62,12 @@ def cost_of(source: Source) -> Cost:
 
 def faults_of(source: Source) -> list[Fault]:
     """Return everything that the dialect does not allow; nothing is compiled or evaluated."""
-    return _read(source)[1]
+    return list(_seen(source)[1])
 
 
 def tree_of(source: Source) -> nodes.Expr | None:
     """Return the syntax tree of an expression, one line for each token; None when the dialect does not allow it."""
-    tree, faults = _read(source)
+    tree, faults = _seen(source)
     return None if faults else tree
 
 
@@ -103,6 +104,13 @@ def _in_words(evaluate: Evaluate) -> Evaluate:
             raise ExpressionError("expression.failed", message) from None
 
     return evaluate_in_words
+
+
+@lru_cache(maxsize=2048)
+def _seen(source: Source) -> tuple[nodes.Expr | None, tuple[Fault, ...]]:
+    """Return a tree to look at, which is not to be changed, and every fault."""
+    tree, faults = _read(source)
+    return tree, tuple(faults)
 
 
 def _read(source: Source) -> tuple[nodes.Expr | None, list[Fault]]:

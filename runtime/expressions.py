@@ -203,7 +203,7 @@ def _compile_text(text: str) -> Part:
     if scanner.OPEN not in text:
         return Constant(text)
     try:
-        pieces = scanner.split(text)
+        pieces = scanner.pieces(text)
     except ScanError as error:
         raise ExpressionError(error.code, error.message, error.position) from None
     parts = [piece if isinstance(piece, str) else _compile_source(piece) for piece in pieces]
@@ -242,7 +242,7 @@ def _found(path: Path, fault: Fault) -> Found:
 @lru_cache(maxsize=2048)
 def _faults_of_text(text: str) -> tuple[Fault, ...]:
     try:
-        pieces = scanner.split(text)
+        pieces = scanner.pieces(text)
     except ScanError as error:
         return (Fault(error.code, error.message, error.position),)
     return tuple(fault for piece in pieces if isinstance(piece, Source) for fault in dialect.faults_of(piece))

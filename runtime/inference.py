@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from jinja2 import nodes
 
@@ -17,16 +17,21 @@ from runtime.shapes import TEXT, UNKNOWN, Shape
 
 Json: TypeAlias = Any
 NO_FACTS: Facts = {}
+CACHED_CHARS = 20_000  # a longer text is read each time
 
 
-class Expression:
-    """One expression of a text: its tokens, and its tree."""
+class Expression(NamedTuple):
+    """One expression of a text: its tokens, and its tree, which is not to be changed."""
 
-    __slots__ = ("source", "tree")
+    source: Source
+    tree: nodes.Expr
 
-    def __init__(self, source: Source, tree: nodes.Expr) -> None:
-        self.source = source
-        self.tree = tree
+
+class Parts(NamedTuple):
+    """The expressions of a text; *is_alone*: it is exactly one, so that its value keeps its type."""
+
+    expressions: tuple[Expression, ...]
+    is_alone: bool
 
 
 def shape_of(value: Json, read_text: Callable[[str], Shape]) -> Shape:
@@ -52,38 +57,39 @@ def read(
 
     What the dialect does not allow is told elsewhere, and is unknown here. *is_bare*: it may stand without braces.
     """
-    pieces = expressions_in(text, is_bare)
-    if pieces is None:
+    parts = parts_of(text, is_bare)
+    if parts is None:
         return UNKNOWN, ()
     found: list[Finding] = []
     shape = TEXT
-    for piece in pieces:
-        shape = Reader(piece.source, scope, around, found).read(piece.tree, facts)
-    return (shape if is_alone(text, is_bare) else TEXT), tuple(found)
+    for part in parts.expressions:
+        shape = Reader(part.source, scope, around, found).read(part.tree, facts)
+    return (shape if parts.is_alone else TEXT), tuple(found)
 
 
-@lru_cache(maxsize=4096)
-def expressions_in(text: str, is_bare: bool = False) -> tuple[Expression, ...] | None:
-    """Return the expressions in a text; None when one of them is not allowed."""
-    try:
-        sources = list(_sources(text, is_bare))
-    except ScanError:
-        return None
-    found = [Expression(source, tree) for source in sources if (tree := dialect.tree_of(source)) is not None]
-    return tuple(found) if len(found) == len(sources) else None
-
-
-@lru_cache(maxsize=4096)
 def is_alone(text: str, is_bare: bool = False) -> bool:
     """Return whether the text is exactly one expression, so that its value keeps its type."""
-    if is_bare and not text.lstrip().startswith(scanner.OPEN):
-        return True
-    pieces = scanner.split(text.strip() if is_bare else text)
-    return len(pieces) == 1 and isinstance(pieces[0], Source)
+    parts = parts_of(text, is_bare)
+    return parts is not None and parts.is_alone
 
 
-def _sources(text: str, is_bare: bool) -> Iterator[Source]:
-    if is_bare and not text.lstrip().startswith(scanner.OPEN):
-        yield scanner.bare(text)
-        return
-    yield from (piece for piece in scanner.split(text) if isinstance(piece, Source))
+def parts_of(text: str, is_bare: bool = False) -> Parts | None:
+    """Return the expressions in a text; None when one of them is not allowed."""
+    return _parts_of(text, is_bare) if len(text) <= CACHED_CHARS else _parts_of.__wrapped__(text, is_bare)
+
+
+@lru_cache(maxsize=4096)
+def _parts_of(text: str, is_bare: bool) -> Parts | None:
+    try:
+        if is_bare and not text.lstrip().startswith(scanner.OPEN):
+            pieces: tuple[str | Source, ...] = (scanner.bare(text),)
+        else:
+            pieces = scanner.pieces(text)
+    except ScanError:
+        return None
+    sources = [piece for piece in pieces if isinstance(piece, Source)]
+    found = [Expression(source, tree) for source in sources if (tree := dialect.tree_of(source)) is not None]
+    if len(found) < len(sources):
+        return None
+    rest = [piece for piece in pieces if isinstance(piece, str) and not (is_bare and piece.isspace())]
+    return Parts(tuple(found), len(found) == 1 and not rest)

@@ -56,6 +56,7 @@ class Knowledge:
         self._environment = environment
         self._variables = variables or {}
         self._given: dict[str, Shape] = {}
+        self._mixed: dict[tuple[str, tuple[Fired, ...]], Shape] = {}
         self._left = iter(self.ways.order)
         self._read: dict[tuple[str, str, bool], Read] = {}
         self._brought: dict[str, Shape] = {}
@@ -76,7 +77,9 @@ class Knowledge:
 
     def payload_at(self, node_id: str) -> Shape:
         """Return what ``$param`` is in a node: the payload of any trigger whose runs come to it."""
-        triggers = [trigger for trigger in self.ways.triggers_of(node_id) if self._may_start(trigger, node_id)]
+        triggers = self.ways.triggers_of(node_id)
+        if len(triggers) > 1:
+            triggers = tuple(trigger for trigger in triggers if self._may_start(trigger, node_id))
         if not triggers:
             return UNKNOWN
         because = [f"{self._named(trigger)} may have started the run" for trigger in triggers]
@@ -140,12 +143,19 @@ class Knowledge:
             return found
         if not before.fired and self.ways.fired_by(other):
             return shapes.absent(f"{name} is skipped on every way to this node")
-        ways = [self._given_at(found, name, fired) for fired in before.fired] or [(found, "")]
-        found = shapes.union(*(shape for shape, _because in ways), because=[because for _shape, because in ways])
+        found = self._after(other, found, before.fired)
         if before.may_be_skipped:
             why = "may not have started the run" if self._is_trigger(other) else "is skipped on some ways to this node"
             found = replace(found, missing=found.missing or f"{name} {why}")
         return found
+
+    def _after(self, node_id: str, output: Shape, fired: tuple[Fired, ...]) -> Shape:
+        """Return what a node gave that has fired one of these ports."""
+        key = node_id, fired
+        if key not in self._mixed:
+            ways = [self._given_at(output, self._named(node_id), each) for each in fired] or [(output, "")]
+            self._mixed[key] = shapes.union(*(way[0] for way in ways), because=[way[1] for way in ways])
+        return self._mixed[key]
 
     def outputs_at(self, node_id: str) -> tuple[str, ...]:
         """Return the nodes whose outputs can be there in a node, the nearest first."""
@@ -191,8 +201,8 @@ class Knowledge:
         if node_type is None or node.disabled or {port.name for port in node_type.ports(node.params)} != YES_OR_NO:
             return None
         texts = [value for value in node.params.values() if isinstance(value, str)]
-        read = inference.expressions_in(texts[0]) if len(texts) == 1 and inference.is_alone(texts[0]) else None
-        return read[0].tree if read else None
+        parts = inference.parts_of(texts[0]) if len(texts) == 1 else None
+        return parts.expressions[0].tree if parts is not None and parts.is_alone else None
 
     def no_output(self, node_id: str, name: str) -> NoOutput:
         """Return why ``$action`` has no output of a name in a node."""

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from runtime import limits
 
 OPEN, CLOSE = "{{", "}}"
+REMEMBERED_CHARS = 20_000
 _SPACE = re.compile(r"\s+")
 _TOKEN = re.compile(
     r"""
@@ -71,6 +73,16 @@ def split(text: str) -> list[str | Source]:
     if at < len(text):
         parts.append(text[at:])
     return parts
+
+
+def pieces(text: str) -> tuple[str | Source, ...]:
+    """Return what ``split`` does; of a text that is not very long it is remembered. Raises ScanError."""
+    return _pieces(text) if len(text) <= REMEMBERED_CHARS else tuple(split(text))
+
+
+@lru_cache(maxsize=4096)
+def _pieces(text: str) -> tuple[str | Source, ...]:
+    return tuple(split(text))
 
 
 def bare(text: str) -> Source:

@@ -25,6 +25,7 @@ WORDS: Final = {
 }
 MOST_VALUES = 50
 _ALONE: Final = {kind: frozenset({kind}) for kind in KINDS}
+_PLAIN: Final = frozenset({"text", "number", "boolean", "null"})
 NOT_ALWAYS = "it is not there in every case"
 _NO_FIELDS: Mapping[str, Shape] = MappingProxyType({})
 
@@ -138,10 +139,15 @@ def union(*shapes: Shape, because: Sequence[str] = ()) -> Shape:
     missing = next((shape.missing for shape in shapes if shape.missing), "")
     if len(pairs) == 1:
         return replace(pairs[0][0], missing=missing)
+    kinds = frozenset[str]().union(*(shape.kinds for shape, _reason in pairs))
+    if kinds <= _PLAIN and not any(reasons):
+        why = next((shape.null_because for shape, _reason in pairs if shape.null_because), "")
+        values = _all_values([shape for shape, _reason in pairs])
+        return Shape(kinds, values=values, missing=missing, null_because=why, about=pairs[0][0].about)
     objects = [pair for pair in pairs if "object" in pair[0].kinds]
     lists = [shape for shape, _reason in pairs if "list" in shape.kinds]
     return Shape(
-        kinds=frozenset[str]().union(*(shape.kinds for shape, _reason in pairs)),
+        kinds=kinds,
         fields=_merged(objects),
         others=next((shape.others for shape, _reason in objects if shape.others is not None), None),
         items=None
