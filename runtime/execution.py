@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 INLINE_STEPS = 50  # steps without a pause in which other runs go on
 STAY_FROM = 100  # steps: a run that waits in a loop stays in memory for some times what walking it anew would cost
-STAY_S = 0.001  # for each of them
+STAY_S = 0.01  # for each of them
 STAY_MOST_S = 60.0
 
 
@@ -242,8 +242,8 @@ class Execution:
         """Wait for what comes, where to walk through long loops again would cost more; return whether it has come."""
         has_come = self.agenda.has_come
         if not has_come and self._steps >= STAY_FROM and any(frame.loop for frame, _node in self.agenda.held):
-            self.shared.paused(self.state.id)
-            has_come = await self.agenda.stay(min(STAY_MOST_S, STAY_S * self._steps))
+            with self.shared.staying(self.state) as may_stay:
+                has_come = may_stay and await self.agenda.stay(min(STAY_MOST_S, STAY_S * self._steps))
         return has_come and not self.shared.is_stopping
 
     async def _finish(self) -> Ended:

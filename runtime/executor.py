@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +20,9 @@ from runtime.platform import Platform
 from runtime.run_ends import Due
 from storage.journal_runs import RunState
 from storage.tables import from_us
+
+STAYING = 100  # NOTE: runtime/dispatcher.py RUNS_AT_ONCE
+STAYING_BYTES = 16 * limits.PAYLOAD_BYTES  # NOTE: runtime/dispatcher.py BYTES_AT_ONCE
 
 
 class Executor:
@@ -52,6 +56,7 @@ class Executor:
         self.answered = answered
         self.paused = paused
         self.ended = ended
+        self._staying: dict[int, int] = {}  # the bytes of runs that wait in memory
         self.going: dict[int, Agenda] = {}  # what runs that are under way have to do
         self.outside = Outside(limits.STEPS_AT_ONCE)
         self.evaluator = Evaluator()
@@ -75,6 +80,19 @@ class Executor:
             return False
         agenda.tell()
         return True
+
+    @contextmanager
+    def staying(self, state: RunState) -> Iterator[bool]:
+        """Give whether a run that waits may stay in memory: most places are for runs that have something to do."""
+        if len(self._staying) >= STAYING or sum(self._staying.values()) + state.size_bytes > STAYING_BYTES:
+            yield False
+            return
+        self._staying[state.id] = state.size_bytes
+        try:
+            self.paused(state.id)
+            yield True
+        finally:
+            del self._staying[state.id]
 
     def follow(self, due: Due) -> None:
         """Do what follows from the end of a run, which is durable."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runtime import execution, waits
+from runtime import execution, executor, waits
 from runtime.outbox import NewEvent
 from runtime.settling import settle
 from tests.runtime.conftest import Rig
@@ -146,3 +146,20 @@ async def test_a_loop_that_stays_is_cancelled_and_seen_as_waiting(rig: Rig) -> N
 
     assert (is_settled, was_cancelled) == (True, True)
     assert rig.read(run_id).status == "cancelled"
+
+
+@pytest.mark.usefixtures("called", "stays")
+async def test_few_runs_stay_so_that_there_is_room_for_those_that_have_something_to_do(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "STAYING", 2)
+    rig.flow([LOOP, {"id": "wait", **WAITS["event"]}], ["start>loop", "loop.each>wait"])
+
+    for run_id in [await rig.emit() for _ in range(5)]:
+        await loop_waits(rig, "event", 0, run_id)
+    async with asyncio.timeout(10):
+        while (await rig.engine.status()).open_runs > 2:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0)
+
+    assert (await rig.engine.status()).open_runs == 2
+    assert {run.status for run in rig.runs()} == {"waiting"}
