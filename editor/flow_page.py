@@ -98,30 +98,6 @@ class FlowEditor:
                 )
                 self._canvas.show(self._picture())
                 self._canvas.classes("fe-canvas")
-                with box("ft").props('role=region aria-label="Test"') as self._drawer_box:
-                    self._drawer = TestDrawer(
-                        self._service,
-                        self._draft,
-                        self._types,
-                        begin=self._save_all,
-                        follow=self._follow,
-                        visit=self._canvas.visit,
-                        hide=self._hide_drawer,
-                        dress_code=self._code.dress,
-                        heard=lambda: self._details.renew_values(),
-                    )
-                self._drawer_box.set_visibility(False)
-            with bench.top:
-                self._bar = FlowBar(
-                    self._service,
-                    self._draft,
-                    save_all=self._save_all,
-                    visit=lambda problem: self._details.visit(problem),
-                    toggle_test=self._toggle_drawer,
-                    show_help=self._canvas.show_help,
-                    notice_place=bench.notice,
-                )
-                self._bar.build()
             self._details = Details(
                 self._service,
                 self._draft,
@@ -133,6 +109,31 @@ class FlowEditor:
                 chosen=lambda: self._drawer.chosen,
                 save_all=self._save_all,
             )
+            with bench.center:
+                with box("ft").props('role=region aria-label="Test"') as self._drawer_box:
+                    self._drawer = TestDrawer(
+                        self._service,
+                        self._draft,
+                        self._types,
+                        begin=self._save_all,
+                        follow=self._follow,
+                        visit=self._canvas.visit,
+                        hide=self._hide_drawer,
+                        dress_code=self._code.dress,
+                        heard=self._details.renew_values,
+                    )
+                self._drawer_box.set_visibility(False)
+            with bench.top:
+                self._bar = FlowBar(
+                    self._service,
+                    self._draft,
+                    save_all=self._save_all,
+                    visit=self._details.visit,
+                    toggle_test=self._toggle_drawer,
+                    show_help=self._canvas.show_help,
+                    notice_place=bench.notice,
+                )
+                self._bar.build()
         self._bench = bench
         self._overlay = Overlay(self._service, self._canvas, self._ran)
         self._details.open()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -53,6 +54,17 @@ async def test_without_flows_an_example_is_offered_and_imported(pages: Pages) ->
     await until(lambda: pages.user.back_history[-1] == "/flows/warn-on-emptied-table")
 
     assert [flow.name for flow in pages.service.flows.list()] == ["Warn on emptied table"]
+
+
+async def test_a_flow_with_a_sample_opens_without_a_fault(
+    pages: Pages, document: Callable[..., dict[str, Any]]
+) -> None:
+    pages.service.flows.create(document())
+
+    await pages.user.open("/flows/greet")
+    await pages.user.should_see("About this flow")
+
+    assert pages.user.notify.messages == []
 
 
 async def test_a_flow_can_be_found_by_its_name(pages: Pages) -> None:
