@@ -45,7 +45,8 @@ def meant(session: Session, flow_id: str) -> tuple[list[int], int]:
     """
     query = select(RunRow.id).where(RunRow.flow_id == flow_id, col(RunRow.status).in_(OPEN), ~col(RunRow.is_test))
     total = session.exec(select(func.count()).select_from(query.subquery())).one()
-    found = session.exec(query.order_by(col(RunRow.id).desc()).limit(RETRIES)).all()
+    newest = (col(RunRow.id) + 0).desc()  # by “+ 0” the few that are open are sorted, not looked for among all
+    found = session.exec(query.order_by(newest).limit(RETRIES)).all()
     return [run_id for run_id in found if run_id is not None], total - len(found)
 
 

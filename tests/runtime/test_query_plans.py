@@ -14,6 +14,7 @@ import sqlalchemy
 from sqlmodel import select
 
 from backend.passwords import CHEAP, Passwords
+from runtime import bulk_cancels
 from runtime.app import build_service
 from runtime.bulk_retries import Failed, meant
 from runtime.engine import Engine
@@ -81,6 +82,11 @@ def _run(service: Service) -> int:
         return run.id
 
 
+def _open(service: Service) -> None:
+    with service.database.read() as session:
+        bulk_cancels.meant(session, "greet")
+
+
 def _one(service: Service) -> None:
     run_id = _run(service)
     service.runs.get(run_id)
@@ -104,6 +110,8 @@ READS: dict[str, tuple[Callable[[Service], Any], set[str]]] = {
     "tests of a flow": (lambda service: service.runs.list("greet", is_test=True), set()),
     "which failed ones nobody retried": (lambda service: _meant(service, Failed()), set()),
     "which failed ones of a flow nobody retried": (lambda service: _meant(service, Failed(flow="greet")), set()),
+    "which open ones of a flow to cancel": (_open, set()),
+    "approvals that wait": (lambda service: service.runs.approvals(), set()),
     "one with what retries it": (_one, set()),
     "items of a loop": (lambda service: service.runs.items(_run(service), "each"), set()),
     "flows with their last run": (lambda service: service.flows.list(), set()),
