@@ -63,7 +63,7 @@ class TestDrawer:
         dress_code: Callable[[ui.codemirror], None],
         heard: Callable[[], object],
     ) -> None:
-        self._heard = heard
+        self._heard: Callable[[], object] = lambda: None  # nobody is to hear of what is filled in at first
         self._service = service
         self._draft = draft
         self._types = types
@@ -110,6 +110,7 @@ class TestDrawer:
         self._fault.set_visibility(False)
         self._empty()
         self.update()
+        self._heard = heard
 
     # -- the payload
 
