@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from nodes.spec import Json, NodeType, load
-from runtime import filter_reference
+from runtime import check_reference, filter_reference
 
 PAGE = Path(__file__).parent.parent / "docs" / "nodes.md"
 HEAD = """# Node reference
@@ -115,8 +115,9 @@ def _code(value: Json) -> str:
 
 
 def main() -> None:
-    """Write the page, and the reference of filters."""
+    """Write the page, the reference of filters, and what the checker tells."""
     PAGE.write_text(page(load()), encoding="utf-8")
+    check_reference.main()
     filter_reference.main()
 
 
