@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from sqlmodel import select
-
 from backend import one_time_tokens
 from nodes import spec
 from nodes.spec import NodeError, NodeType
@@ -21,8 +19,9 @@ from runtime.admission import Admission
 from runtime.backlog import Backlog, read_backlog, reading
 from runtime.dispatcher import InProcess
 from runtime.engine_api import Accepted, EngineApi, EngineStatus, RunResponse, TestRequest
+from runtime.engine_refusals import busy, storage_unavailable, too_many_runs, unavailable
 from runtime.engine_rows import OPEN
-from runtime.errors import Invalid, Problem, RuntimeFault, TooLarge, Unavailable
+from runtime.errors import Invalid, RuntimeFault
 from runtime.execution import Ended
 from runtime.executor import Executor
 from runtime.journal_api import Dispatcher, Fenced, Journal
@@ -36,15 +35,16 @@ from runtime.seal_sweep import SealSweep
 from runtime.settings import Settings
 from runtime.veil import veiled
 from runtime.version import version
+from runtime.watchers import Watchers
 from storage import lease
 from storage.database import Database
-from storage.errors import StorageBusy, StorageError, StorageFull
+from storage.errors import StorageError
 from storage.journal import QueueFull, SqliteJournal
-from storage.journal_events import RUNS_AT_ONCE, EventIdReused, Refused, TooManyRuns
+from storage.journal_events import EventIdReused, Refused, TooManyRuns
 from storage.journal_rows import EventSeed, StoredEvent
 from storage.journal_runs import RunState, started
 from storage.lease import Standing
-from storage.tables import RunRow, WaitRow, to_us
+from storage.tables import to_us
 
 __all__ = ["Accepted", "Engine", "EngineApi", "EngineStatus", "NewEvent", "TestRequest"]
 
@@ -95,7 +95,7 @@ class Engine:
         )
         self._started_at = clock()
         self._version = version()
-        self._waiters: dict[int, list[asyncio.Future[None]]] = {}
+        self._watchers = Watchers(database)
         self._background: list[asyncio.Task[None]] = []
         self._is_ready = False
 
@@ -156,8 +156,7 @@ class Engine:
         await self._executor.evaluator.close()
         await self._journal.stop()
         await self._platform.close()
-        for waiter in [waiter for waiters in self._waiters.values() for waiter in waiters]:
-            waiter.cancel()
+        self._watchers.close()
         self._responses.close()
 
     async def accept(self, events: Sequence[NewEvent]) -> list[Accepted]:
@@ -173,9 +172,9 @@ class Engine:
     async def accept_groups(self, groups: Sequence[Sequence[NewEvent]]) -> list[list[Accepted] | RuntimeFault]:
         """Do ``accept`` for several callers in one commit; what is refused of one does not touch the others."""
         if not self._is_ready:
-            raise _unavailable("engine.stopping", "The engine is starting or stopping. Send the event again.")
+            raise unavailable("engine.stopping", "The engine is starting or stopping. Send the event again.")
         if self._dispatcher.open_runs >= limits.QUEUE_RUNS:
-            raise _busy()
+            raise busy()
         seeds: list[list[EventSeed] | Invalid] = []
         for group in groups:
             try:
@@ -190,49 +189,27 @@ class Engine:
             stored.add_done_callback(partial(self._begin_all, begun))
             found = iter(await begun)
         except QueueFull as error:
-            raise _unavailable("engine.busy", f"{error} Nothing was accepted. Send the event later.") from error
+            raise unavailable("engine.busy", f"{error} Nothing was accepted. Send the event later.") from error
         except StorageError as error:
-            raise _storage_unavailable(error) from error
+            raise storage_unavailable(error) from error
         return [group if isinstance(group, Invalid) else next(found) for group in seeds]
 
     async def start_test(self, request: TestRequest) -> int:
         """Start a test run and return its id; raises Unavailable."""
         if not self._is_ready:
-            raise _unavailable("engine.stopping", "The engine is starting or stopping. Try again.")
+            raise unavailable("engine.stopping", "The engine is starting or stopping. Try again.")
         if self._journal.is_full:
-            raise _unavailable("storage.full", "The disk is full. Free some space and try again.")
+            raise unavailable("storage.full", "The disk is full. Free some space and try again.")
         try:
             run_id = await self._journal.call(lambda session: trial_rows.insert(session, request, self._clock()))
         except StorageError as error:
-            raise _storage_unavailable(error) from error
+            raise storage_unavailable(error) from error
         self._dispatcher.submit([run_id])
         return run_id
 
     async def wait(self, run_id: int, timeout_s: float) -> bool:
         """Return whether the run has ended, or has come to a point where a person must act, within *timeout_s*."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                while not await self._settles(run_id):
-                    pass
-                return True
-        return await asyncio.to_thread(self._is_settled, run_id)
-
-    async def _settles(self, run_id: int) -> bool:
-        """Return True when the run is settled, and False when it has left the executor and may go on."""
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.setdefault(run_id, []).append(waiter)
-        try:
-            if await asyncio.to_thread(self._is_settled, run_id):
-                return True
-            await waiter
-            return False
-        finally:
-            self._no_longer_waits(run_id, waiter)
-
-    def _no_longer_waits(self, run_id: int, waiter: asyncio.Future[None]) -> None:
-        self._waiters[run_id].remove(waiter)
-        if not self._waiters[run_id]:
-            del self._waiters[run_id]
+        return await self._watchers.settled(run_id, timeout_s)
 
     async def wait_response(self, run_id: int, timeout_s: float) -> RunResponse:
         """Return what a run answers, as soon as it is durable, or that it ended without; or how it is after the time.
@@ -266,7 +243,7 @@ class Engine:
         try:
             due = await self._journal.call(lambda session: engine_rows.cancel(session, run_id, now))
         except StorageError as error:
-            raise _storage_unavailable(error) from error
+            raise storage_unavailable(error) from error
         if due is None:
             return False
         self._dispatcher.submit(due.runs)
@@ -308,7 +285,7 @@ class Engine:
         if isinstance(stored, EventIdReused):
             return outbox.id_reused(stored.event_id)
         if isinstance(stored, TooManyRuns):
-            return _too_many_runs() if stored.is_for_good else _busy()
+            return too_many_runs() if stored.is_for_good else busy()
         for event in stored:
             if event.is_duplicate:
                 continue
@@ -391,12 +368,7 @@ class Engine:
     async def ended(self, run_id: int) -> None:
         """Return when a run that this engine works on has left it; at once when it is not worked on."""
         if self._dispatcher.works_on(run_id):
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.setdefault(run_id, []).append(waiter)
-            try:
-                await waiter
-            finally:
-                self._no_longer_waits(run_id, waiter)
+            await self._watchers.next(run_id)
 
     def _let_go(self, run_ids: list[int]) -> None:
         """Stop working on runs that somebody else has ended."""
@@ -411,9 +383,7 @@ class Engine:
 
     def _tell_waiters(self, run_id: int) -> None:
         self._responses.left(run_id)
-        for waiter in self._waiters.get(run_id, ()):
-            if not waiter.done():
-                waiter.set_result(None)
+        self._watchers.left(run_id)
 
     async def _recover(self) -> None:
         self._dispatcher.suspect(await self._journal.call(recovery.suspects))
@@ -435,36 +405,6 @@ class Engine:
                 log.error("blanking what has expired failed with %s", type(error).__name__)
             await asyncio.sleep(SWEEP_S)
 
-    def _is_settled(self, run_id: int) -> bool:
-        """Return whether nothing more happens by itself: the run has ended or is gone, or something has to come."""
-        with self._database.read() as session:
-            found = session.exec(select(RunRow.status, RunRow.wake_at).where(RunRow.id == run_id)).first()
-            if found is None or found[0] not in OPEN:
-                return True
-            calls = select(WaitRow.id).where(WaitRow.run_id == run_id, WaitRow.kind == "run")
-            return found == ("waiting", None) and session.exec(calls).first() is None
-
 
 async def _raised(error: BaseException) -> Ended | None:
     raise error
-
-
-def _busy() -> Unavailable:
-    return _unavailable("engine.busy", "Too many runs are waiting. Nothing was accepted. Send the event later.")
-
-
-def _too_many_runs() -> TooLarge:
-    message = f"These events would start more than {RUNS_AT_ONCE:,} runs at once. Send fewer at a time."
-    return TooLarge(Problem("event.too_many_runs", message))
-
-
-def _unavailable(code: str, message: str) -> Unavailable:
-    return Unavailable(Problem(code, message))
-
-
-def _storage_unavailable(error: StorageError) -> Unavailable:
-    if isinstance(error, StorageFull):
-        return _unavailable("storage.full", str(error))
-    if isinstance(error, StorageBusy):
-        return _unavailable("storage.busy", str(error))
-    return _unavailable("engine.down", f"{error} Nothing was confirmed; try again.")
