@@ -121,7 +121,8 @@ class FieldView:
         self._told = found
         self._problems.clear()
         with self._problems:
-            for problem in found[:MOST_TOLD]:
+            told = {(each.message, each.suggestion and each.position): each for each in reversed(found)}
+            for problem in [*reversed(told.values())][:MOST_TOLD]:
                 with box(f"fe-problem fe-problem--{tone([problem])}"):
                     ui.label(without(f"“{self.field.title}”", problem.message))
                     if self._context.repairs is not None:

@@ -68,7 +68,7 @@ export default {
       </div>
     </div>
   `,
-  data: () => ({ isOpen: false, isSheet: false, groups: null, hint: "", query: "", active: null, unfolded: new Set(), field: null, place: {}, title: "Values" }),
+  data: () => ({ isOpen: false, isSheet: false, groups: null, hint: "", query: "", active: null, unfolded: new Set(), field: null, isTyping: false, place: {}, title: "Values" }),
   computed: {
     icons: () => ICONS,
     words() { return this.query.toLowerCase().split(/\s+/).filter(Boolean); },
@@ -96,7 +96,7 @@ export default {
   mounted() {
     this.listeners = [
       ["click", this.pressed], ["px-open", this.asked], ["px-enter", this.enter], ["px-close", () => this.close()],
-      ["pointerdown", this.pointedOutside], ["focusin", this.focused], ["dragover", this.dragOver], ["dragleave", this.dragLeave], ["drop", this.drop],
+      ["pointerdown", this.pointedOutside], ["keydown", this.escaped], ["focusin", this.focused], ["dragover", this.dragOver], ["dragleave", this.dragLeave], ["drop", this.drop],
     ];
     this.listeners.forEach(([name, listener]) => document.addEventListener(name, listener, true));
   },
@@ -110,6 +110,7 @@ export default {
 
     open(field, isTyping = false) {
       this.field = field;
+      this.isTyping = isTyping; // then the field itself hears of Escape
       this.title = `Values for ${field.dataset.title ?? "this field"}`;
       this.isSheet = narrow.matches;
       if (!this.isOpen) this.groups = null;
@@ -155,7 +156,12 @@ export default {
       this.open(field, true);
     },
     pointedOutside({ target }) {
-      if (this.isOpen && !this.$refs.root?.contains(target) && !target.closest(".fe-right, .q-menu")) this.close();
+      if (this.isOpen && !this.$refs.root?.contains(target) && !target.closest(".fe-panel-body, .q-menu, .px-pop")) this.close();
+    },
+    escaped(event) { // from a field that a value was dragged into; a list of suggestions above it goes first
+      if (!this.isOpen || this.isTyping || event.key !== "Escape" || !event.target.closest(".fe-field") || document.querySelector(".px-pop:not([hidden])")) return;
+      event.stopPropagation();
+      this.close();
     },
     focused({ target }) { // another field is written in: it is the one that values go to
       const field = target.matches(WRITTEN) ? fieldOf(target) : null;

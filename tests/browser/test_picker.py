@@ -108,7 +108,7 @@ def test_a_value_is_dragged_into_any_field(page: Page, server: Server, flow_id: 
     row(page, "customer").get_by_role("button", name="Unfold customer").click()
     row(page, "email").drag_to(page.locator(".fe-field", has_text="Subject").locator(".fe-label"))
     until(lambda: param(flow, "mail", "subject") == "{{ $param.customer.email }}")
-    page.get_by_role("button", name="Close", exact=True).first.click()
+    page.get_by_label("Text", exact=True).press("Escape")
 
     expect(page.get_by_role("tree")).to_be_hidden()
 

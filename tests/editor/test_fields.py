@@ -86,6 +86,25 @@ async def test_a_problem_is_told_under_its_field_until_it_is_solved(pages: Pages
     await pages.user.should_not_see("“Subject” is empty.")
 
 
+async def test_what_is_said_twice_is_told_once_unless_both_can_be_repaired(pages: Pages) -> None:
+    drawn: list[FieldView] = []
+
+    @ui.page("/field")
+    def page() -> None:
+        drawn.append(draw("send_email", "subject", {}))
+
+    await pages.user.open("/field")
+    empty = [Problem("expression.empty", "Nothing there.", position=at) for at in (3, 9)]
+    wrong = [Problem("w", "“Subject”: Not so.", position=at, suggestion="x") for at in (3, 9)]
+    drawn[0].set_problems([*empty, *wrong])
+
+    with pages.user:
+        told = [
+            each.text for each in pages.user.find(kind=ui.label).elements if each.text in ("Nothing there.", "Not so.")
+        ]
+    assert sorted(told) == ["Not so.", "Not so.", "Nothing there."]
+
+
 async def test_html_of_a_simulated_mail_is_shown_with_nothing_allowed(pages: Pages) -> None:
     @ui.page("/mail")
     def page() -> None:
