@@ -79,7 +79,10 @@ class Writing:
     def _tell(self) -> None:
         self._timer = None
         if (scope := self._scope()) is not None:
-            self._desk.tell(browser_scope(scope))
+            told = browser_scope(scope)
+            for trigger in self._examples():
+                told.get("action", {}).get("f", {}).pop(trigger, None)  # what it brings is the payload
+            self._desk.tell(told)
 
     def _held(self) -> Held:
         trigger, payload = self._chosen()

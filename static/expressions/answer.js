@@ -23,8 +23,8 @@ export const Answer = {
   data: () => ({ place: null }),
 
   watch: {
-    answer() {
-      this.place = null;
+    answer(now, before) {
+      if (now.more !== before.more) this.place = null; // each message brings a new object, often of the same value
     },
   },
 

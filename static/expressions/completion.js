@@ -5,12 +5,13 @@ import * as knowledge from "./knowledge.js";
 import { chainBefore, fieldsOf, kindBefore, memberText, valueAt } from "./paths.js";
 import { expressionAt } from "./tokens.js";
 
-const MOST = 50;
+const MOST = 120;
 const DEPTH = 4;
 const OPERATORS = [
   ["and", "both hold"], ["or", "one of them holds"], ["not", "does not hold"], ["in", "is one of"], ["is", "a test follows"],
   ["if", "value if condition else value"], ["else", "otherwise"],
 ];
+const GROUPS = { text: "Text", number: "Numbers", list: "Lists", object: "Objects" };
 const CONSTANTS = ["true", "false", "none"];
 const ROOTS = { action: "outputs of earlier nodes", param: "the payload", var: "variables", env: "the environment", flow: "this flow", run: "this run", now: "start of the run" };
 const OPENED = new Set(["action", "param", "var", "env", "flow", "run"]); // one goes on into these
@@ -100,10 +101,15 @@ function itemKeys(before) {
   return keys(chain && valueAt(chain)?.i, false);
 }
 
+/** Filters that take a value of *kind*: those of its own group first, those for any value last. */
 function filters(kind) {
-  const fits = (word) => !kind || kind === "any" || word.takes.includes("any") || word.takes.includes(kind);
-  const all = knowledge.words().filter((word) => word.kind === "filter" && !word.same_as);
-  return [...all.filter((word) => fits(word) && !(kind && word.takes.includes("any"))), ...all.filter((word) => fits(word) && kind && word.takes.includes("any"))].map(ofWord);
+  const known = kind && kind !== "any" ? kind : null;
+  const rank = (word) => (word.group === GROUPS[known] ? 0 : word.takes.includes("any") ? 2 : 1);
+  return knowledge.words()
+    .filter((word) => word.kind === "filter" && !word.same_as && (!known || word.takes.includes("any") || word.takes.includes(known)))
+    .map((word, index) => [known ? rank(word) : 0, index, word])
+    .sort((a, b) => a[0] - b[0] || a[1] - b[1])
+    .map(([, , word]) => ofWord(word));
 }
 
 const tests = () => knowledge.words().filter((word) => word.kind === "test" && !word.same_as && /^\w+$/.test(word.name)).map(ofWord);

@@ -54,7 +54,8 @@ export function apply(field, { from, to, text, caret }) {
 function paired(letter, before, after, inside) {
   const at = before.length;
   const within = inside.tokens.find((each) => each.kind === "string" && each.from < at && (at < each.to || each.isOpen));
-  const isThere = after.startsWith(letter) && !(letter === "}" && /^\}\}(?!\})/.test(after)); // those end the expression
+  // a brace is missing where the two that ended the expression are taken for others
+  const isThere = after.startsWith(letter) && (letter !== "}" || inside.isClosed);
   if (CLOSERS.has(letter) && isThere && (!within || (within.text[0] === letter && within.to === at + 1))) return step(at);
   const isFree = /^([\s)\]},|]|$)/.test(after);
   const isQuote = letter === "'" || letter === '"';

@@ -56,6 +56,44 @@ def test_braces_close_themselves_and_typing_them_out_does_no_harm(mail: FlowPage
     until(lambda: str(mail.nodes["mail"]["params"].get("subject", "")).startswith("Hi {{ $param"))
 
 
+def test_whatever_is_typed_out_to_its_end_stands_there_once(mail: FlowPage) -> None:
+    subject = field(mail, "Subject")
+    texts = (
+        "{{ $param['odd key'] }} and {{ [1, (2)] | join(', ') }}",
+        "{{ {'a': {'b': 2}} }}",
+        "x {{ \"}}\" }} y {{ 'it''s' }}",
+        "{ { }} {{ 1 }}{{ 2 }}",
+    )
+    for text in texts:
+        subject.fill("")
+        for letter in text:
+            mail.page.keyboard.type(letter)
+            mail.keys("Escape")  # suggestions are not what is tested here
+        expect(subject).to_have_value(text)
+
+    subject.fill("")
+    mail.page.keyboard.type("{{")
+    mail.keys("Backspace")
+    expect(subject).to_have_value("")
+
+
+def test_what_fits_the_place_is_suggested(mail: FlowPage) -> None:
+    subject, options = field(mail, "Subject"), mail.page.get_by_role("option")
+    wanted = {
+        "{{ mail": "$param.customer.email",  # by a part of its name
+        "{{ $param.rows[0].": "sku",
+        "{{ $param.rows | map(attribute='s": "sku",
+        "{{ $param.number | ": "abs",  # filters for numbers before others
+        "{{ $param.number is ev": "even",
+        "{{ $param.number > 3 a": "and",
+    }
+    for text, first in wanted.items():
+        subject.fill("")
+        mail.page.keyboard.type(text)
+        expect(options.first.locator(".px-option-name"), text).to_have_text(first)
+        mail.keys("Escape")
+
+
 def test_names_and_filters_are_completed_with_the_keyboard_alone(mail: FlowPage) -> None:
     subject, options = field(mail, "Subject"), mail.page.get_by_role("listbox", name="Suggestions")
     subject.focus()
