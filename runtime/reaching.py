@@ -145,7 +145,8 @@ def _tell_absent(reader: Reader, node: Step, base: Shape, key: _Key, found: Shap
         if base.kinds == {"list"}:
             message += f"; take one of its entries, such as {holder}[0]"
     if is_guarded:
-        message = message.rstrip(".?") + "; the default is always taken"
+        end = "" if message.endswith((".", "?")) else "."
+        message = f"{message}{end} It is never there, so asking for it always has the same answer"
     suggestion = None if meant is None else _as_key(meant, key.token)
     reader.tell_at(code, message, key.token, WARNING if is_guarded else ERROR, suggestion)
 

@@ -123,6 +123,15 @@ def test_taking_a_suggestion_mends_what_it_is_for(name: str) -> None:
         assert len([each for each in again if replace(each, position=0) == replace(problem, position=0)]) == 0
 
 
+def test_asking_for_what_is_never_there_is_told_in_words() -> None:
+    (problem,) = problems_in("wrong", "field-missing-behind-default")
+
+    assert problem.message == (
+        "Mail: “To”: There is no “mail” in $param; did you mean “email”? It is never there, so asking for it always has "
+        "the same answer."
+    )
+
+
 def test_the_set_is_complete() -> None:
     assert files("wrong") == sorted(index("wrong"))
     assert set(index("right")) <= set(files("right"))
