@@ -127,8 +127,8 @@ def test_asking_for_what_is_never_there_is_told_in_words() -> None:
     (problem,) = problems_in("wrong", "field-missing-behind-default")
 
     assert problem.message == (
-        "Mail: “To”: There is no “mail” in $param; did you mean “email”? It is never there, so asking for it always has "
-        "the same answer."
+        "Mail: “To”: There is no “mail” in $param; did you mean “email”? It is never there, so asking for it always "
+        "has the same answer."
     )
 
 
