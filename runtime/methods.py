@@ -112,6 +112,14 @@ def _expanding(change: Callable[[str], str]) -> Callable[[str], str]:
     return changed
 
 
+def _listed_object(listed: Callable[[Mapping[str, Json]], list[Json]]) -> Callable[..., list[Json]]:
+    def paid(mapping: Mapping[str, Json]) -> list[Json]:
+        budget.spend(len(mapping))
+        return listed(mapping)
+
+    return paid
+
+
 METHODS: Mapping[type, Mapping[str, Callable[..., Json]]] = {
     str: {
         "capitalize": _expanding(str.capitalize),
@@ -148,9 +156,9 @@ METHODS: Mapping[type, Mapping[str, Callable[..., Json]]] = {
     },
     dict: {
         "get": lambda mapping, key, default=None: mapping.get(key, default),
-        "items": lambda mapping: [[key, value] for key, value in mapping.items()],
-        "keys": lambda mapping: list(mapping),
-        "values": lambda mapping: list(mapping.values()),
+        "items": _listed_object(lambda mapping: [[key, value] for key, value in mapping.items()]),
+        "keys": _listed_object(list),
+        "values": _listed_object(lambda mapping: list(mapping.values())),
     },
 }
 METHOD_NAMES = frozenset(name for methods in METHODS.values() for name in methods)
