@@ -126,7 +126,7 @@ def number_format(value: float, decimals: int = 0, decimal_point: str = ".", tho
 
 
 def round_(value: float, precision: int = 0, method: str = "common") -> float:
-    """The number rounded to *precision* digits; *method* is `common`, `ceil` or `floor`.
+    """The number rounded to *precision* digits; *method* is `common`, `ceil` or `floor`. For a whole number use `int`.
 
     {{ 2.718 | round(2) }} → 2.72
     {{ 2.1 | round(method='ceil') }} → 3.0
@@ -134,7 +134,7 @@ def round_(value: float, precision: int = 0, method: str = "common") -> float:
     one_of(("common", "ceil", "floor"), "method", method)
     within(-DIGITS, DIGITS, "precision", precision)
     if method == "common":
-        return float(round(value, precision))
+        return round(value, precision)
     scale = 10.0**precision
     return float(results.in_range((math.ceil if method == "ceil" else math.floor)(value * scale) / scale))
 

@@ -94,7 +94,7 @@ def test_dates_and_times(text: str, expected: Any) -> None:
         ("-2.5 | ceil", -2),
         ("-2.5 | floor", -3),
         ("5 | clamp(6.5, 9)", 6.5),
-        ("15 | round(-1)", 20.0),
+        ("15 | round(-1)", 20),
         ("'' | bool", False),
         ("null | bool", False),
         ("'ON' | bool", True),
