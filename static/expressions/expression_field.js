@@ -87,7 +87,7 @@ export default {
     /** Put a value, or any text, where the caret is or was last. */
     insert(text) {
       const area = this.area();
-      apply(area, inserted(area.value, area.selectionStart, area.selectionEnd, text, this.bare));
+      if (!area.readOnly) apply(area, inserted(area.value, area.selectionStart, area.selectionEnd, text, this.bare));
     },
 
     draw() {
@@ -100,8 +100,18 @@ export default {
     // -- typing
 
     before(event) {
+      const isOneLine = this.lines === "one" && event.data?.includes("\n");
       if (this.lines !== "many" && ["insertLineBreak", "insertParagraph"].includes(event.inputType)) event.preventDefault();
+      else if (isOneLine) this.putInLine(event);
       else if (!event.isComposing && this.isDealtWith(event)) event.preventDefault();
+    },
+
+    /** Take several lines, as a paste brings them, as one. */
+    putInLine(event) {
+      event.preventDefault();
+      const { selectionStart: from, selectionEnd: to } = this.area();
+      const text = event.data.replace(/\s*\n\s*/g, " ");
+      apply(this.area(), { from, to, text, caret: from + text.length });
     },
 
     isDealtWith({ inputType, data }) {
