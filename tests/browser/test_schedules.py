@@ -32,7 +32,7 @@ def test_next_times_and_mistakes_show_while_typing(page: Page, server: Server, m
     expect(times).to_contain_text("Times in UTC")
     expect(problem).to_have_count(0)
     flow.fill("Cron", "0 9 31 2 *")
-    expect(problem).to_have_text("“Cron”: it is never due, because no such month has such a day.")
+    expect(problem).to_have_text("It is never due, because no such month has such a day.")
     expect(times).to_be_hidden()
 
     flow.fill("Cron", "0 9 * * *")
