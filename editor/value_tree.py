@@ -48,7 +48,8 @@ def tree(
         *rows.variables(scope.get("var")),
         *rows.common(scope),
     ]
-    unfolded = [group["key"] for group in groups[:2] if group["key"] != "common"]
+    nearest = next((group["key"] for group in groups if group["key"].startswith("$action")), "")
+    unfolded = [group["key"] for group in groups if group["key"] in ("round", "param", nearest) or len(groups) == 1]
     return {"groups": groups, "hint": _hint(document, scope, has_run), "unfolded": unfolded}
 
 
@@ -78,7 +79,7 @@ class _Rows:
     def payload(
         self, document: Mapping[str, Json], types: Mapping[str, NodeType], shape: Shape | None
     ) -> Iterator[Item]:
-        if shape is None or shape.is_absent:
+        if shape is None or _is_nothing(shape):
             return
         names = [
             node["name"]
@@ -187,7 +188,7 @@ def _cut(text: str, chars: int) -> str:
 def _hint(document: Mapping[str, Json], scope: Mapping[str, Shape], has_run: bool) -> str:
     """Return what to do to see more, or nothing."""
     param = scope.get("param", UNKNOWN)
-    if param.is_absent:
+    if _is_nothing(param):
         return "Connect this node to a trigger to see what it can use."
     if not has_run and not document.get("samples") and _is_guessed(param):
         yours = "Save a sample of your payload in the test panel, or test the flow once"
@@ -197,6 +198,11 @@ def _hint(document: Mapping[str, Json], scope: Mapping[str, Shape], has_run: boo
         if shape.is_unknown and not shape.fields and node_id in names:
             return f"Test the flow once, and the fields of “{names[node_id]}” appear here."
     return ""
+
+
+def _is_nothing(payload: Shape) -> bool:
+    """Return whether no trigger leads to the node: every payload is an object."""
+    return payload.is_absent or (payload.is_unknown and not payload.fields)
 
 
 def _is_guessed(shape: Shape) -> bool:

@@ -41,6 +41,7 @@ export default {
           </label>
           <button type="button" class="vp-close" aria-label="Close" title="Close (Esc)" @click="close(true)"><i class="q-icon material-symbols-rounded" aria-hidden="true">close</i></button>
         </div>
+        <div v-if="groups && hint && !query" class="vp-hint"><i class="q-icon material-symbols-rounded" aria-hidden="true">lightbulb</i><span>{{ hint }}</span></div>
         <div id="vp-tree" ref="tree" class="vp-tree" role="tree" tabindex="-1" :aria-label="title" :aria-activedescendant="activeId" :aria-busy="!groups">
           <div v-for="row in rows" :key="row.key" :id="row.id" role="treeitem" class="vp-row" :class="[row.level === 1 ? 'vp-group' : 'vp-leaf', { 'is-active': row.key === active, 'vp-whole': row.item.isWhole }]"
                :style="{ '--depth': row.level - 2 }" :aria-level="row.level" :aria-posinset="row.place" :aria-setsize="row.count" :aria-selected="row.key === active" :aria-expanded="row.item.children ? row.isUnfolded : null"
@@ -56,7 +57,6 @@ export default {
             <span v-else-if="row.item.note" class="vp-sample vp-sample--kind">{{ row.item.note }}</span>
           </div>
           <div v-if="groups && !rows.length" class="vp-none">{{ query ? 'Nothing is called “' + query + '”.' : 'There is nothing to use yet.' }}</div>
-          <div v-if="groups && hint && !query" class="vp-hint"><i class="q-icon material-symbols-rounded" aria-hidden="true">lightbulb</i><span>{{ hint }}</span></div>
         </div>
         <div v-if="current" class="vp-foot">
           <div class="vp-path"><code>{{ current.path || current.name }}</code><span>{{ current.path ? word(current.kind) : current.note }}</span></div>

@@ -59,6 +59,7 @@ def test_the_payload_comes_first_then_the_nearest_nodes_and_last_what_is_always_
 
     assert [group["name"] for group in found["groups"]] == ["Payload", "B", "A", "Always there"]
     assert not any("path" in group for group in found["groups"])
+    assert found["unfolded"] == ["param", "$action.b"]
 
 
 def test_examples_stand_beside_their_fields_and_odd_names_in_brackets() -> None:
@@ -157,6 +158,14 @@ def test_an_empty_tree_says_what_to_do(param: Json, words: str) -> None:
 
     assert words in hint
     assert bool(hint) == bool(words)
+
+
+def test_a_node_that_no_trigger_leads_to_has_no_payload() -> None:
+    found = shown(flow({"t": "manual", "a": "get_user", "m": "send_email"}, "t>a"), "m")
+
+    assert [group["name"] for group in found["groups"]] == ["Always there"]
+    assert found["unfolded"] == ["common"]
+    assert found["hint"].startswith("Connect this node to a trigger")
 
 
 def test_a_huge_example_is_cut() -> None:
