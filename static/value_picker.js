@@ -21,7 +21,7 @@ function writtenIn(field) {
   return used?.isConnected ? used : [...field.querySelectorAll(".fe-control :is(" + WRITTEN + ")")].at(-1) ?? null;
 }
 
-function whenShown(selector, use, tries = 30) {
+function whenShown(selector, use, tries = 100) {
   const element = document.querySelector(selector);
   if (element?.offsetHeight) use(element);
   else if (tries) setTimeout(whenShown, 50, selector, use, tries - 1);

@@ -43,6 +43,7 @@ def test_the_list_repairs_too_and_leads_to_the_field(page: Page, server: Server,
 
     page.locator(".fe-problem-line", has_text="Subject").get_by_role("button", name="Use Name").click()
     until(lambda: flow.nodes["mail"]["params"]["subject"] == "{{ $param.Name }}")
+    expect(page.locator(".fe-problem-line", has_text="Subject")).to_have_count(0)
     page.locator(".fe-problem-item", has_text="Cc").click()
 
     expect(page.get_by_label("Cc: entry 1", exact=True)).to_be_focused()
