@@ -137,6 +137,7 @@ class Agenda:
 
     async def _await(self, attempt: Attempt, work: Coroutine[Any, Any, None]) -> None:
         await work
-        self.under_way.discard(attempt.place)
+        if all(other.place != attempt.place for other, _work in self._begun):  # else the step goes on with that
+            self.under_way.discard(attempt.place)
         attempt.frame.active -= 1
         self._ended.append(attempt.frame)

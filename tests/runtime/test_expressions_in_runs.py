@@ -177,6 +177,34 @@ async def test_what_a_run_waits_for_may_be_costly(rig: Rig) -> None:
     assert rig.steps(run_id)["wait"].output["payload"] == {"names": ["a", "b"]}
 
 
+async def test_the_items_of_a_loop_may_be_costly_and_so_may_its_body(rig: Rig) -> None:
+    loop = {"id": "loop", "type": "for_each", "params": {"items": "{{ $param.names | sort }}", "parallel": 3}}
+    after = echo("{{ $action.loop.outputs | map(attribute='text') | join }}", "after")
+    rig.flow(
+        [loop, echo("{{ [$item, $index] | map('string') | join }}"), after],
+        ["start>loop", "loop.each>body", "loop.done>after"],
+    )
+
+    run, steps = await rig.done({"names": ["c", "a", "b"]})
+
+    assert run.status == "succeeded"
+    assert steps["after"].output == {"text": "a0b1c2"}
+
+
+async def test_what_a_suspended_step_is_told_may_be_costly(rig: Rig) -> None:
+    wait = {"id": "wait", "type": "wait_for_event", "params": {"event": "came", "match": {"n": "{{ $param.n | max }}"}}}
+    rig.flow([wait, echo("{{ $action.wait.payload.n }} came", "after")], ["start>wait", "wait>after"])
+    run_id = await rig.emit({"n": [1, 3, 2]})
+    await rig.run(run_id, lambda run: run.status == "waiting")
+
+    for n in (1, 3):
+        with pytest.raises(IndexError):
+            await rig.emit({"n": n}, "came")
+
+    assert (await rig.run(run_id)).status == "succeeded"
+    assert rig.steps(run_id)["after"].output == {"text": "3 came"}
+
+
 async def test_the_condition_of_a_loop_may_be_costly(rig: Rig) -> None:
     loop = {"id": "loop", "type": "while_loop", "params": {"while": "{{ range($index) | list | length < 3 }}"}}
     rig.flow(
