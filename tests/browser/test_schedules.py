@@ -46,7 +46,7 @@ def test_next_times_and_mistakes_show_while_typing(page: Page, server: Server, m
     expect(flow.node("on_schedule")).to_contain_text("0 9 * * * Asia/Kathmandu")
 
     flow.fill("Every (seconds)", "60")
-    expect(problem).to_have_text("“Every (seconds)”: there is a cron line as well; empty one of the two.")
+    expect(problem).to_have_text("There is a cron line as well; empty one of the two.")
     flow.fill("Cron", "")
     expect(times).to_contain_text("Times in Asia/Kathmandu, if it is published now")
 
