@@ -55,19 +55,23 @@ TESTS = (
 def bold_cases(draw: st.DrawFn) -> Case:
     """Return cases in which nodes also read what may not be there."""
     case = draw(strategies.cases(KINDS))
-    names = [node["id"] for node in case.document["nodes"] if node["type"] != "event"]  # nobody knows its payload
+    kinds = {node["id"]: node["type"] for node in case.document["nodes"]}
     nodes = []
     for node in case.document["nodes"]:
         field, texts = {"condition": ("if", TESTS)}.get(node["type"], ("text", TEXTS))
-        if field in node["params"] and draw(st.booleans()):
-            text = draw(st.sampled_from(texts)).replace("X", draw(st.sampled_from(names)))
-            node = {**node, "params": {**node["params"], field: text}}
-        nodes.append(node)
+        earlier = _before(node["id"], case.document["edges"]) if draw(st.integers(0, 4)) else [*kinds]
+        names = [name for name in earlier if kinds[name] != "event"]  # nobody knows the payload of an event
+        if field in node["params"] and names and draw(st.integers(0, 3)):
+            speaking = [name for name in names if kinds[name] in ("call", "echo")]
+            text = draw(st.sampled_from(texts)).replace("X", draw(st.sampled_from(speaking or names)))
+            nodes.append({**node, "params": {**node["params"], field: text}})
+        else:
+            nodes.append(node)
     return replace(case, document=case.document | {"nodes": nodes})
 
 
 @given(bold_cases())
-@settings(max_examples=examples(300, 20_000), deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=examples(500, 20_000), deadline=None, suppress_health_check=SLOW)
 def test_nothing_is_missing_where_nothing_was_told_and_errors_are_certain(case: Case) -> None:
     parsed, problems = document.parse(case.document)
     assert parsed is not None, problems
@@ -85,6 +89,17 @@ def test_nothing_is_missing_where_nothing_was_told_and_errors_are_certain(case: 
         elif node in wrong and step.status != "skipped" and not _may_be_passed_over(parsed.node(node)):
             event("wrong")
             assert step.status == "failed", wrong[node].message
+
+
+def _before(node: str, edges: list[dict[str, str]]) -> list[str]:
+    """Return the nodes from which a way leads to this one."""
+    found, waiting = [], [node]
+    while waiting:
+        at = waiting.pop()
+        sources = {edge["source"] for edge in edges if edge["target"] == at} - set(found)
+        found += sorted(sources)
+        waiting += sources
+    return found
 
 
 def _may_be_passed_over(node: document.Node | None) -> bool:

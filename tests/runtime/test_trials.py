@@ -106,6 +106,16 @@ def test_node_alone_takes_over_what_comes_before_it(service: Service, document: 
     assert request.payload == {"total": 7}
 
 
+def test_node_that_is_not_called_may_read_what_is_not_there(service: Service, document: Make):
+    doubtful = changed(document(), "large", params={"if": "{{ $action.zzz.total > 1 }}"})
+
+    request = asked(service, doubtful, Extent(only="greet"), ran(7, "start.out large.true"))
+
+    assert request.taken == ["large"]
+    with pytest.raises(Invalid):
+        asked(service, doubtful, Extent(until="large"))
+
+
 def test_newest_run_that_has_everything_is_taken(service: Service, document: Make):
     runs = ran(9, "start.out"), ran(8, "start.out large.false greet"), ran(7, "start.out large.true")
 
