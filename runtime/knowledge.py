@@ -245,7 +245,7 @@ class Knowledge:
         if node_type is not None and node_type.kind == "trigger":
             return {**found, "param": self.payload_of(node_id), "action": shapes.object_of({})}
         if is_late:
-            return found | {"item": replace(shapes.OBJECT, about="The payload of the event.")}
+            return found | self._round(node_id) | {"item": replace(shapes.OBJECT, about="The payload of the event.")}
         if node_type is not None and node_type.is_asked_each_round:
             return found | {"item": _previous(), "index": replace(NUMBER, about="Rounds done.")}
         return found | self._round(node_id)

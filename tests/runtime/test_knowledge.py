@@ -198,6 +198,15 @@ def test_the_condition_of_a_wait_reads_the_event() -> None:
 
     assert found.scope_of("w", "condition")["item"].kinds == {"object"}
     assert "item" not in found.scope_of("w", "match")
+    assert "index" not in found.scope_of("w", "condition")
+
+
+def test_the_condition_of_a_wait_in_a_loop_reads_the_event_and_the_number_of_the_round() -> None:
+    nodes = {**LOOP, "a": "wait_for_event"}
+    found = known(nodes, "t>l l.each>a l.done>n").scope_of("a", "condition")
+
+    assert found["item"].about == "The payload of the event."
+    assert found["index"].kinds == {"number"}
 
 
 def test_rows_have_the_columns_of_their_table() -> None:
