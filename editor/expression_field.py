@@ -37,10 +37,18 @@ class ExpressionField(ValueElement[str], component="../static/expressions/expres
         is_required: bool = False,
     ) -> None:
         super().__init__(value=value, on_value_change=on_change)
-        self._props.update({"aria-label": label, "lines": lines, "problems": [], "answer": None})
+        self._props.update({"aria-label": label, "lines": lines, "problems": [], "answer": None, "version": 0})
         if placeholder:
             self._props["placeholder"] = placeholder
         self._props.update({name: True for name, is_on in _flags(is_bare, is_mono, is_required) if is_on})
+
+    def _handle_value_change(self, value: Any) -> None:
+        # A message about problems or the answer carries the value too, and may cross with what is being typed: only a
+        # new version of it is meant to be shown.
+        if self._send_update_on_value_change:
+            with self._props.suspend_updates():
+                self._props["version"] += 1
+        super()._handle_value_change(value)
 
     def insert(self, text: str) -> None:
         """Put a value such as ``$param.email``, or any text, where the caret is; braces are added where needed."""

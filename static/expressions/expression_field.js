@@ -29,6 +29,7 @@ export default {
   components: { Answer },
   props: {
     value: { type: String, default: "" },
+    version: Number, // of a value that Python gave; any other is what was typed here, perhaps some letters ago
     ariaLabel: String,
     placeholder: String,
     lines: { type: String, default: "one" }, // one: a line; long: one that may be wrapped by Shift+Enter; many: a text
@@ -43,10 +44,10 @@ export default {
   data: () => ({ key: `px${++fields}` }),
 
   watch: {
-    value(text) {
-      if (this.timer || text === this.area().value) return; // what is typed here and not sent yet wins
-      this.area().value = text;
-      this.sent = text;
+    version() {
+      if (this.timer || this.value === this.area().value) return; // what is typed here and not sent yet wins
+      this.suggestions.close();
+      this.area().value = this.sent = this.value;
       this.draw();
     },
     problems() {
@@ -156,7 +157,7 @@ export default {
       if (text === this.sent) return;
       this.sent = text;
       const known = mounted_app.elements[this.$el.id.slice(1)];
-      if (known) known.props.value = text; // so that a later change back to what was there before is one
+      if (known) known.props.value = text; // for when the field is drawn anew
       this.$emit("update:value", text);
     },
 

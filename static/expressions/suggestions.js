@@ -22,7 +22,7 @@ function made() {
   box.addEventListener("pointerdown", (event) => event.preventDefault()); // the field keeps the focus
   document.body.append(box, said);
   list = { box, options, help, said, owner: null };
-  document.addEventListener("scroll", (event) => list.owner && !box.contains(event.target) && event.target.contains?.(list.owner.field) && list.owner.close(), { capture: true, passive: true });
+  document.addEventListener("scroll", ({ target }) => list.owner && target.contains?.(list.owner.field) && list.owner.place(), { capture: true, passive: true });
   addEventListener("resize", () => list.owner?.close());
   return list;
 }

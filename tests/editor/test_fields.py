@@ -133,3 +133,19 @@ async def test_yes_and_no_are_words_and_neither_may_be_chosen(pages: Pages) -> N
     assert blocked.options == verified.options == {True: "Yes", False: "No"}
     assert (blocked.value, verified.value) == (False, None)
     assert verified.props["placeholder"] == "Does not matter"
+
+
+async def test_a_message_about_a_field_does_not_give_it_an_older_text(pages: Pages) -> None:
+    @ui.page("/field")
+    def page() -> None:
+        draw("send_email", "subject", {"subject": "before"})
+
+    await pages.user.open("/field")
+    (control,) = [each for each in named(pages, "Subject") if isinstance(each, ExpressionField)]
+    first = control.props["version"]
+    control.set_problems([{"position": 0, "length": 1, "isWarning": False}])
+    assert control.props["version"] == first
+
+    control.set_value("after")
+
+    assert control.props["version"] > first
