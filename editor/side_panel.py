@@ -14,11 +14,12 @@ from editor.connections import Connections
 from editor.draft import Draft
 from editor.failure_form import FailureForm
 from editor.fields import FieldView, FormContext
-from editor.frame import box, icon
+from editor.frame import box
 from editor.next_times import NextTimes
 from editor.node_actions import NodeActions
 from editor.node_help import draw_help
 from editor.node_id import NodeId
+from editor.node_marks import NodeMarks
 from editor.palette import node_icon
 from editor.param_form import UNSET, param_fields
 from editor.problem_list import without
@@ -71,12 +72,11 @@ class NodePanel:
         node = draft.node(node_id)
         assert node is not None
         self._type = types.get(node["type"])
-        self._marks_shown: object = None
         self._head(node)
         self._results = StepResults(node_id, pin=None if self._is_trigger else self._pin)
         self._setup = box("fe-panel-body")
         with self._setup:
-            self._marks = box("fe-marks")
+            self._marks = NodeMarks(node_id, actions)
             self._form(node)
         self.set_run(run)
         self._show_tab(is_result_shown and self._results.step is not None)
@@ -104,7 +104,8 @@ class NodePanel:
             self._times.update()
         names = {view.field.name for view in self._fields}
         self._tell([problem for problem in problems if problem.param not in names])
-        self._draw_marks(node)
+        self._results.set_pinned(bool(node.get("pinned")))
+        self._marks.update(node)
         self._kind_label.set_text(self._kind(node))
         if not self._draft.in_flight and self._name.value != node["name"]:
             self._name.set_value(node["name"])
@@ -208,33 +209,6 @@ class NodePanel:
                     ui.label(problem.message)
                     if self._context.repairs is not None:
                         self._context.repairs.offer(problem)
-
-    def _draw_marks(self, node: Mapping[str, Json]) -> None:
-        """Show that the node is pinned, or passed over, and the way back."""
-        marks = (bool(node.get("disabled")), bool(node.get("pinned")))
-        self._results.set_pinned(marks[1])
-        if marks == self._marks_shown:
-            return
-        self._marks_shown = marks
-        self._marks.clear()
-        self._marks.set_visibility(any(marks))
-        with self._marks:
-            if marks[0]:
-                text = "Disabled: it starts no runs." if self._is_trigger else "Disabled: runs pass over it."
-                self._mark("power_settings_new", text, ("Enable", lambda: self._actions.disable(self.node_id, False)))
-            if marks[1]:
-                edit = ("Edit", lambda: self._actions.edit_pin(self.node_id))
-                unpin = ("Unpin", lambda: self._actions.unpin(self.node_id))
-                self._mark("keep", "Pinned: tests do not call it.", edit, unpin)
-
-    def _mark(self, symbol: str, text: str, *acts: tuple[str, Callable[[], None]]) -> None:
-        with box("fe-mark"):
-            icon(symbol)
-            ui.label(text).classes("pw-grow")
-            for title, act in acts:
-                with box("fe-mark-act", "button").props("type=button") as made:
-                    ui.label(title)
-                made.on("click", act)
 
     def _kind(self, node: Mapping[str, Json]) -> str:
         if self._type is None:
