@@ -86,6 +86,11 @@ def _binary(node: nodes.BinExpr) -> Evaluate:
     return lambda scope: operators.binary(sign, left(scope), right(scope))
 
 
+def is_path(node: nodes.Expr) -> bool:
+    """Return whether a rewritten tree is nothing but a path such as ``$param.a.b``."""
+    return isinstance(node, nodes.Filter) and node.name == "(path)"
+
+
 def _path(node: nodes.Filter) -> Evaluate:
     assert isinstance(node.node, nodes.Name)
     root, steps = (argument.value for argument in node.args if isinstance(argument, nodes.Const))

@@ -49,6 +49,8 @@ def compile_with_cost(source: Source, *, is_short_way_open: bool = True) -> tupl
     found = _cost(tree, source)
     tree = _Rewriter(source).rewrite(tree)
     short = closures.of(tree) if is_short_way_open else None
+    if short is not None and closures.is_path(tree):  # it knows all that can go wrong
+        return short, found
     return _in_words(short or _long_way(tree)), found
 
 

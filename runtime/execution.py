@@ -190,6 +190,7 @@ class Execution:
 
     def _advance(self) -> None:
         ready, nodes, take_up = self.agenda.ready, self.plan.nodes, self._stepping.take_up
+        self._stepping.moment = self.shared.now_us()
         for _ in range(INLINE_STEPS):
             if not ready or self.shared.is_stopping:
                 return

@@ -50,6 +50,7 @@ class Stepping:
         self._records = run.records
         self._calls = run.calls
         self._of_suspended: Suspending | None = None
+        self.moment = 0  # when the last plain step ended, or the steps before the next pause began
 
     @property
     def _suspending(self) -> Suspending:
@@ -73,8 +74,13 @@ class Stepping:
     def take_up(self, frame: Frame, node: PlanNode) -> None:
         """Do a step that needs no waiting, or begin what has to be awaited to do it."""
         run = self._run
-        if node.is_plain and not run.recorded and not self._state.is_test and self._do_plain(frame, node):
-            return
+        if not run.recorded and not self._state.is_test:
+            if node.is_plain:
+                if self._do_plain(frame, node):
+                    return
+            elif node.type.kind == "trigger":
+                self._pass_on_payload(Attempt(frame, node, 1, self.moment))
+                return
         found = run.recorded.pop(Place(node.id, frame.iteration), None) if run.recorded else None
         number = 1 if found is None else self._attempt_after(frame, node, found)
         if number is None:
@@ -85,9 +91,7 @@ class Stepping:
             return
         attempt = Attempt(frame, node, number, started)
         if node.type.kind == "trigger":
-            # masked as it is; it is opened again with the event
-            text = self._state.payload_text or orjson.dumps(self._state.payload).decode()
-            run.succeed(attempt, Outcome("out", run.payload, text))
+            self._pass_on_payload(attempt)
         elif node.is_disabled:
             self._records.put_skipped(attempt.place, node.passes_on)
             run.fire(frame, node, node.passes_on)
@@ -101,12 +105,17 @@ class Stepping:
             message = "This step has no output yet. Run up to here first."
             run.fail(attempt, NodeError(message, code="test.output_missing"))
 
+    def _pass_on_payload(self, attempt: Attempt) -> None:
+        # recorded masked as it is; it is opened again with the event
+        text = self._state.payload_text or orjson.dumps(self._state.payload).decode()
+        self._run.succeed(attempt, Outcome("out", self._run.payload, text))
+
     def _do_plain(self, frame: Frame, node: PlanNode) -> bool:
         """Do a new step that neither waits nor touches anything: the quick way of ``_start``.
 
         Return False, and nothing has happened, where its parameters cannot be made: ``_start`` finds out why.
         """
-        kind, started = node.type, self._shared.now_us()
+        kind, started = node.type, self.moment
         try:
             values = node.params.evaluate_in_place(frame.scope)
             params, given = kind.validate(values), orjson.dumps(values)
@@ -127,10 +136,11 @@ class Stepping:
         port, output, text, _effect, _sealed = done
         if kind.is_returning:
             self._run.returned = text
+        self.moment = self._shared.now_us()
         self._records.put(
             StepWrite(
                 self._state.id, node.id, frame.iteration, 1, "succeeded", port, given.decode(), text, None, None,
-                started, self._shared.now_us(),
+                started, self.moment,
             )
         )  # fmt: skip
         self._run.decide(frame, node, port, output)

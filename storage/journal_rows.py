@@ -128,6 +128,10 @@ STEP = (
     "effect = coalesce(excluded.effect, effect), started_at = excluded.started_at, ended_at = excluded.ended_at, "
     "sealed = excluded.sealed, input_hash = coalesce(excluded.input_hash, input_hash)",
 )
+SIMPLE = (
+    "INSERT INTO step (run_id, node, iteration, attempt, status, port, input, output, started_at, ended_at) VALUES ",
+    STEP[1],
+)
 STATE = (
     "WITH given (id, status, error, wake_at, ended_at, output) AS (VALUES ",
     ") UPDATE run SET status = given.status, error = given.error, ended_at = given.ended_at, output = given.output, "
@@ -142,6 +146,7 @@ CLAIM = (
     "AND status IN ('queued', 'running', 'waiting')",
 )
 CHUNK = 64
+NOTHING = (None, None)  # for error and effect, sealed and input_hash
 
 
 def write_many(cursor: sqlite3.Cursor, statement: tuple[str, str], rows: Sequence[Sequence[Any]]) -> None:
@@ -150,6 +155,22 @@ def write_many(cursor: sqlite3.Cursor, statement: tuple[str, str], rows: Sequenc
     for chunk in _chunks(rows):
         marks = "(" + ",".join("?" * len(chunk[0])) + ")"
         cursor.execute(before + ",".join([marks] * len(chunk)) + after, list(chain.from_iterable(chunk)))
+
+
+def write_steps(cursor: sqlite3.Cursor, steps: Iterable[StepWrite]) -> None:
+    """Write step rows, of one step in their order. Most have simply succeeded, and are written with fewer values."""
+    simple: list[tuple[Any, ...]] = []
+    others: list[StepWrite] = []
+    places: set[tuple[Any, ...]] = set()  # of *others*, whose later rows have to come after them
+    for step in steps:
+        place = step[:3]
+        if step[4] == "succeeded" and step[8:10] == step[12:] == NOTHING and place not in places:
+            simple.append((*step[:8], *step[10:12]))
+        else:
+            others.append(step)
+            places.add(place)
+    write_many(cursor, SIMPLE, simple)
+    write_many(cursor, STEP, others)
 
 
 def read_many(cursor: sqlite3.Cursor, before: str, keys: Iterable[int | str]) -> Iterator[Any]:

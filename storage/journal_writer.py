@@ -24,7 +24,7 @@ from storage.crash_points import crash_here
 from storage.database import Database
 from storage.errors import StorageBusy, StorageError, StorageFull, storage_error
 from storage.journal_events import store_events
-from storage.journal_rows import CLAIM, STATE, STEP, Router, RunWrite, StepWrite, read_many, write_many
+from storage.journal_rows import CLAIM, STATE, Router, RunWrite, StepWrite, read_many, write_many, write_steps
 from storage.journal_runs import RunState, load_runs
 from storage.lease import Keeper
 from storage.space import shorten_log
@@ -214,7 +214,7 @@ class Writer:
         runs = {entry.run for entry in batch if entry.run}
         epochs = dict(read_many(cursor, EPOCHS, runs)) if runs else {}
         current = [entry.body for entry in changes if not entry.run or _is_current(entry, epochs)]
-        write_many(cursor, STEP, [step for change in current for step in change.steps])
+        write_steps(cursor, [step for change in current for step in change.steps])
         write_many(cursor, STATE, [change.state for change in current if change.state is not None])
         for index, entry in enumerate(works):
             if entry.run and index:  # those before it may have ended its run
@@ -292,7 +292,7 @@ def _work(connection: Connection, cursor: sqlite3.Cursor, entry: Entry) -> None:
         entry.error = error
         return
     if step is not None:
-        write_many(cursor, STEP, [step])
+        write_steps(cursor, [step])
 
 
 def _probe(session: Session) -> tuple[None, None]:

@@ -216,6 +216,31 @@ async def test_a_later_row_of_a_step_keeps_the_input_of_the_first(journal: Sqlit
     assert (step.status, step.input, step.output) == ("succeeded", {"url": "x"}, {"status": 200})
 
 
+async def test_rows_of_many_kinds_end_as_the_last_of_each_step_says(journal: SqliteJournal, database: Database) -> None:
+    run, _ = await accept(journal, seed("e1"))
+
+    journal.put_soon(
+        *(1, StepWrite(run, "plain", "", 1, "succeeded", "out", "{}", '{"n":1}')),
+        StepWrite(run, "again", "", 1, "waiting", None, "{}", None, '{"code":"x"}'),
+        StepWrite(run, "again", "", 2, "succeeded", "out", None, '{"n":2}'),
+        StepWrite(run, "undone", "", 1, "succeeded", "out", None, '{"n":3}'),
+        StepWrite(run, "undone", "", 2, "failed", None, None, None, '{"code":"y"}'),
+    )
+    end = RunWrite(run, "succeeded", None, None, 5)
+    await journal.finish(
+        1, end, [StepWrite(run, "last", "0", 1, "succeeded", "done", "{}", '{"n":4}', None, None, 3, 4)]
+    )
+
+    found = {step.node: step for step in rows(database, StepRow)}
+    assert {name: step.status for name, step in found.items()} == {
+        "plain": "succeeded", "again": "succeeded", "undone": "failed", "last": "succeeded",
+    }  # fmt: skip
+    assert (found["again"].attempt, found["again"].error, found["again"].output) == (2, None, {"n": 2})
+    assert (found["undone"].output, found["undone"].error) == (None, {"code": "y"})
+    assert (found["last"].iteration, found["last"].port, found["last"].output) == ("0", "done", {"n": 4})
+    assert rows(database, RunRow)[0].status == "succeeded"
+
+
 async def test_a_transaction_writes_its_effect_and_its_step_or_neither(
     journal: SqliteJournal, database: Database
 ) -> None:
