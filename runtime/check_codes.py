@@ -47,6 +47,11 @@ CODES: Final = {
         "input is given.",
         "Add `| default(…)`, or test it with `is defined`.",
     ),
+    "expression.field_not_seen": Told(
+        WARNING,
+        "A hint: nobody declared what fields there are, and the sample or the last test has one of nearly this name.",
+        "Take the field that is meant, or add a sample that has this one.",
+    ),
     "expression.item_outside": Told(
         ERROR, "`$item` or `$index` stands outside of a loop.", "Move the node into the loop, or read its `outputs`."
     ),

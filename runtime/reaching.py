@@ -11,6 +11,7 @@ from runtime import narrowing, shapes, wording
 from runtime.allowlist import LITERAL_WORDS
 from runtime.check_codes import ERROR, WARNING
 from runtime.kinds import is_method
+from runtime.methods import METHOD_NAMES
 from runtime.narrowing import Facts
 from runtime.scanner import Token
 from runtime.scope import ROOTS
@@ -24,6 +25,7 @@ CHAIN: Final = (nodes.Name, nodes.Getattr, nodes.Getitem)
 MAYBE: Final = frozenset({"expression.output_maybe_missing", "expression.field_maybe_missing"})
 DEFAULTS: Final = {"text": "''", "number": "0", "boolean": "false", "list": "[]", "object": "{}"}
 SHOWN_FIELDS: Final = 8
+ALIKE: Final = 0.75  # how much a name has to be like one of the sample's
 
 
 class _Key(NamedTuple):
@@ -115,12 +117,27 @@ def _step(reader: Reader, node: Step, base: Shape, key: _Key, facts: Facts, is_g
         elif not base.is_absent:
             _tell_absent(reader, node, base, key, found, is_guarded)
         return UNKNOWN
+    if not is_guarded:
+        _tell_not_seen(reader, node, base, key)
     if found.missing and not is_guarded and not _has_run(reader, path, facts):
         code = "expression.output_maybe_missing" if _root_of(node) == "action" else "expression.field_maybe_missing"
         what = _written(node)
         message = f"{what} may be missing, because {found.missing}. Add “| default(…)”, or test “{what} is defined”"
         reader.tell(code, message, node)
     return found.there()
+
+
+def _tell_not_seen(reader: Reader, node: Step, base: Shape, key: _Key) -> None:
+    """Take note of a field that nobody declared and the example lacks, where it has one of nearly that name."""
+    name, example = key.value, base.sample
+    if not isinstance(name, str) or not isinstance(example, dict) or name in base.fields or name in METHOD_NAMES:
+        return
+    if meant := get_close_matches(name, [str(each) for each in example], 1, ALIKE):
+        message = (
+            f"the sample has no “{wording.shown(name)}” in {_written(node.node)}; did you mean "
+            f"“{wording.shown(meant[0])}”? This is a hint: other data may have it"
+        )
+        reader.tell_at("expression.field_not_seen", message, key.token, suggestion=_as_key(meant[0], key.token))
 
 
 def _has_run(reader: Reader, path: narrowing.Path | None, facts: Facts) -> bool:

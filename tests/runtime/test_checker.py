@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -20,7 +20,9 @@ Json = Any
 COLUMNS = {"orders": [{"name": "total", "type": "number"}, {"name": "more", "type": "json"}]}
 
 
-def flow(nodes: Mapping[str, Mapping[str, Json] | str], edges: str, **more: Json) -> document.Document:
+def flow(
+    nodes: Mapping[str, Mapping[str, Json] | str], edges: str, samples: Sequence[Json] = (), **more: Json
+) -> document.Document:
     """Return a flow; edges are written ``a>b c.true>d``."""
     listed = [{"id": name, **({"type": node} if isinstance(node, str) else node)} for name, node in nodes.items()]
     drawn = [edge.partition(">") for edge in edges.split()]
@@ -29,6 +31,7 @@ def flow(nodes: Mapping[str, Mapping[str, Json] | str], edges: str, **more: Json
             "format": document.FORMAT,
             "graph": {"id": "f", "name": "F", **more},
             "nodes": listed,
+            "samples": list(samples),
             "edges": [
                 {"source": source.partition(".")[0], "key": source.partition(".")[2] or "out", "target": target}
                 for source, _sign, target in drawn
@@ -257,10 +260,51 @@ def test_no_example_of_a_filter_or_test_is_an_error():
     assert [text for text in examples if any(problem.severity == "error" for problem in of_text(text))] == []
 
 
+def hinted(text: str) -> list[Problem]:
+    """Return what is told of a text behind an event that nobody declared, of which there is a sample."""
+    nodes = {"t": {"type": "event", "params": {"event": "shop.paid"}}, "n": fields(x=text)}
+    payload = {"customer": {"email": "ada@example.com", "full name": "Ada"}, "items": [{"name": "tea"}]}
+    return checked(nodes, "t>n", samples=[{"name": "one", "trigger": "t", "payload": payload}])
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("{{ $param.custmer }}", "customer"),
+        ("to {{ $param.customer.emial }}", "email"),
+        ("{{ $param.customer['ful name'] }}", "'full name'"),
+        ("{{ $param.items[0].nam | upper }}", "name"),
+    ],
+)
+def test_a_name_like_one_of_the_sample_gets_a_hint(text: str, meant: str):
+    (problem,) = hinted(text)
+
+    assert (problem.code, problem.severity, problem.suggestion) == ("expression.field_not_seen", "warning", meant)
+    assert problem.position is not None
+    assert problem.length is not None
+    mended = text[: problem.position] + meant + text[problem.position + problem.length :]
+    assert hinted(mended) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ $param.customer.phone }}",  # not like any: it may well be there
+        "{{ $param.customer.emial | default('') }}",
+        "{{ $param.customer.emial is defined }}",
+        "{{ $param.customer.items() | length }}",
+    ],
+)
+def test_what_the_sample_lacks_is_no_mistake(text: str):
+    assert hinted(text) == []
+
+
 def test_every_code_of_the_table_is_told_by_some_flow_here():
-    told = {each[1] for each in WRONG} | {
-        problem.code for nodes, edges, _expected in FLOWS.values() for problem in checked(nodes, edges)
-    }
+    told = (
+        {each[1] for each in WRONG}
+        | {problem.code for problem in hinted("{{ $param.custmer }}")}
+        | {problem.code for nodes, edges, _expected in FLOWS.values() for problem in checked(nodes, edges)}
+    )
 
     assert CODES.keys() <= told
 
