@@ -12,6 +12,7 @@ from runtime.errors import ExpressionError
 from runtime.scope import Scope
 
 Json: TypeAlias = Any
+SMALL_BITS = 53  # an integer of fewer is plain JSON wherever it goes
 
 
 class Part(Protocol):
@@ -50,9 +51,10 @@ class Expression:
     def read(self, scope: Scope) -> Json:
         try:
             value = self.run(scope)
-            if (type(value) is str and value.isascii()) or type(value) is bool or value is None:
+            kind = type(value)
+            if (kind is str and value.isascii()) or (kind is int and value.bit_length() < SMALL_BITS):
                 return value
-            return results.plain(value)
+            return value if kind is bool or value is None else results.plain(value)
         except ExpressionError as error:
             error.position = self.position if error.position is None else error.position
             raise

@@ -53,6 +53,12 @@ class Part:
         return {node: tuple(edges) for node, edges in found.items()}
 
     @cached_property
+    def only(self) -> Mapping[str, tuple[str, str]]:
+        """Of each node with one edge, to a node that has no other: port and target."""
+        found = {node: edges[0] for node, edges in self.outgoing.items() if len(edges) == 1}
+        return {node: edge for node, edge in found.items() if self.counts[edge[1]] == 1}
+
+    @cached_property
     def counts(self) -> Mapping[str, int]:
         """How many edges have to be decided before a node is."""
         return {node: len(edges) for node, edges in self.incoming.items()}

@@ -124,8 +124,7 @@ class Stepping:
         if len(given) > limits.OUTPUT_BYTES:
             return False
         try:
-            result = kind.run(params, self._calls.context(node, frame.iteration))  # type: ignore[misc]
-            done = answer(result)  # type: ignore[arg-type]
+            done = answer(kind.run(params, self._calls.context(node, frame.iteration)))  # type: ignore[misc,arg-type]
         except Exception as error:
             attempt = Attempt(frame, node, 1, started, given.decode())
             self._run.fail(attempt, self._calls.as_node_error(error, node))

@@ -119,9 +119,9 @@ def answer(result: Result) -> Outcome | Suspended:
 
 def outcome(result: Output | Routed) -> Outcome:
     """Return what a step comes to that has ended; raises NodeError as ``answer`` does."""
-    port, output = (result.port, result.output) if isinstance(result, Routed) else ("out", result)
-    values, text = _encoded(output)
-    return Outcome(port, values, text)
+    if isinstance(result, Routed):
+        return Outcome(result.port, *_encoded(result.output))
+    return Outcome("out", *_encoded(result))
 
 
 def planned(plan: Plan, port: str = "out") -> Outcome:

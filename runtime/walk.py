@@ -12,12 +12,13 @@ from runtime.parts import Part
 class Walk:
     """The decisions of one way through a part. ``open`` counts the nodes that are not decided."""
 
-    __slots__ = ("_counts", "_decided", "_outgoing", "_part", "_taken", "_undecided", "open")
+    __slots__ = ("_counts", "_decided", "_only", "_outgoing", "_part", "_taken", "_undecided", "open")
 
     def __init__(self, part: Part) -> None:
         self._part = part
         self._outgoing = part.outgoing
         self._counts = part.counts
+        self._only = part.only
         self._undecided: dict[str, int] = {}
         self._taken: set[str] = set()
         self._decided: set[str] = set()
@@ -26,9 +27,16 @@ class Walk:
     def fire(self, node: str, port: str | None, ready: list[str]) -> list[str]:
         """Decide *node*: the edges of *port* are taken. Add what may start to *ready*; return what is skipped by it."""
         skipped: list[str] = []
-        self._decide(node, port, ready, skipped)
-        for at in skipped:  # grows meanwhile
-            self._decide(at, None, ready, skipped)
+        only = self._only.get(node)
+        if only is None or only[0] != port:
+            self._decide(node, port, ready, skipped)
+            for at in skipped:  # grows meanwhile
+                self._decide(at, None, ready, skipped)
+            return skipped
+        if node in self._counts:
+            self._decided.add(node)
+            self.open -= 1
+        ready.append(only[1])
         return skipped
 
     def _decide(self, node: str, port: str | None, ready: list[str], skipped: list[str]) -> None:
