@@ -63,7 +63,8 @@ def _told_by(node: Node, node_type: NodeType, types: Mapping[str, NodeType]) -> 
         listen = node_type.listen(node_type.params.model_validate(node.params)) if node_type.listen else None
     except ValidationError:
         return node_type
-    return node_type if listen is None or listen.event is None else types.get(listen.event, node_type)
+    named = None if listen is None or listen.event is None else types.get(listen.event)
+    return node_type if named is None or named.kind != "trigger" else named  # an event may be called as an action is
 
 
 def _samples(node_type: NodeType, params: Mapping[str, Json] | None) -> list[Mapping[str, Json]]:
