@@ -64,7 +64,9 @@ def _told_by(node: Node, node_type: NodeType, types: Mapping[str, NodeType]) -> 
     except ValidationError:
         return node_type
     named = None if listen is None or listen.event is None else types.get(listen.event)
-    return node_type if named is None or named.kind != "trigger" else named  # an event may be called as an action is
+    if named is None or named.kind != "trigger" or "." not in named.type:  # an event may be called as another node is
+        return node_type
+    return named
 
 
 def _samples(node_type: NodeType, params: Mapping[str, Json] | None) -> list[Mapping[str, Json]]:

@@ -260,8 +260,9 @@ def test_no_example_of_a_filter_or_test_is_an_error():
     assert [text for text in examples if any(problem.severity == "error" for problem in of_text(text))] == []
 
 
-def test_an_event_may_be_called_as_a_node_type_is():
-    nodes = {"t": {"type": "event", "params": {"event": "switch"}}, "n": fields(x="{{ $param.kind }}")}
+@pytest.mark.parametrize("name", ["switch", "manual", "event"])
+def test_an_event_may_be_called_as_a_node_type_is(name: str):
+    nodes = {"t": {"type": "event", "params": {"event": name}}, "n": fields(x="{{ $param.kind }}")}
 
     assert checked(nodes, "t>n") == []
 
