@@ -230,6 +230,7 @@ class Execution:
             if not await self._stays():
                 return Ended("waiting", wake)
             await self._become("running", None)  # durable before the rows are looked at: what comes later tells again
+            self.agenda.tell()  # what came before: the row no longer says that the run is to look
             return None
         if self._top.walk.open and not self.has_failed:
             raise RuntimeError("steps of the run are left, and nothing leads to them")

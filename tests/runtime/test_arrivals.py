@@ -148,6 +148,30 @@ async def test_a_loop_that_stays_is_cancelled_and_seen_as_waiting(rig: Rig) -> N
     assert rig.read(run_id).status == "cancelled"
 
 
+@pytest.mark.usefixtures("stays")
+async def test_what_comes_just_as_a_timer_wakes_a_loop_that_stays_is_not_lost(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nap, wait = {"id": "nap", "type": "delay", "params": {"seconds": 1}}, {"id": "wait", **WAITS["approval"]}
+    loop = LOOP | {"params": {"items": "{{ [1] }}"}}
+    rig.flow([loop, nap, wait, AFTER], ["start>loop", "loop.each>nap", "loop.each>wait", "wait.approved>after"])
+    become, told = execution.Execution._become, asyncio.Event()
+
+    async def become_late(run: execution.Execution, status: str, wake_us: int | None) -> None:
+        if status == "running":  # another process has just decided, and its message comes too late
+            with rig.database.write() as session:
+                done = {"approved": True, "by": "ada", "comment": "", "now": rig.clock()}
+                waits.decide(session, run_id=run.state.id, node="wait", iteration="0", **done)
+            told.set()
+        await become(run, status, wake_us)
+        rig.clock.advance(seconds=1)
+
+    monkeypatch.setattr(execution.Execution, "_become", become_late)
+    run = await rig.run(await rig.emit())
+
+    assert (run.status, told.is_set()) == ("succeeded", True)
+
+
 @pytest.mark.usefixtures("called", "stays")
 async def test_few_runs_stay_so_that_there_is_room_for_those_that_have_something_to_do(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
