@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 from sqlmodel import Session
@@ -19,6 +19,7 @@ from storage.journal_runs import RunState, StepState
 from storage.tables import from_us
 
 UNKNOWN = "It is not known whether this step took place: Pulsewire was stopped while it was under way."
+Put: TypeAlias = Callable[[StepWrite], None]
 log = logging.getLogger("pulsewire.records")
 
 
@@ -38,19 +39,18 @@ class Records:
         self._seals = seals
         self._now_us = now_us
         self.secrets: RunSecrets | None = None
-        self._held: list[StepWrite] | None = None
-        self.put: Callable[[StepWrite], None] = partial(journal.put_soon, state.epoch)
+        self.put: Put
+        self.release()
 
     def hold(self) -> list[StepWrite]:
         """Gather the rows in the list that is returned, until ``release``."""
-        self._held = []
-        self.put = self._held.append if self.secrets is None else self._put_masked
-        return self._held
+        held: list[StepWrite] = []
+        self._put_to(held.append)
+        return held
 
     def release(self) -> None:
         """Hand rows to the journal again; those that were gathered are the caller's."""
-        self._held = None
-        self.put = partial(self._journal.put_soon, self._state.epoch) if self.secrets is None else self._put_masked
+        self._put_to(partial(self._journal.put_soon, self._state.epoch))
 
     def opened(self, sealed: str | None, masked: Any, *, is_usable: bool = True) -> Any:
         """Return what *masked* was before it was recorded; its secrets as expired values when they are that."""
@@ -66,7 +66,7 @@ class Records:
         """Mask these in every row from now on."""
         if self.secrets is None:
             self.secrets = RunSecrets(self._seals)
-            self.put = self._put_masked
+            self._put_to(self._unmasked)
         self.secrets.add(secrets, expires_at)
 
     async def write(self, work: Callable[[Session], None]) -> None:
@@ -140,8 +140,11 @@ class Records:
         now = self._now_us()
         self.put(self.row(place, found.attempt, status, error=error, started=found.started_us, ended=now))
 
-    def _put_masked(self, row: StepWrite) -> None:
-        if self._held is not None:
-            self._held.append(self.shown(row))
-        else:
-            self._journal.put_soon(self._state.epoch, self.shown(row))
+    def _put_to(self, put: Put) -> None:
+        """Let *put* have the rows; nothing here refers to itself, so that it goes with its run."""
+        self._unmasked = put
+        self.put = put if self.secrets is None else partial(_put_masked, self.secrets, put)
+
+
+def _put_masked(secrets: RunSecrets, put: Put, row: StepWrite) -> None:
+    put(secrets.recorded(row))
