@@ -21,7 +21,7 @@ from runtime.methods import METHODS, Method, kind_of, refused
 Json: TypeAlias = Any
 Steps: TypeAlias = tuple[tuple[str | int, bool], ...]  # a key, and whether it is written ``.key``
 SHOWN_KEYS = 12
-COMPARED_KEYS = 500  # that a wrong name is held against
+COMPARED_KEYS = 200  # that a wrong name is held against
 COMPARED_CHARS = 40
 
 

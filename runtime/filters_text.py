@@ -14,7 +14,8 @@ WIDTH = 1_000  # of a column that a text is put into
 DIGITS = 15  # after the decimal point
 SLUG_CHARS = 10_000
 SEPARATOR_CHARS = 10
-_PLACEHOLDER = re.compile(r"%(?:%|[-+ 0#]*(\d*)(?:\.(\d+))?([sdifeEgGxX])|.|$)", re.DOTALL)
+# the possessive signs keep it linear: nothing that was read is read again in another way
+_PLACEHOLDER = re.compile(r"%(?:%|[-+ 0#]*+(\d*+)(?:\.(\d++))?([sdifeEgGxX])|.|$)", re.DOTALL)
 _WORD_STARTS = re.compile(r"([-\s({\[<]+)")
 
 
@@ -112,7 +113,9 @@ def slugify(value: Written, separator: str = "-") -> str:
     if len(separator) > SEPARATOR_CHARS:
         raise WrongArgumentError("separator", f"may have {SEPARATOR_CHARS} characters")
     budget.spend(len(value))
-    plain = unicodedata.normalize("NFKD", value.casefold()).encode("ascii", "ignore").decode()
+    # each character by itself: together, marks would be put in order, which takes long and changes nothing here
+    letters = "".join(unicodedata.normalize("NFKD", each) for each in value.casefold())
+    plain = letters.encode("ascii", "ignore").decode()
     return separator.join(re.findall(r"[a-z0-9]+", plain))
 
 
@@ -151,7 +154,7 @@ def trim(value: Written, chars: str | None = None) -> str:
     {{ '  Ada ' | trim }} → "Ada"
     {{ '/docs/' | trim('/') }} → "docs"
     """
-    return value.strip(chars)
+    return methods.stripped(str.strip)(value, chars)
 
 
 def truncate(value: Written, length: int = 255, killwords: bool = False, end: str = "...", leeway: int = 5) -> str:

@@ -10,6 +10,7 @@ from runtime import budget
 from runtime.errors import ExpressionError
 
 Json: TypeAlias = Any
+PAIRS = 1_024  # pairs of characters that are compared in one step of work
 REFUSED = "expression.refused"  # the code of what reaches behind the values, and its word in the audit log
 _KINDS: dict[type, str] = {
     dict: "an object",
@@ -79,6 +80,36 @@ def split_text(text: str, sep: str | None = None, maxsplit: int = -1) -> list[st
     return pieces
 
 
+def stripped(strip: Callable[[str, str | None], str]) -> Callable[..., str]:
+    """Return *strip*, which looks for each character at an end among all of *chars*, paid for."""
+
+    def paid(text: str, chars: str | None = None) -> str:
+        _pay_for_pairs(text, chars)
+        return strip(text, chars)
+
+    return paid
+
+
+def _rfind(text: str, part: str) -> int:
+    _pay_for_pairs(text, part)  # from the end, Python searches without the measures that it has from the start
+    return text.rfind(part)
+
+
+def _rpartition(text: str, sep: str) -> list[str]:
+    _pay_for_pairs(text, sep)
+    return list(text.rpartition(sep))
+
+
+def _rsplit(text: str, sep: str | None = None, maxsplit: int = -1) -> list[str]:
+    _pay_for_pairs(text, sep)
+    return text.rsplit(sep, maxsplit)
+
+
+def _pay_for_pairs(text: str, other: str | None) -> None:
+    if other is not None:
+        budget.spend(len(text) * len(other) // PAIRS)
+
+
 def _join(separator: str, items: Json) -> str:
     if not isinstance(items, list):
         raise TypeError
@@ -99,6 +130,8 @@ def _listed(text: str) -> list[str]:
 
 def _is_one_of(check: Callable[..., bool]) -> Callable[..., bool]:
     def answer(text: str, ends: Json) -> bool:
+        if isinstance(ends, list):
+            budget.spend(len(ends) + sum(map(len, ends)) // PAIRS)
         return check(text, tuple(ends) if isinstance(ends, list) else ends)
 
     return answer
@@ -136,19 +169,19 @@ METHODS: Mapping[type, Mapping[str, Callable[..., Json]]] = {
         "isupper": lambda text: text.isupper(),
         "join": _join,
         "lower": _expanding(str.lower),
-        "lstrip": lambda text, chars=None: text.lstrip(chars),
+        "lstrip": stripped(str.lstrip),
         "partition": lambda text, sep: list(text.partition(sep)),
         "removeprefix": lambda text, prefix: text.removeprefix(prefix),
         "removesuffix": lambda text, suffix: text.removesuffix(suffix),
         "replace": replace_text,
-        "rfind": lambda text, part: text.rfind(part),
-        "rpartition": lambda text, sep: list(text.rpartition(sep)),
-        "rsplit": lambda text, sep=None, maxsplit=-1: text.rsplit(sep, maxsplit),
-        "rstrip": lambda text, chars=None: text.rstrip(chars),
+        "rfind": _rfind,
+        "rpartition": _rpartition,
+        "rsplit": _rsplit,
+        "rstrip": stripped(str.rstrip),
         "split": split_text,
         "splitlines": _listed,
         "startswith": _is_one_of(str.startswith),
-        "strip": lambda text, chars=None: text.strip(chars),
+        "strip": stripped(str.strip),
         "swapcase": _expanding(str.swapcase),
         "title": _expanding(str.title),
         "upper": _expanding(str.upper),

@@ -101,8 +101,11 @@ def contains(holder: Json, value: Json) -> bool:
         budget.spend(1 + len(holder) // 16)
         return value in holder
     if type(holder) is list:
+        if isinstance(value, (list, Mapping)):
+            budget.spend(1 + len(holder))
+            return any(equal(entry, value) for entry in holder)
         budget.spend(1 + len(holder) // 16 + (len(holder) * len(value) // LONG if type(value) is str else 0))
-        return any(equal(entry, value) for entry in holder) if isinstance(value, (list, Mapping)) else value in holder
+        return value in holder
     if isinstance(holder, Mapping):
         return type(value) is str and value in holder
     raise ExpressionError("expression.type", f"“in” does not work on {kind_of(value)} and {kind_of(holder)}.")

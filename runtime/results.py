@@ -14,6 +14,7 @@ from runtime.strictjson import INTEGER_BITS
 
 Json: TypeAlias = Any
 _SIZE = 2 * limits.EXPRESSION_TEXT
+_ENCODED = 1_024  # characters that are encoded in one step of work
 
 
 def plain(value: Json) -> Json:
@@ -92,6 +93,7 @@ def _key(key: Json) -> str:
 
 
 def _encodable(text: str) -> str:
+    budget.spend(len(text) // _ENCODED)
     try:
         text.encode()
     except UnicodeEncodeError:

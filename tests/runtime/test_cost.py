@@ -99,6 +99,40 @@ def test_in_place_no_more_than_a_little_work_is_done(text: str) -> None:
         value.evaluate_in_place(Scope(param=names))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$param.long.rfind($param.part)",
+        "$param.long.rpartition($param.part)",
+        "$param.long.rsplit($param.part)",
+        "$param.long.strip($param.part)",
+        "$param.long.lstrip($param.part)",
+        "$param.long.rstrip($param.part)",
+        "$param.long | trim($param.part)",
+        "$param.long.startswith([$param.long] * 5000)",
+        "$param.long.endswith([$param.long] * 5000)",
+        "[1] in $param.list",
+        "{} in $param.list",
+        "([$param.umlauts] * 9000) | join",
+        "('https://' ~ $param.marks) | parse_url",
+        "('https://' ~ $param.marks) | with_query({'a': 1})",
+    ],
+)
+def test_what_compares_many_pairs_of_parts_is_paid_for_before_it_is_done(text: str) -> None:
+    value = compile_value("{{ " + text + " }}")
+    names = {
+        "long": "a" * 20_000,
+        "part": "ab" + "a" * 10_000,
+        "list": [1] * 100_000,
+        "umlauts": "ü" * 10_000,
+        "marks": "\u0315\u0300" * 5_000,
+    }
+
+    assert not value.is_costly
+    with pytest.raises(TooMuchInPlace):
+        value.evaluate_in_place(Scope(param=names))
+
+
 def test_after_an_evaluation_in_place_the_whole_budget_is_there_again() -> None:
     value = compile_value("{{ $param.list | join }}")
     scope = Scope(param={"list": list(range(100_000))})

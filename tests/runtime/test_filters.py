@@ -115,6 +115,7 @@ def test_dates_and_times(text: str, expected: Any) -> None:
         ("'a  b' | split(' ') | length", 3),
         ("'' | slugify", ""),
         ("'Straße_4' | slugify('_')", "strasse_4"),
+        ("'A\u0315\u0300b ﬁn ①' | slugify", "ab-fin-1"),
         ("'' is like('*')", True),
         ("'abc' is like('a*c')", True),
         ("'aXbXc' is like('a*b*c')", True),
@@ -257,3 +258,7 @@ def test_any_value_gives_json_or_an_error_in_words(guard: Guard, data: st.DataOb
 
     assert refused is None or (refused.code != "expression.failed" and "with these settings" not in refused.message)
     assert json.loads(json.dumps(found, allow_nan=False, ensure_ascii=False).encode()) == found
+
+
+def test_a_placeholder_of_very_many_signs_is_read_once() -> None:
+    assert "placeholder" in error_of("('%' ~ '0' * $param.n ~ '!') | format", n=100_000).message
