@@ -285,7 +285,7 @@ class Execution:
         """Record a step that has succeeded, and go on at its port."""
         frame, node, number, started, input = attempt
         port, output, text, effect, sealed = found
-        ended = self.shared.now_us()
+        ended = self._stepping.moment = self.shared.now_us()
         self.records.put(
             StepWrite(
                 self.state.id, node.id, frame.iteration, number, "succeeded", port, input, text, None, effect,

@@ -50,7 +50,7 @@ class Stepping:
         self._records = run.records
         self._calls = run.calls
         self._of_suspended: Suspending | None = None
-        self.moment = 0  # when the last plain step ended, or the steps before the next pause began
+        self.moment = 0  # when the last step succeeded, or the steps before the next pause began
 
     @property
     def _suspending(self) -> Suspending:

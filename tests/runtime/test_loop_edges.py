@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import datetime
 from typing import Any, cast
 
 import pytest
@@ -12,7 +14,7 @@ from runtime.engine import TestRequest
 from runtime.graph import PlanNode
 from runtime.loops import Attempt, Frame, Loop
 from storage.tables import StepRow
-from tests.runtime.conftest import Rig
+from tests.runtime.conftest import Clock, Rig
 from tests.runtime.test_loops import rounds
 
 
@@ -64,6 +66,37 @@ async def test_what_a_round_returned_outlasts_a_wait_and_a_restart(rig: Rig) -> 
     rig.calls.release("last")
 
     assert (await rig.run(run_id)).output == {"at": 1}
+
+
+async def test_what_was_returned_last_among_recorded_steps_outlasts_a_wait(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ticking(clock: Clock) -> datetime:
+        clock.advance(microseconds=1)
+        return clock.moment
+
+    first, last = (node(f"by_{name}", "return_output", output={"by": name}) for name in ("one", "two"))
+    edges = ["start>one", "start>echo", "echo>two", "one>by_one", "two>by_two", "two>later"]
+    rig.flow([call("one"), call("two"), first, last, echo("echo"), LATER], edges)
+    for name in ("one", "two"):
+        rig.calls.hold(name)
+    monkeypatch.setattr(Clock, "__call__", ticking)
+
+    run_id = await rig.emit()
+    await rig.calls.arrived["one"].wait()
+    await rig.calls.arrived["two"].wait()
+    stopping = asyncio.create_task(rig.engine.stop(grace_s=10))  # the calls end, and what follows them is not begun
+    await asyncio.sleep(0)
+    for name in ("one", "two"):
+        rig.calls.release(name)
+    await stopping
+    await rig.restart()
+    returned = (await rig.run(run_id, lambda run: run.status == "waiting")).output
+    rig.clock.advance(seconds=61)
+    await rig.engine.wake()
+    run = await rig.run(run_id)
+
+    assert (returned, run.output) == ({"by": "two"}, {"by": "two"})
 
 
 async def test_the_error_of_a_step_that_returns_is_not_what_the_run_returns(rig: Rig) -> None:
