@@ -126,7 +126,7 @@ class SqliteJournal:
         """Queue the end of a run, or that it waits, with its last step rows. Raises Fenced."""
         size = self._counted(steps)
         entry = self._open.pop(state.id, None)
-        if entry is None:
+        if entry is None or entry.epoch != epoch:
             return self._add(Kind.RUN, RunChange([*steps], size, state), state.id, epoch)
         entry.body.steps += steps
         entry.body.size += size

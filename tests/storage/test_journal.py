@@ -193,6 +193,21 @@ async def test_writes_of_an_older_epoch_are_refused(journal: SqliteJournal, data
     assert [step.node for step in rows(database, StepRow)] == ["good"]
 
 
+@pytest.mark.parametrize(("rows_of", "status"), [(1, "succeeded"), (2, "running")])
+async def test_rows_of_another_epoch_do_not_decide_whether_a_run_may_end(
+    journal: SqliteJournal, database: Database, rows_of: int, status: str
+) -> None:
+    run, _ = await accept(journal, seed("e1"))
+    await journal.claim([run])
+
+    journal.put_soon(rows_of, StepWrite(run, "step", "", 1, "succeeded"))
+    end = journal.finish(3 - rows_of, RunWrite(run, "succeeded", None, None, 1))
+    (refused,) = await asyncio.gather(end, return_exceptions=True)
+
+    assert isinstance(refused, Fenced) == (rows_of == 2)
+    assert [found.status for found in rows(database, RunRow) if found.id == run] == [status]
+
+
 async def test_a_claim_brings_the_event_and_the_steps_so_far(journal: SqliteJournal) -> None:
     run, other = await accept(journal, seed("e1"), claims=False)
     await journal.claim([run])
