@@ -96,9 +96,6 @@ class Calls:
             return TemporaryError(str(error), code=code)
         return unexpected(error, self._run.id, node.type)
 
-    def _reader(self, node: PlanNode, iteration: str, session: Session) -> StepContext:
-        return StepContext(self._common, node.id, iteration, session, is_read_only=True)
-
     async def _limited(self, node: PlanNode, work: Awaitable[Found]) -> Found:
         if node.timeout_s is None:
             return await work
