@@ -23,6 +23,7 @@ Steps: TypeAlias = tuple[tuple[str | int, bool], ...]  # a key, and whether it i
 SHOWN_KEYS = 12
 COMPARED_KEYS = 200  # that a wrong name is held against
 COMPARED_CHARS = 40
+COMPARED_LENGTHS = 10  # by which names that are alike may differ
 
 
 class Absent:
@@ -210,21 +211,25 @@ def _keys(value: Mapping[str, Json], key: str | int | None) -> str:
         return f"its keys are text: write ['{key}']"
     names = [wording.shown(str(name), 40) for name in islice(value, SHOWN_KEYS)]
     there = f"there are: {', '.join(names)}" + (", …" if len(value) > SHOWN_KEYS else "")
-    close = _close(key, value) if type(key) is str else None
+    close = closest(key, value) if type(key) is str else None
     return f"{there}; did you mean “{close}”?" if close else there
 
 
-def _close(name: str, names: Iterable[str]) -> str | None:
-    """Return the name most like *name*, one that differs in small and large letters before all."""
-    candidates = [each for each in islice(names, COMPARED_KEYS) if len(each) <= COMPARED_CHARS]
+def closest(name: str, names: Iterable[str], alike: float = 0.7) -> str | None:
+    """Return the name most like *name*, one that differs in small and large letters before all.
+
+    Of very many names, and of long ones, not all are looked at: that takes long.
+    """
     if len(name) > COMPARED_CHARS:
         return None
+    near = (each for each in names if len(each) <= COMPARED_CHARS and abs(len(each) - len(name)) <= COMPARED_LENGTHS)
+    candidates = list(islice(near, COMPARED_KEYS))
     same = [each for each in candidates if each.casefold() == name.casefold()]
-    return next(iter(same or get_close_matches(name, candidates, 1, 0.7)), None)
+    return next(iter(same or get_close_matches(name, candidates, 1, alike)), None)
 
 
 def _no_output(outputs: Json, name: str) -> str:
-    close = _close(name, outputs) if isinstance(outputs, Mapping) else None
+    close = closest(name, outputs) if isinstance(outputs, Mapping) else None
     hint = f"; did you mean “{close}”?" if close else ""
     told = (
         f"there is no output of “{wording.shown(name)}” here; the node does not exist, has not run yet or was skipped"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -16,6 +15,7 @@ import jinja2.nodes
 
 from nodes.spec import NodeType
 from runtime import declared, inference, narrowing, shapes, wording
+from runtime.access import closest
 from runtime.certainty import Certainty
 from runtime.declared import Columns
 from runtime.document import Document, Node
@@ -27,6 +27,9 @@ from runtime.ways import Fired, Ways
 Json: TypeAlias = Any
 Read: TypeAlias = tuple[Shape, tuple[Finding, ...]]
 YES_OR_NO = {"true", "false"}
+
+
+SUGGESTIONS = 100  # of node names that were meant: comparing takes long
 
 
 class Knowledge:
@@ -51,6 +54,7 @@ class Knowledge:
         self.types = types
         self.ways = Ways(document, types)
         self._columns = columns or {}
+        self._unknown_names = 0
         self._outputs = outputs or {}
         self._payload = payload
         self._environment = environment
@@ -209,9 +213,10 @@ class Knowledge:
         shown = wording.shown(name)
         node = self.ways.nodes.get(name)
         if node is None:
+            self._unknown_names += 1
             ids = {**{node.name: node.id for node in self.document.nodes}, **{each: each for each in self.ways.nodes}}
-            close = get_close_matches(name, ids, 1)
-            meant = ids[close[0]] if close else None
+            close = closest(name, ids, 0.6) if self._unknown_names <= SUGGESTIONS else None
+            meant = ids[close] if close else None
             hint = f"; did you mean “{meant}”?" if meant else ""
             return NoOutput("expression.node_unknown", f"there is no node “{shown}” in this flow{hint}", meant)
         if name == node_id:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from jinja2 import nodes
 
 from runtime import narrowing, shapes, wording
+from runtime.access import closest
 from runtime.allowlist import LITERAL_WORDS
 from runtime.check_codes import ERROR, WARNING
 from runtime.kinds import is_method
@@ -25,6 +25,7 @@ CHAIN: Final = (nodes.Name, nodes.Getattr, nodes.Getitem)
 MAYBE: Final = frozenset({"expression.output_maybe_missing", "expression.field_maybe_missing"})
 DEFAULTS: Final = {"text": "''", "number": "0", "boolean": "false", "list": "[]", "object": "{}"}
 SHOWN_FIELDS: Final = 8
+SUGGESTIONS: Final = 100  # of names that were meant, in one parameter
 ALIKE: Final = 0.75  # how much a name has to be like one of the sample's
 
 
@@ -69,7 +70,7 @@ def tell_no_field(reader: Reader, field: nodes.Const, entry: Shape, name: str) -
         message = f"the entries are {shapes.in_words(entry.kinds)} and have no “{wording.shown(name)}”"
         reader.tell_at("expression.field_unknown", message, token)
         return
-    meant = _meant(entry, name)
+    meant = _meant(reader, entry, name)
     message = f"there is no “{wording.shown(name)}” in the entries; {_meant_or_there(entry, meant)}"
     suggestion = _as_key(meant, token) if meant and field.value == name else None
     reader.tell_at("expression.field_unknown", message, token, suggestion=suggestion)
@@ -132,12 +133,12 @@ def _tell_not_seen(reader: Reader, node: Step, base: Shape, key: _Key) -> None:
     name, example = key.value, base.sample
     if not isinstance(name, str) or not isinstance(example, dict) or name in base.fields or name in METHOD_NAMES:
         return
-    if meant := get_close_matches(name, [str(each) for each in example], 1, ALIKE):
+    if meant := closest(name, map(str, example), ALIKE):
         message = (
             f"the sample has no “{wording.shown(name)}” in {_written(node.node)}; did you mean "
-            f"“{wording.shown(meant[0])}”? This is a hint: other data may have it"
+            f"“{wording.shown(meant)}”? This is a hint: other data may have it"
         )
-        reader.tell_at("expression.field_not_seen", message, key.token, suggestion=_as_key(meant[0], key.token))
+        reader.tell_at("expression.field_not_seen", message, key.token, suggestion=_as_key(meant, key.token))
 
 
 def _has_run(reader: Reader, path: narrowing.Path | None, facts: Facts) -> bool:
@@ -154,7 +155,7 @@ def _tell_absent(reader: Reader, node: Step, base: Shape, key: _Key, found: Shap
         else:
             code, message, meant = reader.around.no_output(name)
     elif base.kinds == {"object"}:
-        meant = _meant(base, name)
+        meant = _meant(reader, base, name)
         why = f", because {found.missing}" if name in base.fields else ""
         message = f"there is no “{shown}” in {holder}{why}; {_meant_or_there(base, meant)}"
     else:
@@ -219,9 +220,10 @@ def _root_of(node: nodes.Node) -> str:
     return node.name if isinstance(node, nodes.Name) else ""
 
 
-def _meant(shape: Shape, name: str) -> str | None:
-    found = [each for each, field in shape.fields.items() if not field.is_absent]
-    return next(iter(get_close_matches(name, found, 1)), None)
+def _meant(reader: Reader, shape: Shape, name: str) -> str | None:
+    if len(reader.found) >= SUGGESTIONS:
+        return None  # comparing names takes long
+    return closest(name, (each for each, field in shape.fields.items() if not field.is_absent), 0.6)
 
 
 def _meant_or_there(shape: Shape, meant: str | None) -> str:

@@ -24,6 +24,7 @@ WORDS: Final = {
     "null": "null",
 }
 MOST_VALUES = 50
+MOST_PARTS = 1_000  # that are put together for one value; objects that hold one another have endlessly many
 _ALONE: Final = {kind: frozenset({kind}) for kind in KINDS}
 _PLAIN: Final = frozenset({"text", "number", "boolean", "null"})
 NOT_ALWAYS = "it is not there in every case"
@@ -129,9 +130,19 @@ def in_words(kinds: Iterable[str]) -> str:
 
 
 def union(*shapes: Shape, because: Sequence[str] = ()) -> Shape:
-    """Return what is one of *shapes*; *because* says for each when it is that one."""
-    if len(shapes) == 1:
+    """Return what is one of *shapes*; *because* says for each when it is that one.
+
+    Of what has very many parts, the last are unknown.
+    """
+    return _union(shapes, because, [MOST_PARTS])
+
+
+def _union(shapes: Sequence[Shape], because: Sequence[str], room: list[int]) -> Shape:
+    if len(shapes) == 1 or (not any(because) and all(each is shapes[0] for each in shapes)):
         return shapes[0]
+    room[0] -= 1
+    if room[0] < 0:
+        return UNKNOWN
     reasons = [*because, *[""] * (len(shapes) - len(because))]
     pairs = [(shape, reason) for shape, reason in zip(shapes, reasons, strict=True) if not shape.is_absent]
     if not pairs:
@@ -148,11 +159,11 @@ def union(*shapes: Shape, because: Sequence[str] = ()) -> Shape:
     lists = [shape for shape, _reason in pairs if "list" in shape.kinds]
     return Shape(
         kinds=kinds,
-        fields=_merged(objects),
+        fields=_merged(objects, room),
         others=next((shape.others for shape, _reason in objects if shape.others is not None), None),
         items=None
         if any(shape.items is None for shape in lists)
-        else union(*(s.items for s in lists if s.items))
+        else _union([s.items for s in lists if s.items], (), room)
         if lists
         else None,
         values=_all_values([shape for shape, _reason in pairs]),
@@ -226,9 +237,9 @@ def with_sample(shape: Shape, value: Json) -> Shape:
     return changed
 
 
-def _merged(objects: Sequence[tuple[Shape, str]]) -> Mapping[str, Shape]:
+def _merged(objects: Sequence[tuple[Shape, str]], room: list[int]) -> Mapping[str, Shape]:
     names = dict.fromkeys(name for shape, _reason in objects for name in shape.fields)
-    return {name: union(*(_field_of(*pair, name) for pair in objects)) for name in names}
+    return {name: _union([_field_of(*pair, name) for pair in objects], (), room) for name in names}
 
 
 def _field_of(shape: Shape, reason: str, name: str) -> Shape:

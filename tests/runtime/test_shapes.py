@@ -108,3 +108,14 @@ def test_what_was_unknown_stays_open_when_it_is_narrowed() -> None:
     assert reach(not_null, "email") == UNKNOWN
     assert reach(UNKNOWN.only({"object"}), "email") == UNKNOWN
     assert reach(TEXT.only({"text", "object"}), "email").is_absent
+
+
+def test_objects_that_hold_one_another_many_times_are_put_together_in_few_steps() -> None:
+    found, other = object_of({"a": TEXT}), object_of({"a": NUMBER})
+    for _level in range(60):
+        found, other = object_of({"a": found, "b": found}), object_of({"a": other, "b": other})
+
+    both = union(found, other)
+
+    assert both.fields["a"].kinds == {"object"}
+    assert union(found, found) is found
