@@ -5,7 +5,7 @@ Where ``$action.a is defined`` did not hold, *a* was skipped, and a node that ru
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,10 @@ class Certainty:
     def no_output(self, name: str) -> NoOutput:
         """Return why ``$action`` has no output of this name."""
         return self.knowledge.no_output(self.node_id, name)
+
+    def closest(self, name: str, names: Iterable[str], alike: float) -> str | None:
+        """Return the name most like *name*; None when that was asked very often."""
+        return self.knowledge.closest(name, names, alike)
 
     def has_run(self, name: str, facts: Facts) -> bool:
         """Return whether the node *name* has run wherever *facts* hold."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from runtime import wording
+from runtime.access import closest
 from runtime.narrowing import Facts
 
 
@@ -33,6 +35,9 @@ class Around(Protocol):
     def no_output(self, name: str) -> NoOutput:
         """Return why ``$action`` has no output of this name."""
 
+    def closest(self, name: str, names: Iterable[str], alike: float) -> str | None:
+        """Return the name most like *name*, as ``access.closest`` does; None when that was asked very often."""
+
     def has_run(self, name: str, facts: Facts) -> bool:
         """Return whether a node has run wherever *facts* hold."""
 
@@ -42,6 +47,9 @@ class Nowhere:
 
     def no_output(self, name: str) -> NoOutput:
         return NoOutput("expression.node_unknown", f"there is no node “{wording.shown(name)}”")
+
+    def closest(self, name: str, names: Iterable[str], alike: float) -> str | None:
+        return closest(name, names, alike)
 
     def has_run(self, name: str, facts: Facts) -> bool:
         return False

@@ -6,7 +6,7 @@ data tables and from the ways through the graph. Samples and the last run give e
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -29,7 +29,7 @@ Read: TypeAlias = tuple[Shape, tuple[Finding, ...]]
 YES_OR_NO = {"true", "false"}
 
 
-SUGGESTIONS = 100  # of node names that were meant: comparing takes long
+SUGGESTIONS = 100  # of names that were meant, in one flow: comparing takes long
 
 
 class Knowledge:
@@ -54,7 +54,7 @@ class Knowledge:
         self.types = types
         self.ways = Ways(document, types)
         self._columns = columns or {}
-        self._unknown_names = 0
+        self._suggestions = 0
         self._outputs = outputs or {}
         self._payload = payload
         self._environment = environment
@@ -208,14 +208,18 @@ class Knowledge:
         parts = inference.parts_of(texts[0]) if len(texts) == 1 else None
         return parts.expressions[0].tree if parts is not None and parts.is_alone else None
 
+    def closest(self, name: str, names: Iterable[str], alike: float) -> str | None:
+        """Return the name most like *name*; None when that was asked very often."""
+        self._suggestions += 1
+        return closest(name, names, alike) if self._suggestions <= SUGGESTIONS else None
+
     def no_output(self, node_id: str, name: str) -> NoOutput:
         """Return why ``$action`` has no output of a name in a node."""
         shown = wording.shown(name)
         node = self.ways.nodes.get(name)
         if node is None:
-            self._unknown_names += 1
             ids = {**{node.name: node.id for node in self.document.nodes}, **{each: each for each in self.ways.nodes}}
-            close = closest(name, ids, 0.6) if self._unknown_names <= SUGGESTIONS else None
+            close = self.closest(name, ids, 0.6)
             meant = ids[close] if close else None
             hint = f"; did you mean “{meant}”?" if meant else ""
             return NoOutput("expression.node_unknown", f"there is no node “{shown}” in this flow{hint}", meant)

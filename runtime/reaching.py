@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from jinja2 import nodes
 
 from runtime import narrowing, shapes, wording
-from runtime.access import closest
 from runtime.allowlist import LITERAL_WORDS
 from runtime.check_codes import ERROR, WARNING
 from runtime.kinds import is_method
@@ -25,7 +25,6 @@ CHAIN: Final = (nodes.Name, nodes.Getattr, nodes.Getitem)
 MAYBE: Final = frozenset({"expression.output_maybe_missing", "expression.field_maybe_missing"})
 DEFAULTS: Final = {"text": "''", "number": "0", "boolean": "false", "list": "[]", "object": "{}"}
 SHOWN_FIELDS: Final = 8
-SUGGESTIONS: Final = 100  # of names that were meant, in one parameter
 ALIKE: Final = 0.75  # how much a name has to be like one of the sample's
 
 
@@ -133,7 +132,7 @@ def _tell_not_seen(reader: Reader, node: Step, base: Shape, key: _Key) -> None:
     name, example = key.value, base.sample
     if not isinstance(name, str) or not isinstance(example, dict) or name in base.fields or name in METHOD_NAMES:
         return
-    if meant := closest(name, map(str, example), ALIKE):
+    if meant := reader.around.closest(name, map(str, example), ALIKE):
         message = (
             f"the sample has no “{wording.shown(name)}” in {_written(node.node)}; did you mean "
             f"“{wording.shown(meant)}”? This is a hint: other data may have it"
@@ -221,15 +220,14 @@ def _root_of(node: nodes.Node) -> str:
 
 
 def _meant(reader: Reader, shape: Shape, name: str) -> str | None:
-    if len(reader.found) >= SUGGESTIONS:
-        return None  # comparing names takes long
-    return closest(name, (each for each, field in shape.fields.items() if not field.is_absent), 0.6)
+    return reader.around.closest(name, (each for each, field in shape.fields.items() if not field.is_absent), 0.6)
 
 
 def _meant_or_there(shape: Shape, meant: str | None) -> str:
     if meant:
         return f"did you mean “{wording.shown(meant)}”?"
-    found = [wording.shown(name, 40) for name, field in shape.fields.items() if not field.is_absent]
+    there = (wording.shown(name, 40) for name, field in shape.fields.items() if not field.is_absent)
+    found = list(islice(there, SHOWN_FIELDS + 1))
     if not found:
         return "it is empty"
     return f"there are: {', '.join(found[:SHOWN_FIELDS])}" + (", …" if len(found) > SHOWN_FIELDS else "")

@@ -266,3 +266,12 @@ def test_outputs_that_build_on_each_other_are_read_without_recursion() -> None:
     edges = "t>n0 " + " ".join(f"n{number}>n{number + 1}" for number in range(299))
 
     assert action(known(backwards, edges), "n299")["n298"].fields["x"].kinds == {"text"}
+
+
+def test_names_are_compared_for_a_suggestion_only_so_often() -> None:
+    known = Knowledge(document.Document.model_construct(nodes=[], edges=[]), {})
+
+    found = [known.closest("emial", ["email"], 0.6) for _time in range(101)]
+
+    assert found[99] == "email"
+    assert found[100] is None
