@@ -53,13 +53,13 @@ class Places:
 
 
 def place_of_fault(text: str) -> Place | None:
-    """Return where *text* stops being JSON; None when it is."""
+    """Return where *text* stops being JSON, its start when it is nested too deeply to be read; None when it is."""
     try:
-        json.loads(text)
+        json.loads(text, parse_int=str)  # also one that is too long for a number
     except json.JSONDecodeError as error:
         return Place(error.lineno, error.colno)
     except RecursionError:
-        return None
+        return Place(1, 1)
     return None
 
 

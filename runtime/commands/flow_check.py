@@ -116,7 +116,7 @@ def _placed(file: str, text: str | None, problems: Sequence[Problem]) -> list[Fi
         return [Finding(file, problem) for problem in problems]
     if (broken := place_of_fault(text)) is not None:
         return [Finding(file, problem, broken) for problem in problems]
-    data, places = json.loads(text), Places(text)
+    data, places = json.loads(text, parse_int=str), Places(text)
     placed = [(places.of(_path(problem, data), problem.position), problem) for problem in problems]
     return [Finding(file, problem, place) for place, problem in sorted(placed, key=lambda pair: pair[0])]
 

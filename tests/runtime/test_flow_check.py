@@ -121,6 +121,16 @@ def test_text_that_is_no_json_is_told_where_it_ends_to_be(check: Run):
     assert (problem["code"], problem["line"], problem["column"]) == ("document.json_invalid", 2, 12)
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, "[" * 700 + "]" * 700, '{"a": ' + "9" * 5_000 + "}"])
+def test_text_that_cannot_be_read_whole_is_told_too(check: Run, text: str):
+    Path("a.json").write_text(text)
+
+    (problem,) = json.loads(check("a.json", "--format", "json", status=1).stdout)["problems"]
+
+    assert problem["code"].startswith("document.")
+    assert (problem["line"], problem["column"]) == (1, 1)
+
+
 def test_standard_input_is_a_file_too(check: Run, document: Make):
     assert check("-", stdin=json.dumps(document())).output == ""
     assert check("-", "--format", "github", stdin="{", status=1).stdout.startswith("::error line=1,col=2,title=")
