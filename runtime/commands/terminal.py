@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -14,6 +14,7 @@ import typer
 if TYPE_CHECKING:
     from runtime.errors import Problem
 
+MOST_BYTES = 200_000_000  # of a file; no command takes more
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
@@ -78,9 +79,9 @@ def read_text(path: str) -> bytes:
 
 def read_or_why(path: str) -> tuple[bytes | None, str]:
     """Return what is in a file, or on standard input for “-”; None and why it cannot be read."""
-    if path == "-":
-        return sys.stdin.buffer.read(), ""
     try:
-        return Path(path).read_bytes(), ""
+        with nullcontext(sys.stdin.buffer) if path == "-" else Path(path).open("rb") as file:
+            raw = file.read(MOST_BYTES + 1)
     except OSError as error:
         return None, error.strerror or "it cannot be opened"
+    return (raw, "") if len(raw) <= MOST_BYTES else (None, f"it has more than {MOST_BYTES:,} bytes")

@@ -97,6 +97,12 @@ def test_warnings_alone_are_no_failure_unless_they_shall_be(check: Run, document
     assert "warning: alone: " in check(file, "--strict", status=1).stderr
 
 
+def test_a_file_without_end_is_told(check: Run):
+    told = check("/dev/zero", status=2).stderr
+
+    assert "/dev/zero: The file cannot be read: it has more than 200,000,000 bytes." in told
+
+
 def test_file_that_cannot_be_read_is_told_and_the_others_are_checked(check: Run, document: Make):
     Path("folder").mkdir()
     files = ["none.json", write("bad.json", unfinished(document)), "folder"]
