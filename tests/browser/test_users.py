@@ -249,8 +249,10 @@ def test_back_and_forward_close_and_open_the_user(backend: Backend, page: Page) 
     page.goto("/users")
     page.get_by_label("Open ada@example.com").click()
     expect(panel(page)).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/users/.+"))  # the panel may be seen before its address
 
     page.go_back()
+    expect(page).to_have_url(re.compile(r"/users$"))
     expect(panel(page)).to_be_hidden()
     page.go_forward()
     expect(panel(page)).to_be_visible()
