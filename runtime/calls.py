@@ -22,24 +22,20 @@ class Calls:
     """The calls of one run."""
 
     def __init__(self, common: RunContext) -> None:
-        self._common = common
+        self.common = common
         self._platform = common.platform
         self._run = common.run
 
     def inline(self, node: PlanNode, prepared: Prepared, iteration: str) -> Result:
         """Call a node that neither waits nor touches the platform."""
-        return _called(node, prepared, self.context(node, iteration))
-
-    def context(self, node: PlanNode, iteration: str) -> StepContext:
-        """Return what a step is given that neither waits nor touches the platform."""
-        return StepContext(self._common, node.id, iteration)
+        return _called(node, prepared, StepContext(self.common, node.id, iteration))
 
     async def awaited(self, node: PlanNode, prepared: Prepared, iteration: str) -> Result:
         """Call a node that waits for the outside. Raises TemporaryError when it takes longer than it may."""
         assert node.type.run is not None
         if not node.type.is_async:
             return await self._limited(node, asyncio.to_thread(self.inline, node, prepared, iteration))
-        answer = node.type.run(prepared.params, StepContext(self._common, node.id, iteration))
+        answer = node.type.run(prepared.params, StepContext(self.common, node.id, iteration))
         return await self._limited(node, answer)  # type: ignore[arg-type]
 
     async def reading(self, node: PlanNode, prepared: Prepared, iteration: str) -> Result:
@@ -47,9 +43,7 @@ class Calls:
 
         def read() -> Result:
             with self._platform.database.read() as session:
-                return _called(
-                    node, prepared, StepContext(self._common, node.id, iteration, session, is_read_only=True)
-                )
+                return _called(node, prepared, StepContext(self.common, node.id, iteration, session, is_read_only=True))
 
         return await self._limited(node, asyncio.to_thread(read))
 
@@ -58,7 +52,7 @@ class Calls:
         assert node.type.plan is not None
         with self._platform.database.read() as session:
             plan = node.type.plan(
-                prepared.params, StepContext(self._common, node.id, iteration, session, is_read_only=True)
+                prepared.params, StepContext(self.common, node.id, iteration, session, is_read_only=True)
             )
         return planned(plan, node.passes_on or "out")
 
@@ -67,14 +61,14 @@ class Calls:
         if node.type.before is None:
             return None
         return await self._limited(
-            node, node.type.before(prepared.params, StepContext(self._common, node.id, iteration))
+            node, node.type.before(prepared.params, StepContext(self.common, node.id, iteration))
         )
 
     def writing(
         self, node: PlanNode, prepared: Prepared, iteration: str, session: Session, given: Any
     ) -> tuple[Outcome, list[int]]:
         """Call a node in the transaction of *session*; also return the runs that its events make due."""
-        context = StepContext(self._common, node.id, iteration, session, prepared=given)
+        context = StepContext(self.common, node.id, iteration, session, prepared=given)
         result = _called(node, prepared, context)
         assert isinstance(result, Output | Routed)  # what writes ends with its transaction
         return outcome(result), context.emitted
@@ -85,7 +79,7 @@ class Calls:
 
     def approval_token(self, node: str, iteration: str) -> str:
         """Return the token with which a person decides on a step that waits for it."""
-        return self._common.approval_token(node, iteration)
+        return self.common.approval_token(node, iteration)
 
     def as_node_error(self, error: Exception, node: PlanNode) -> NodeError:
         """Return what the person is told of *error*."""

@@ -118,9 +118,10 @@ class Execution:
                 write = RunWrite(self.state.id, "succeeded", None, None, self.shared.now_us(), self._output)
                 end = self.shared.journal.finish(self.state.epoch, write, rows)
         finally:
-            self.records.release()
-            if end is None and rows:
-                self.shared.journal.put_soon(self.state.epoch, *rows)
+            if end is None:
+                self.records.release()
+                if rows:
+                    self.shared.journal.put_soon(self.state.epoch, *rows)
         return end
 
     async def go(self) -> Ended | None:

@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 from nodes.spec import NodeError, Result, Suspended
 from runtime import limits
+from runtime.context import StepContext
 from runtime.graph import PlanNode
 from runtime.journal_api import Fenced
 from runtime.loops import Attempt, Frame
@@ -29,7 +30,7 @@ from runtime.steps import (
     unexpected,
 )
 from runtime.suspending import Suspending
-from storage.journal_rows import StepWrite
+from storage.journal_rows import StepWrite, succeeded
 from storage.journal_runs import StepState
 from storage.tables import to_us
 
@@ -124,7 +125,8 @@ class Stepping:
         if len(given) > limits.OUTPUT_BYTES:
             return False
         try:
-            done = answer(kind.run(params, self._calls.context(node, frame.iteration)))  # type: ignore[misc,arg-type]
+            context = StepContext(self._calls.common, node.id, frame.iteration)
+            done = answer(kind.run(params, context))  # type: ignore[misc,arg-type]
         except Exception as error:
             attempt = Attempt(frame, node, 1, started, given.decode())
             self._run.fail(attempt, self._calls.as_node_error(error, node))
@@ -136,12 +138,8 @@ class Stepping:
         if kind.is_returning:
             self._run.returned = text
         self.moment = self._shared.now_us()
-        self._records.put(
-            StepWrite(
-                self._state.id, node.id, frame.iteration, 1, "succeeded", port, given.decode(), text, None, None,
-                started, self.moment,
-            )
-        )  # fmt: skip
+        row = (self._state.id, node.id, frame.iteration, port, given.decode(), text, started, self.moment)
+        self._records.put(succeeded(*row))
         self._run.decide(frame, node, port, output)
         return True
 
