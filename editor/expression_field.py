@@ -14,7 +14,28 @@ Lines: TypeAlias = Literal["one", "long", "many"]
 MODULES = {"pulsewire-expressions": "../static/expressions"}
 
 
-class ExpressionField(ValueElement[str], component="../static/expressions/expression_field.js", esm=MODULES):
+class _Written(Element):
+    """What is shown of expressions that somebody writes: its problems, and what it comes to."""
+
+    def insert(self, text: str) -> None:
+        """Put a value such as ``$param.email``, or any text, where the caret is; braces are added where needed."""
+        self.run_method("insert", text)
+
+    def set_problems(self, problems: Sequence[Mapping[str, Json]]) -> None:
+        """Underline what is wrong: ``{"position", "isWarning"}`` each."""
+        _put(self, "problems", list(problems))
+
+    @property
+    def answer(self) -> Mapping[str, Json] | None:
+        """What is shown of the value now."""
+        return self.props["answer"]  # type: ignore[no-any-return]
+
+    def set_answer(self, answer: Mapping[str, Json] | None) -> None:
+        """Show the value now, or why there is none: ``{"tone", "text", "kind", "more"}``."""
+        _put(self, "answer", answer)
+
+
+class ExpressionField(ValueElement[str], _Written, component="../static/expressions/expression_field.js", esm=MODULES):
     """A text field with colours, suggestions and the value of its expressions below it.
 
     *lines*: ``one`` line; ``long``, one that Shift+Enter breaks; ``many``. A *bare* field holds one expression without
@@ -50,47 +71,13 @@ class ExpressionField(ValueElement[str], component="../static/expressions/expres
                 self._props["version"] += 1
         super()._handle_value_change(value)
 
-    def insert(self, text: str) -> None:
-        """Put a value such as ``$param.email``, or any text, where the caret is; braces are added where needed."""
-        self.run_method("insert", text)
 
-    def set_problems(self, problems: Sequence[Mapping[str, Json]]) -> None:
-        """Underline what is wrong: ``{"position", "isWarning"}`` each."""
-        _put(self, "problems", list(problems))
-
-    @property
-    def answer(self) -> Mapping[str, Json] | None:
-        """What is shown of the value now."""
-        return self.props["answer"]  # type: ignore[no-any-return]
-
-    def set_answer(self, answer: Mapping[str, Json] | None) -> None:
-        """Show the value now, or why there is none: ``{"tone", "text", "kind", "more"}``."""
-        _put(self, "answer", answer)
-
-
-class ExpressionInk(Element, component="../static/expressions/expression_ink.js", esm=MODULES):
+class ExpressionInk(_Written, component="../static/expressions/expression_ink.js", esm=MODULES):
     """Adds to a code editor what an ``ExpressionField`` has; put it below."""
 
     def __init__(self, code: ui.codemirror, label: str) -> None:
         super().__init__()
         self._props.update({"target": code.id, "label": label, "problems": [], "answer": None})
-
-    def insert(self, text: str) -> None:
-        """Put a value or any text where the caret is."""
-        self.run_method("insert", text)
-
-    def set_problems(self, problems: Sequence[Mapping[str, Json]]) -> None:
-        """Underline what is wrong."""
-        _put(self, "problems", list(problems))
-
-    @property
-    def answer(self) -> Mapping[str, Json] | None:
-        """What is shown of the value now."""
-        return self.props["answer"]  # type: ignore[no-any-return]
-
-    def set_answer(self, answer: Mapping[str, Json] | None) -> None:
-        """Show the value now, or why there is none."""
-        _put(self, "answer", answer)
 
 
 class ExpressionDesk(Element, component="../static/expressions/expression_desk.js", esm=MODULES):

@@ -3,39 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from runtime.cli import app
-from runtime.settings import Settings
 from storage.database import Database
 from storage.tables import RunRow, WaitRow
 
 Run = Callable[..., Result]
-
-
-@pytest.fixture
-def database(
-    tmp_path: Path, new_database: Callable[[Path], Database], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Database]:
-    monkeypatch.setenv("PULSEWIRE_DATA_DIR", str(tmp_path / "data"))
-    database = new_database(Settings().data_dir)
-    yield database
-    database.dispose()
-
-
-@pytest.fixture
-def run(database: Database) -> Run:
-    def run(*arguments: object, status: int = 0) -> Result:
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-        assert result.exit_code == status, result.output + repr(result.exception)
-        return result
-
-    return run
 
 
 @pytest.fixture

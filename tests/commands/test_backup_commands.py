@@ -10,32 +10,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from backend.preferences import SmtpInput
 from runtime import open_lock
 from runtime.app import build_service, open_database
-from runtime.cli import app
 from runtime.link import EngineLink
 from runtime.settings import Settings
 
 Run = Callable[..., Result]
-
-
-@pytest.fixture
-def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("PULSEWIRE_DATA_DIR", str(tmp_path / "data"))
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def run(data_dir: Path) -> Run:
-    def run(*arguments: object, status: int = 0) -> Result:
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-        assert result.exit_code == status, result.output + repr(result.exception)
-        return result
-
-    return run
 
 
 @pytest.fixture
