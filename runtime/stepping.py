@@ -14,6 +14,7 @@ from sqlmodel import Session
 from nodes.spec import NodeError, Result, Suspended
 from runtime import limits
 from runtime.context import StepContext
+from runtime.expressions import TooMuchInPlace
 from runtime.graph import PlanNode
 from runtime.journal_api import Fenced
 from runtime.loops import Attempt, Frame
@@ -120,6 +121,10 @@ class Stepping:
         try:
             values = node.params.evaluate_in_place(frame.scope)
             params, given = kind.validate(values), orjson.dumps(values)
+        except TooMuchInPlace:
+            attempt = Attempt(frame, node, 1, started)
+            self._run.agenda.begin(attempt, self._start_later(attempt, frame.scope, None))
+            return True
         except Exception:
             return False
         if len(given) > limits.OUTPUT_BYTES:
