@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from asyncio import to_thread
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from editor import words
 from editor.canvas import FlowCanvas
+from editor.widgets import Refused
+from runtime.errors import NotFound
 from runtime.run_views import RunView, StepView
 
 if TYPE_CHECKING:
@@ -98,6 +101,8 @@ class Overlay:
         self._view: RunView | None = None
         self._item: dict[str, StepView] = {}
         self._task: asyncio.Task[None] | None = None
+        self._polls = 0
+        self._is_due = asyncio.Event()
 
     @property
     def is_busy(self) -> bool:
@@ -122,6 +127,14 @@ class Overlay:
         self.stop()
         self._canvas.set_status(is_reset=True)
 
+    def look(self) -> None:
+        """Read the run that is followed again soon, and often: something was done to it.
+
+        Only what follows a run reads it, so that what is shown is never older than what was shown before.
+        """
+        self._polls = 0
+        self._is_due.set()
+
     def show_items(self, steps: dict[str, StepView]) -> None:
         """Show of nodes inside loops these steps, by node, in place of all items together."""
         if steps == self._item:
@@ -133,9 +146,16 @@ class Overlay:
     async def _follow(self, run_id: int, is_played: bool) -> None:
         shown: dict[str, Json] = {}
         self._canvas.set_status(is_reset=True)
-        polls = 0
+        self._polls = 0
         while True:
-            view = await to_thread(self._runs.get, run_id)
+            self._is_due.clear()
+            try:
+                view = await to_thread(self._runs.get, run_id)
+            except NotFound:  # removed with old runs
+                return
+            except Refused:  # the database cannot answer now
+                await asyncio.sleep(SLOW_POLL_S)
+                continue
             new = [step for step in view.steps if _is_new(step, shown)]
             if is_played and len(new) <= MOST_BEATS:
                 await self._play(view, sorted(new, key=_began))
@@ -147,8 +167,10 @@ class Overlay:
             self._on_view(view)
             if view.has_ended:
                 return
-            polls += 1
-            await asyncio.sleep(POLL_S if polls < SLOW_AFTER else SLOW_POLL_S)
+            self._polls += 1
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S if self._polls < SLOW_AFTER else SLOW_POLL_S):
+                    await self._is_due.wait()
 
     async def _play(self, view: RunView, steps: list[StepView]) -> None:
         edges = edge_states(view)

@@ -336,21 +336,19 @@ class RunPage:
 
     async def _settle(self, step: StepView, action: Settle) -> None:
         try:
-            view = await self._service.runs.resolve(self._view.id, step.node, action, iteration=step.iteration)
+            await self._service.runs.resolve(self._view.id, step.node, action, iteration=step.iteration)
         except Refused as refusal:
             tell(refusal)
         else:
-            self._show(view)
+            self._overlay.look()
 
     async def _decide(self, step: StepView, approved: bool, comment: str) -> None:
         try:
-            view = await self._service.runs.decide(
-                self._view.id, step.node, approved, comment, iteration=step.iteration
-            )
+            await self._service.runs.decide(self._view.id, step.node, approved, comment, iteration=step.iteration)
         except Refused as refusal:
             tell(refusal)
         else:
-            self._show(view)
+            self._overlay.look()
 
     async def _pin(self, step: StepView) -> None:
         """Keep a step's output in the draft, so that tests there begin with it."""
@@ -369,9 +367,11 @@ class RunPage:
             "Cancel this run?", "Steps that are done stay done; the others do not happen.", action="Cancel run"
         ):
             try:
-                self._show(await self._service.runs.cancel(self._view.id))
+                await self._service.runs.cancel(self._view.id)
             except Refused as refusal:
                 tell(refusal)
+            else:
+                self._overlay.look()
 
     async def _retry_run(self, from_: str | None = None, name: str | None = None) -> None:
         view = self._view
