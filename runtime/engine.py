@@ -19,7 +19,7 @@ from runtime.admission import Admission
 from runtime.backlog import Backlog, read_backlog, reading
 from runtime.dispatcher import InProcess
 from runtime.engine_api import Accepted, EngineApi, EngineStatus, RunResponse, TestRequest
-from runtime.engine_refusals import busy, storage_unavailable, too_many_runs, unavailable
+from runtime.engine_refusals import busy, not_begun, storage_unavailable, too_many_runs, unavailable
 from runtime.engine_rows import OPEN
 from runtime.errors import Invalid, RuntimeFault
 from runtime.execution import Ended
@@ -275,11 +275,27 @@ class Engine:
         stored: asyncio.Future[list[list[StoredEvent] | Refused]],
     ) -> None:
         if (error := stored.exception()) is None:
-            answers = [self._begin(answer) for answer in stored.result()]
+            answers = [self._begun(answer) for answer in stored.result()]
             if not begun.done():
                 begun.set_result(answers)
         elif not begun.done():
             begun.set_exception(error)
+
+    def _begun(self, stored: list[StoredEvent] | Refused) -> list[Accepted] | RuntimeFault:
+        """Return what the caller is told; also when the runs of what was stored cannot be begun."""
+        try:
+            return self._begin(stored)
+        except Exception as error:  # raised here, it would reach the event loop and leave the caller waiting
+            log.error("beginning with what was accepted failed with %s", type(error).__name__)
+            if isinstance(stored, list):
+                self._take_up_later(stored)
+            return not_begun()
+
+    def _take_up_later(self, stored: list[StoredEvent]) -> None:
+        """Let the dispatcher claim the runs anew: nobody else looks at one that is claimed and not worked on."""
+        for run in [run for event in stored for run in event.runs if run.status in OPEN and not run.seed.is_held]:
+            with contextlib.suppress(Exception):  # then the next start takes it up
+                self._dispatcher.submit([run.id], run.seed.flow_id)
 
     def _begin(self, stored: list[StoredEvent] | Refused) -> list[Accepted] | RuntimeFault:
         if isinstance(stored, EventIdReused):

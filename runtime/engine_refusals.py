@@ -17,6 +17,12 @@ def busy() -> Unavailable:
     return unavailable("engine.busy", "Too many runs are waiting. Nothing was accepted. Send the event later.")
 
 
+def not_begun() -> Unavailable:
+    """Return what is said when something unexpected happened after the commit."""
+    message = "Something unexpected happened in the engine. Send the event again with its id: it is stored once."
+    return unavailable("engine.down", message)
+
+
 def too_many_runs() -> TooLarge:
     """Return what is said of events that would start more runs than one commit may."""
     message = f"These events would start more than {RUNS_AT_ONCE:,} runs at once. Send fewer at a time."

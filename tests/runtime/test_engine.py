@@ -9,7 +9,7 @@ from sqlmodel import select
 
 from runtime import dispatcher, limits
 from runtime.engine import NewEvent, TestRequest
-from runtime.errors import Invalid, Unavailable
+from runtime.errors import Invalid, RuntimeFault, Unavailable
 from storage.errors import StorageBusy
 from storage.tables import EventRow, FlowVersion, RunRow
 
@@ -347,6 +347,32 @@ async def test_runs_of_an_accept_that_nobody_waits_for_any_more_begin_neverthele
 
     (run,) = rig.runs()
     assert (await rig.run(run.id)).status == "succeeded"
+
+
+async def test_a_caller_is_answered_when_what_was_accepted_cannot_be_begun_and_the_run_goes_on(
+    rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.flow([echo("one")], ["start>one"])
+    rig.flow([echo("one")], ["start>one"], flow_id="g", event="other")
+    may_begin = dispatcher.InProcess.may_begin
+    turns = iter([MemoryError])
+
+    def once_without_memory(self: dispatcher.InProcess, flow_id: str, more: int = 0) -> bool:
+        if flow_id == "f" and (error := next(turns, None)) is not None:
+            raise error
+        return may_begin(self, flow_id, more)
+
+    monkeypatch.setattr(dispatcher.InProcess, "may_begin", once_without_memory)
+    async with asyncio.timeout(10):
+        refused, accepted = await rig.engine.accept_groups([[NewEvent("go", {}, "id-1")], [NewEvent("other", {})]])
+        (again,) = await rig.engine.accept([NewEvent("go", {}, "id-1")])
+
+    assert isinstance(refused, Unavailable)
+    assert [problem.code for problem in refused.problems] == ["engine.down"]
+    assert not isinstance(accepted, RuntimeFault)
+    assert [(await rig.run(accepted[0].runs[0])).status] == ["succeeded"]
+    assert again.duplicate
+    assert [(await rig.run(run_id)).status for run_id in again.runs] == ["succeeded"]
 
 
 async def test_events_that_come_at_once_do_not_all_become_work_at_once(rig, monkeypatch: pytest.MonkeyPatch) -> None:
