@@ -19,23 +19,23 @@ KINDS: Mapping[str, tuple[type, ...]] = {
 ARTICLES = {"integer": "an integer", "object": "an object"}
 
 
-def checked(declared: Mapping[str, str], given: dict[str, Any]) -> dict[str, Any]:
+def checked(declared: Mapping[str, str], given: dict[str, Any], param: str = "input") -> dict[str, Any]:
     """Return *given* when it fits the inputs *declared*: name → kind, with “?” behind it where it may be left out.
 
-    Everything fits where nothing is declared. Raises Invalid with every problem, each on ``input``.
+    Everything fits where nothing is declared. Raises Invalid with every problem, each on *param*.
     """
     if not declared:
         return given
-    problems = [_unknown(name, declared) for name in given if name not in declared]
+    problems = [_unknown(name, declared, param) for name in given if name not in declared]
     for name, kind in declared.items():
         if name not in given or (given[name] is None and kind.endswith("?")):
             if not kind.endswith("?"):
                 message = f"The input “{wording.shown(name)}” is missing."
-                problems.append(Problem("input.missing", message, param="input"))
+                problems.append(Problem("input.missing", message, param=param))
         elif not _is(given[name], kind.removesuffix("?")):
             wanted = kind.removesuffix("?")
             message = f"The input “{wording.shown(name)}” must be {ARTICLES.get(wanted, f'a {wanted}')}."
-            problems.append(Problem("input.wrong_type", message, param="input"))
+            problems.append(Problem("input.wrong_type", message, param=param))
     if problems:
         raise Invalid(*problems)
     return given
@@ -49,6 +49,6 @@ def _is(value: Any, kind: str) -> bool:
     return isinstance(value, KINDS.get(kind, ())) and (isinstance(value, bool) == (kind == "boolean"))
 
 
-def _unknown(name: str, declared: Mapping[str, str]) -> Problem:
+def _unknown(name: str, declared: Mapping[str, str], param: str) -> Problem:
     known = wording.shown(", ".join(declared), 200)
-    return Problem("input.unknown", f"There is no input “{wording.shown(name)}”; there are: {known}.", param="input")
+    return Problem("input.unknown", f"There is no input “{wording.shown(name)}”; there are: {known}.", param=param)

@@ -44,7 +44,7 @@ def start_by_hand(
         flow_id=flow.id,
         version=flow.published_version,
         trigger=start,
-        payload=checked_input(document, start, payload),
+        payload=checked_input(document, start, payload, param="payload"),
         created_at=now,
     )
     session.add(run)
@@ -63,10 +63,12 @@ def _waits_for_a_person(node: Mapping[str, Any], node_type: NodeType | None) -> 
     return node_type.listen(params).waits_for_a_person
 
 
-def checked_input(document: Mapping[str, Any], trigger: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Return *given* when it fits the inputs that the trigger declares; raises Invalid."""
+def checked_input(
+    document: Mapping[str, Any], trigger: str, given: dict[str, Any], param: str = "input"
+) -> dict[str, Any]:
+    """Return *given* when it fits the inputs that the trigger declares; raises Invalid, with problems on *param*."""
     node = next(node for node in document["nodes"] if node["id"] == trigger)
-    return inputs.checked(node.get("params", {}).get("inputs", {}), given)
+    return inputs.checked(node.get("params", {}).get("inputs", {}), given, param)
 
 
 def chosen(triggers: list[str], wanted: str | None) -> str:

@@ -51,6 +51,7 @@ def read_run(session: Session, run_id: int, types: Types) -> RunView:
     return RunView(
         **_summary(run, flow.name if flow else None, event.name if event else None, _retries(session, [run_id])),
         payload=run.payload if run.payload is not None else (event.payload if event else {}),
+        output=run.output,
         steps=tuple(sorted(views, key=lambda step: (place.get(step.node, len(place)), _natural(step.iteration)))),
         document=data,
         scope=run.scope,

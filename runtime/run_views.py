@@ -148,10 +148,12 @@ class RunView(RunSummary):
 
     Of steps inside loops only the first are among *steps*; *repeated* counts all of them, by node and status.
     *caused_by* is the run whose event or sub-flow call started this one. *chain* are the runs that it repeats, from
-    the first one on. *held* says why a queued run does not begin: its flow is ``paused`` or ``limited``.
+    the first one on. *output* is what it returned. *held* says why a queued run does not begin: its flow
+    is ``paused`` or ``limited``.
     """
 
     payload: dict[str, Any] = field(default_factory=dict)
+    output: dict[str, Any] | None = None
     steps: tuple[StepView, ...] = ()
     document: dict[str, Any] | None = None
     scope: dict[str, Any] | None = None
@@ -174,7 +176,8 @@ class RunView(RunSummary):
 
     def as_json(self) -> dict[str, Any]:
         """Return the published shape of a run."""
-        shape: dict[str, Any] = {"payload": self.payload, "steps": [step.as_json() for step in self.steps]}
+        steps = [step.as_json() for step in self.steps]
+        shape: dict[str, Any] = {"payload": self.payload, "output": self.output, "steps": steps}
         if self.scope:
             shape["scope"] = self.scope
         if self.repeated:

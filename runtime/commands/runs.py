@@ -84,11 +84,15 @@ def retry_runs(
     if (from_ or payload) and len(ids) != 1:
         fail("--from and --payload are for one run.", 2)
     version: Literal["then", "now"] = "now" if now else "then"
-    if len(ids) == 1 and not as_json:
-        _retry_one(ids[0], from_, payload, from_failed=from_failed, version=version)
-        return
-    from runtime.bulk_retries import Failed
+    from runtime.bulk_retries import Failed, Retried
 
+    if len(ids) == 1 and (from_ or payload or not as_json):
+        new = _retry_one(ids[0], from_, payload, from_failed=from_failed, version=version)
+        if as_json:
+            print_json(Retried(((ids[0], new),)).as_json())
+        else:
+            typer.echo(new)
+        return
     meant = Failed(flow, code, _moment(since), _moment(until), dead) if failed else None
     with told(), opened() as service:
         done = ask_engine(
@@ -109,7 +113,8 @@ def retry_runs(
 
 def _retry_one(
     run_id: int, from_: str | None, payload: str | None, *, from_failed: bool, version: Literal["then", "now"]
-) -> None:
+) -> int:
+    """Return the number of the new run."""
     from runtime.payloads import check_payload
 
     with told(), opened() as service:
@@ -118,7 +123,7 @@ def _retry_one(
             service,
             lambda: service.runs.retry(run_id, from_, given, from_failed=from_failed, version=version),
         )
-        typer.echo(run.id)
+        return run.id
 
 
 @app.command("resolve")

@@ -78,6 +78,7 @@ RUN_LINE = {
 }
 RUN = RUN_LINE | {
     "payload": PAYLOAD,
+    "output": None,
     "steps": [
         {
             "node": "warn",

@@ -82,7 +82,7 @@ def flow_routes(_service: Service) -> APIRouter:
         responses=answers(examples.FLOW, 201, refusals=(409,)),
     )
     def create_flow(caller: Caller, document: FlowDocument) -> Response:
-        return _told(caller.flows.create(document), 201)
+        return _told(caller.flows.create(_object(document)), 201)
 
     @router.post(
         "/import",
@@ -92,9 +92,7 @@ def flow_routes(_service: Service) -> APIRouter:
         responses=answers(examples.FLOW, 201),
     )
     def import_flow(caller: Caller, document: FlowDocument) -> Response:
-        if not isinstance(document, dict):
-            raise Invalid(Problem("document.not_an_object", "A flow document is a JSON object."))
-        return _told(caller.flows.import_(document), 201)
+        return _told(caller.flows.import_(_object(document)), 201)
 
     @router.get(
         "/{flow_id}", dependencies=[VIEWER], summary="Read a flow", responses=answers(examples.FLOW, refusals=(404,))
@@ -244,6 +242,12 @@ def flow_routes(_service: Service) -> APIRouter:
         return Json((await caller.runs.start(flow_id, asked.trigger, payload)).as_json(), 201)
 
     return router
+
+
+def _object(document: object) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise Invalid(Problem("document.not_an_object", "A flow document is a JSON object."))
+    return document
 
 
 def _told(flow: FlowView, status: int = 200) -> Json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,6 +41,18 @@ def test_runs_are_retried_by_number(run: Run, failed: list[int]):
     assert run("run", "retry", *failed, "--now").stdout == "4\n5\n"
     assert run("run", "retry", failed[0], "--from", "large", "--from-failed").stdout == "6\n"
     assert run("run", "retry", failed[0], 99, status=1).stderr == "run 99: There is no run 99. [run.not_found]\n"
+
+
+def test_retry_of_one_run_does_as_it_is_told_for_programs_too(
+    run: Run, failed: list[int], database: Database, tmp_path: Path
+):
+    (tmp_path / "payload.json").write_text('{"total": 7}')
+
+    told = json.loads(run("run", "retry", failed[0], "--payload", tmp_path / "payload.json", "--json").stdout)
+
+    assert told == {"count": 1, "started": [{"run": 1, "retry": 3}], "refused": [], "left": 0}
+    with database.read() as session:
+        assert session.get_one(RunRow, 3).payload == {"total": 7}
 
 
 def test_failed_runs_are_retried_by_what_they_are(run: Run, failed: list[int]):

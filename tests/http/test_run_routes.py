@@ -152,6 +152,27 @@ async def test_part_of_a_flow_is_tested_and_the_items_of_its_loop_are_read(
     assert [step["node"] for step in after["steps"] if step.get("kept")] == ["each"]
 
 
+async def test_run_tells_what_it_returned_and_which_inputs_it_was_not_given(
+    client: httpx.AsyncClient, service: Service, document: Make
+):
+    nodes = [
+        {"id": "start", "type": "manual", "name": "Start", "params": {"inputs": {"n": "integer"}}},
+        {"id": "twice", "type": "return_output", "name": "Twice", "params": {"output": {"n": "{{ $param.n * 2 }}"}}},
+    ]
+    edges = [{"source": "start", "key": "out", "target": "twice"}]
+    service.flows.create(document("double", nodes=nodes, edges=edges, samples=[], layout={}))
+    service.flows.publish("double")
+
+    started = (await client.post("/api/flows/double/run", json={"payload": {"n": 4}})).json()
+    await service.engine.wait(started["id"], 10)
+    run = (await client.get(f"/api/runs/{started['id']}")).json()
+    tested = (await client.post("/api/flows/double/test", json={"payload": {"n": 5}})).json()
+    refused = await client.post("/api/flows/double/run", json={"payload": {"n": "4"}})
+
+    assert [each["output"] for each in (started, run, tested)] == [None, {"n": 8}, {"n": 10}]
+    assert (refused.status_code, refused.json()["problems"][0]["param"]) == (422, "payload")
+
+
 async def test_open_runs_of_a_flow_are_cancelled_together(client: httpx.AsyncClient, service: Service, live: str):
     ended = await run_once(service, 500)
     stuck = [stuck_run(service, StepRow(run_id=0, node="greet", status="unknown")) for _ in range(3)]

@@ -459,6 +459,7 @@ BAD_INPUT: list[tuple[str, bytes | str, int, str]] = [
         "payload.too_many_keys",
     ),
     ("/api/flows", b"[]", 422, "document.not_an_object"),
+    ("/api/flows", b"null", 422, "document.not_an_object"),
     ("/api/flows/import", json.dumps(JOURNEY | {"format": "pulsewire.flow/2"}), 422, "document.format_unknown"),
     ("/api/flows/import", json.dumps(JOURNEY | {"nodes": JOURNEY["nodes"] * 2}), 422, "node.id_duplicate"),
     (
