@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from sqlmodel import Session
 
 from nodes.spec import NodeError, Output, Result, Routed, TemporaryError
+from runtime import wording
 from runtime.context import RunContext, StepContext, cause
 from runtime.graph import PlanNode
 from runtime.outbox import NewEvent
@@ -99,7 +100,7 @@ class Calls:
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            message = f"The step did not end within {node.timeout_s:g} seconds."
+            message = f"The step did not end within {wording.seconds(node.timeout_s)}."
             raise TemporaryError(message, code="step.timeout") from error
 
 

@@ -32,6 +32,7 @@ RESERVED_IDS = frozenset({"__proto__", "constructor", "prototype"})  # names tha
 Json: TypeAlias = Any
 NodeId = Annotated[str, Field(pattern=NODE_ID)]
 Name = Annotated[str, Field(min_length=1, max_length=limits.NAME_CHARS, pattern=ONE_LINE)]
+BOUNDS = {"ge": "minimum", "le": "maximum"}
 Coordinate = Annotated[Number, Field(ge=-PLACE, le=PLACE)]
 Place = Annotated[list[Coordinate], Field(min_length=2, max_length=2)]
 
@@ -217,9 +218,16 @@ def json_schema() -> dict[str, Json]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "/api/schema/flow.json",
-        **schema,
+        **_with_bounds(schema),
         "title": f"Flow document, {FORMAT}",
     }
+
+
+def _with_bounds(schema: Json) -> Json:
+    """Return a schema whose bounds have JSON Schema's names: pydantic leaves those of a union under its own."""
+    if isinstance(schema, dict):
+        return {BOUNDS.get(name, name): _with_bounds(value) for name, value in schema.items()}
+    return [_with_bounds(value) for value in schema] if isinstance(schema, list) else schema
 
 
 def reference_problems(document: Document) -> list[Problem]:

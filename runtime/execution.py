@@ -15,7 +15,7 @@ import orjson
 from sqlmodel import Session, col, delete
 
 from nodes.spec import NodeError
-from runtime import limits, run_ends
+from runtime import limits, run_ends, wording
 from runtime.agenda import Agenda
 from runtime.calls import Calls
 from runtime.context import RunContext
@@ -210,7 +210,7 @@ class Execution:
     def _look_at_the_clock(self) -> None:
         """Take up what waited until now; end a run that has taken too long."""
         if self.agenda.is_late and not self.has_failed:
-            message = f"The run did not end within {self.plan.timeout_s:g} seconds."
+            message = f"The run did not end within {wording.seconds(self.plan.timeout_s or 0)}."
             self._fail_with({"message": message, "code": "run.timeout", "node": None})
             self.agenda.cut_off()
         self.agenda.take_due()

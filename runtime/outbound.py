@@ -20,7 +20,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from nodes.spec import HttpResponse, NodeError, TemporaryError
-from runtime import limits
+from runtime import limits, wording
 from runtime.addresses import OpenHosts, Target, is_local_name, is_public, read_url
 from runtime.unpacking import bad_answer, joined, too_large, unpacked
 from storage.crash_points import crash_here
@@ -268,7 +268,7 @@ def _check_headers(headers: Mapping[str, str]) -> None:
 def _explained(error: Exception, host: str, timeout_s: float) -> NodeError:
     match error:
         case TimeoutError():
-            return TemporaryError(f"“{host}” did not answer within {timeout_s:g} seconds.", code="http.timeout")
+            return TemporaryError(f"“{host}” did not answer within {wording.seconds(timeout_s)}.", code="http.timeout")
         case aiohttp.ClientSSLError():
             message = f"The connection to “{host}” is not secure: its certificate or encryption was not accepted."
             return NodeError(message, code="http.tls_failed", param="url")

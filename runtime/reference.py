@@ -91,6 +91,8 @@ def _holds(field: Mapping[str, Json]) -> str:
 
 
 def _limits(field: Mapping[str, Json]) -> str:
+    if "exclusiveMinimum" in field:
+        return f"more than {field['exclusiveMinimum']}, at most {field.get('maximum', '…')}"
     if "minimum" in field or "maximum" in field:
         return f"{field.get('minimum', '…')} to {field.get('maximum', '…')}"
     if "maxLength" in field:

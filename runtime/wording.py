@@ -63,7 +63,7 @@ _LENGTHS = {"too_short": "at least {min_length}", "too_long": "at most {max_leng
 def ending(error: ErrorDetails) -> str:
     """Return what is wrong as the rest of a sentence that begins with the field's name, without a full stop."""
     kind = error["type"]
-    context: Mapping[str, Any] = error.get("ctx") or {}
+    context: Mapping[str, Any] = {name: _whole(value) for name, value in (error.get("ctx") or {}).items()}
     if kind in _LENGTHS:
         return f"needs {_LENGTHS[kind].format_map(context)} entries"
     if kind in ("value_error", "assertion_error"):  # raised by a node's own validator, in its own words
@@ -76,6 +76,16 @@ def ending(error: ErrorDetails) -> str:
         return _ENDINGS[kind].format_map(context)
     except KeyError:
         return "has a value that does not fit"
+
+
+def _whole(value: Any) -> Any:
+    """Return a bound as people write it: 0, not 0.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def seconds(span_s: float) -> str:
+    """Return a span as people read it: ``1 second``, ``0.5 seconds``, ``31,622,400 seconds``."""
+    return f"{_whole(span_s):,} second{'' if span_s == 1 else 's'}"
 
 
 def own(error: ErrorDetails) -> str:

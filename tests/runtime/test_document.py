@@ -248,6 +248,14 @@ def test_no_message_is_pydantics_own() -> None:
         assert problem.message.endswith(".")
 
 
+def test_the_schema_has_the_bounds_of_the_format_in_words_of_json_schema() -> None:
+    schema = document.json_schema()
+
+    found = schema["$defs"]["FlowSettings"]["properties"]["rate_s"]
+    assert (found["minimum"], found["maximum"]) == (1, 86_400)
+    assert not [name for name in ("ge", "le", "gt", "lt") if f'"{name}":' in json.dumps(schema)]
+
+
 def test_the_schema_describes_the_format() -> None:
     schema = document.json_schema()
 

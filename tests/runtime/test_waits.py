@@ -460,6 +460,7 @@ async def test_a_run_that_takes_too_long_is_ended(rig: Rig) -> None:
     run = await rig.run(run_id)
 
     assert (run.status, (run.error or {})["code"]) == ("failed", "run.timeout")
+    assert (run.error or {})["message"] == "The run did not end within 60 seconds."
     assert rig.steps(run_id)["wait"].status == "skipped"
 
 
