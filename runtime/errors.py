@@ -114,3 +114,20 @@ class ExpressionError(Exception):
         self.message = message
         self.position = position
         self.path = path
+
+
+class WrongValueError(Exception):
+    """A value does not suit a filter; *ending* is the rest of a sentence about it, such as “is not valid JSON”."""
+
+    def __init__(self, ending: str) -> None:
+        super().__init__(ending)
+        self.ending = ending
+
+
+class WrongArgumentError(Exception):
+    """An argument does not suit a filter; *ending* is the rest of a sentence that begins with its name."""
+
+    def __init__(self, name: str, ending: str) -> None:
+        super().__init__(ending)
+        self.name = name
+        self.ending = ending

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, Union, get_ar
 
 from runtime import budget, results
 from runtime.access import present
-from runtime.errors import ExpressionError
+from runtime.errors import ExpressionError, WrongArgumentError, WrongValueError
 from runtime.methods import kind_of
 
 Json: TypeAlias = Any
@@ -30,23 +30,6 @@ _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or 
 _MANY = inspect.Parameter.VAR_POSITIONAL
 _BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, _MANY)
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-
-
-class WrongValueError(Exception):
-    """A value does not suit a filter; *ending* is the rest of a sentence about it, such as “is not valid JSON”."""
-
-    def __init__(self, ending: str) -> None:
-        super().__init__(ending)
-        self.ending = ending
-
-
-class WrongArgumentError(Exception):
-    """An argument does not suit a filter; *ending* is the rest of a sentence that begins with its name."""
-
-    def __init__(self, name: str, ending: str) -> None:
-        super().__init__(ending)
-        self.name = name
-        self.ending = ending
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias
 
 from runtime import moments
-from runtime.filter_spec import Group, WrongArgumentError, WrongValueError, one_of
+from runtime.errors import WrongArgumentError, WrongValueError
+from runtime.filter_spec import Group, one_of
 from runtime.moments import Instant, Moment, Zone
 
 Json: TypeAlias = Any

@@ -14,7 +14,8 @@ from urllib.parse import SplitResult, parse_qsl, quote, quote_plus, unquote, url
 from markupsafe import escape as escape_html
 
 from runtime import budget, results, strictjson
-from runtime.filter_spec import Group, Written, WrongValueError, one_of, within
+from runtime.errors import WrongValueError
+from runtime.filter_spec import Group, Written, one_of, within
 
 Json: TypeAlias = Any
 JSON_DEPTH = 64

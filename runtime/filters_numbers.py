@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 from jinja2.filters import do_filesizeformat
 
 from runtime import results
-from runtime.filter_spec import UNSET, Group, WrongArgumentError, WrongValueError, one_of, within
+from runtime.errors import WrongArgumentError, WrongValueError
+from runtime.filter_spec import UNSET, Group, one_of, within
 from runtime.strictjson import INTEGER_BITS
 
 Json: TypeAlias = Any

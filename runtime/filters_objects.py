@@ -7,8 +7,9 @@ from typing import Any, TypeAlias
 
 from runtime import budget
 from runtime.access import Keyed, Missing, empty_like
+from runtime.errors import WrongValueError
 from runtime.fields import Field
-from runtime.filter_spec import UNSET, Group, WrongValueError
+from runtime.filter_spec import UNSET, Group
 
 Json: TypeAlias = Any
 

@@ -7,8 +7,9 @@ from typing import Any, TypeAlias
 
 from runtime import budget
 from runtime.access import Keyed, Missing
+from runtime.errors import WrongValueError
 from runtime.fields import Field, Fields
-from runtime.filter_spec import UNSET, Entries, Group, WrongValueError, one_of
+from runtime.filter_spec import UNSET, Entries, Group, one_of
 from runtime.filters_lists import identity
 from runtime.results import to_text
 

@@ -7,7 +7,8 @@ import unicodedata
 from typing import Any, TypeAlias
 
 from runtime import budget, methods, results
-from runtime.filter_spec import Group, Written, WrongArgumentError, WrongValueError, at_least, within
+from runtime.errors import WrongArgumentError, WrongValueError
+from runtime.filter_spec import Group, Written, at_least, within
 
 Json: TypeAlias = Any
 WIDTH = 1_000  # of a column that a text is put into

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from runtime import access, moments
-from runtime.filter_spec import Group, WrongValueError
+from runtime.errors import WrongValueError
+from runtime.filter_spec import Group
 
 Json: TypeAlias = Any
 

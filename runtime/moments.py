@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Annotated, Any, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from runtime.filter_spec import Reader, WrongValueError
+from runtime.errors import WrongValueError
+from runtime.filter_spec import Reader
 
 Json: TypeAlias = Any
 MOMENT_CHARS = 100

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from runtime import budget, operators
-from runtime.filter_spec import Group, WrongArgumentError
+from runtime.errors import WrongArgumentError
+from runtime.filter_spec import Group
 from runtime.moments import Moment
 
 Json: TypeAlias = Any
