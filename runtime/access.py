@@ -146,8 +146,8 @@ def reach(value: Json, key: str | int, is_attribute: bool) -> Json:
     elif type(key) is int and (kind is list or kind is str):
         return value[key] if -len(value) <= key < len(value) else ABSENT
     if is_attribute and type(key) is str:
-        if (method := METHODS.get(dict if isinstance(value, Mapping) else kind, {}).get(key)) is not None:
-            return Method(key, value, method)
+        if key in METHODS.get(dict if isinstance(value, Mapping) else kind, {}):
+            return Method(key, value)
         if key.startswith("_") and not isinstance(value, Mapping):
             raise refused()
     return ABSENT

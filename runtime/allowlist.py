@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from jinja2 import nodes
 
-from runtime import escape_spellings, filters, limits, methods, results
+from runtime import escape_spellings, filters, limits, method_guards, methods, results
 from runtime.errors import ExpressionError
 from runtime.filter_spec import Guard
 from runtime.scanner import Source, Token
@@ -207,11 +207,7 @@ class _Checker:
         if node.node is None or node.dyn_args is not None or node.dyn_kwargs is not None:
             yield self._refused(node)
             return
-        settings = [str(getattr(pair, "key", "")) for pair in node.kwargs]
-        misfit = known[node.name].misfit(len(node.args), frozenset(settings))
-        if twice := next((name for name in settings if settings.count(name) > 1), None):
-            misfit = f"is given “{shown(twice)}” twice"
-        if misfit:
+        if misfit := _misfit(node, known[node.name]):
             yield Fault("expression.arguments", f"The {what} “{node.name}” {misfit}.", self._at(node))
         elif what == "filter":
             yield from self._inner_name(node)
@@ -252,9 +248,17 @@ class _Checker:
             else:
                 message = f"There is no method “{shown(node.node.attr)}”. Perhaps there is a filter, written “| name”."
                 yield Fault("expression.call", message, self._at(node))
-        elif len({pair.key for pair in node.kwargs}) < len(node.kwargs):
-            message = f"“{node.node.attr}()” is given an argument twice."
-            yield Fault("expression.arguments", message, self._at(node))
+        elif misfit := _misfit(node, method_guards.GUARDS[node.node.attr]):
+            name = self.source.tokens[node.node.lineno]  # its line is that of the dot
+            yield Fault("expression.arguments", f"The method “{node.node.attr}” {misfit}.", name.position)
+
+
+def _misfit(node: nodes.Filter | nodes.Test | nodes.Call, guard: Guard) -> str | None:
+    """Return why the arguments do not fit, whatever their values are, as the end of a sentence."""
+    settings = [str(getattr(pair, "key", "")) for pair in node.kwargs]
+    if twice := next((name for name in settings if settings.count(name) > 1), None):
+        return f"is given “{shown(twice)}” twice"
+    return guard.misfit(len(node.args), frozenset(settings))
 
 
 def _unknown(what: str, name: str, known: Iterable[str], token: Token) -> Fault:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from jinja2 import nodes
 
 from runtime import narrowing, reaching, shapes, wording
 from runtime.filter_help import HELP, Help
+from runtime.filter_spec import Guard, Parameter
+from runtime.filters import FILTERS, TESTS
 from runtime.kinds import NUMBERS, is_method
+from runtime.method_guards import GUARDS
 from runtime.methods import METHODS
 from runtime.narrowing import TESTED_KINDS, Facts
 from runtime.shapes import BOOLEAN, NULL, NUMBER, TEXT, UNKNOWN, Shape
@@ -17,6 +20,7 @@ from runtime.shapes import BOOLEAN, NULL, NUMBER, TEXT, UNKNOWN, Shape
 if TYPE_CHECKING:
     from runtime.reader import Reader
 
+Settings: TypeAlias = Mapping[nodes.Node, Shape]  # what stands in the brackets, with its name if it has one
 DEFAULT: Final = frozenset({"default", "d"})
 PRESENCE: Final = frozenset({"defined", "undefined"})
 SAME_LIST: Final = frozenset({"list", "reject", "rejectattr", "select", "selectattr", "sort", "unique"})
@@ -35,30 +39,22 @@ def read_filter(reader: Reader, node: nodes.Filter, facts: Facts) -> Shape:
     value = reader.read(node.node, facts, is_guarded=is_default)
     if is_default:
         facts = narrowing.joined(facts, narrowing.facts_of_default(node))
-    settings = [reader.read(each, facts) for each in node.args]
-    named = {name: reader.read(each, facts) for name, each in _named(node).items()}
+    settings = _settings(reader, node, facts)
     if is_default:
-        other = settings[0] if settings else named.get("default_value", shapes.of_value(""))
+        other = next(iter(settings.values()), shapes.of_value(""))
         return shapes.union(value.there(), other)
     help_ = HELP.get(("filter", node.name))
     if help_ is None:
         return UNKNOWN
     _look_at(reader, node, "filter", help_, value)
-    known = {argument.name: argument for argument in help_.arguments}
-    placed = [argument for argument in help_.arguments if argument.has_place]
-    given = [*zip(placed, settings, strict=False), *((known[n], e) for n, e in named.items() if n in known)]
-    for argument, setting in given:
-        if not _fits(setting, argument.takes):
-            message = f"“{argument.name}” of the filter “{node.name}” takes {_words(argument.takes)}, not "
-            _tell(reader, node, message + shapes.in_words(setting.kinds))
+    _look_at_settings(reader, FILTERS[node.name], settings)
     return _given(reader, node, help_, value)
 
 
 def read_test(reader: Reader, node: nodes.Test, facts: Facts) -> Shape:
     """Return the answer of a test."""
     value = reader.read(node.node, facts, is_guarded=node.name in PRESENCE)
-    for each in node.args:
-        reader.read(each, facts)
+    settings = _settings(reader, node, facts)
     if node.name in PRESENCE:
         is_there = reaching.presence(reader, node.node, facts)
         return BOOLEAN if is_there is None else shapes.of_value(is_there == (node.name == "defined"))
@@ -69,14 +65,15 @@ def read_test(reader: Reader, node: nodes.Test, facts: Facts) -> Shape:
         return shapes.of_value(True) if value.kinds <= kinds and node.name in ("none", "string", "mapping") else BOOLEAN
     if (help_ := HELP.get(("test", node.name))) is not None:
         _look_at(reader, node, "test", help_, value)
+        _look_at_settings(reader, TESTS[node.name], settings)
     return BOOLEAN
 
 
 def read_call(reader: Reader, node: nodes.Call, facts: Facts) -> Shape:
     """Return what a method, or ``range``, gives."""
-    settings = [reader.read(each, facts) for each in node.args]
+    settings = _settings(reader, node, facts)
     if not isinstance(node.node, nodes.Getattr):
-        for each, setting in zip(node.args, settings, strict=True):
+        for each, setting in settings.items():
             if not _fits(setting, frozenset({"number"})):
                 reader.tell("expression.type", f"“range” takes numbers, not {shapes.in_words(setting.kinds)}", each)
         return shapes.list_of(NUMBER)
@@ -90,7 +87,8 @@ def read_call(reader: Reader, node: nodes.Call, facts: Facts) -> Shape:
         message = f"{shapes.in_words(owner.kinds)} has no method “{wording.shown(name)}”"
         reader.tell_at("expression.type", message, token)
         return UNKNOWN
-    if name in METHODS[dict] and name not in METHODS[str]:
+    _look_at_settings(reader, GUARDS[name], settings)
+    if name in METHODS[dict]:
         return _of_object(owner, name, settings, node)
     if name in NUMBER_METHODS:
         return NUMBER
@@ -99,11 +97,12 @@ def read_call(reader: Reader, node: nodes.Call, facts: Facts) -> Shape:
     return BOOLEAN if name.startswith(("is", "starts", "ends")) else TEXT
 
 
-def _of_object(owner: Shape, name: str, settings: Sequence[Shape], node: nodes.Call) -> Shape:
+def _of_object(owner: Shape, name: str, settings: Settings, node: nodes.Call) -> Shape:
     if name != "get":
         return shapes.list_of(TEXT if name == "keys" else None)
-    default = settings[1] if len(settings) > 1 else NULL
-    key = node.args[0] if node.args else None
+    given = {parameter.name: each for parameter, each in _placed(GUARDS[name], settings)}
+    default = settings[given["default"]] if "default" in given else NULL
+    key = given.get("key")
     if not isinstance(key, nodes.Const) or not isinstance(key.value, str):
         return UNKNOWN
     found = shapes.reach(owner, key.value)
@@ -174,6 +173,37 @@ def _look_at_entries(reader: Reader, node: nodes.Filter, name: str, takes: froze
     if entry is not None and not _fits(entry, takes):
         message = f"the filter “{name}” takes {_words(takes)}, and the entries are {shapes.in_words(entry.kinds)}"
         _tell(reader, node, message)
+
+
+def _settings(reader: Reader, node: nodes.Filter | nodes.Test | nodes.Call, facts: Facts) -> Settings:
+    """Return what each setting comes to, those with a name after those without one."""
+    return {each: reader.read(_value(each), facts) for each in (*node.args, *node.kwargs)}
+
+
+def _placed(guard: Guard, settings: Settings) -> Iterator[tuple[Parameter, nodes.Node]]:
+    """Yield what each setting is given for; how many there may be and which names is told elsewhere."""
+    last = len(guard.by_place) - 1
+    for place, each in enumerate(settings):
+        if isinstance(each, nodes.Keyword):
+            yield guard.by_name[each.key], each
+        elif last >= 0:
+            yield guard.by_place[min(place, last)], each
+
+
+def _look_at_settings(reader: Reader, guard: Guard, settings: Settings) -> None:
+    """Tell of settings that the filter, test or method refuses whatever it works on."""
+    for parameter, each in _placed(guard, settings):
+        shape, value = settings[each], _value(each)
+        if not _fits(shape, parameter.reader.kinds):
+            message = f"“{parameter.name}” of the {guard.what} “{guard.name}” takes {_words(parameter.reader.kinds)}"
+            reader.tell("expression.type", f"{message}, not {shapes.in_words(shape.kinds)}", value)
+        elif isinstance(value, nodes.Const) and (ending := parameter.reader.refusal(value.value)) is not None:
+            message = f"the {guard.what} “{guard.name}”: “{parameter.name}” {ending}"
+            reader.tell("expression.arguments", message, value)
+
+
+def _value(setting: nodes.Node) -> nodes.Node:
+    return setting.value if isinstance(setting, nodes.Keyword) else setting
 
 
 def _tell(reader: Reader, node: nodes.Filter | nodes.Test, message: str) -> None:

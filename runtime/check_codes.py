@@ -58,6 +58,12 @@ CODES: Final = {
     "expression.type": Told(
         ERROR, "An operator, filter, test or method cannot work on this kind of value.", "Convert it, or read another."
     ),
+    "expression.arguments": Told(
+        ERROR,
+        "A filter, test or method does not take such a setting, or needs one more.",
+        "Correct it; what it takes is in the help.",
+    ),
+    "expression.division": Told(ERROR, "A number is divided by zero.", "Divide by another number."),
     "expression.always": Told(
         WARNING, "A condition has the same answer in every run.", "Correct what it compares, or leave it out."
     ),

@@ -46,7 +46,7 @@ BETWEEN = """
 OTHERS = {
     "expression.syntax expression.empty": "the text between the braces is no expression",
     "expression.name_unknown expression.filter_unknown expression.test_unknown": "a name, filter or test there is not",
-    "expression.arguments expression.call": "settings that a filter or method does not take",
+    "expression.call": "what is called is no method, or one there is not",
     "expression.refused expression.too_… expression.number_range": "not allowed, or beyond a limit",
     "param.missing param.invalid param.unknown param.literal": "a field is empty, wrong, or takes no expression",
     "param.table_unknown param.credential_unknown": "a table or a login that does not exist",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, Union, get_args, get_origin, get_type_hints
 
@@ -20,7 +20,7 @@ from runtime.methods import kind_of
 
 Json: TypeAlias = Any
 Function: TypeAlias = Callable[..., Json]
-What: TypeAlias = Literal["filter", "test"]
+What: TypeAlias = Literal["filter", "test", "method"]
 ANY = "any"
 _KINDS = {str: "text", int: "number", float: "number", bool: "boolean", list: "list", dict: "object", NoneType: "null"}
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "a list"} | {
@@ -52,6 +52,18 @@ class Reader:
         """Return what the function works with. Raises WrongValueError."""
         return value if self.read is None or value is None else self.read(value)
 
+    def refusal(self, value: Json) -> str | None:
+        """Return why a value of the right kind is not taken, as the end of a sentence; this is no evaluation."""
+        budget.refill()
+        try:
+            if self.suits(value):
+                self.taken(value)
+        except WrongValueError as error:
+            return error.ending
+        except ExpressionError:  # what is beyond a limit is told when it is evaluated
+            return None
+        return None
+
 
 def _entries(value: Json) -> list[Json]:
     """Return the entries of a list, the keys of an object or the characters of a text, and pay for looking at each."""
@@ -72,13 +84,6 @@ def within(low: int, high: int, name: str, number: float) -> Json:
     if not low <= number <= high:
         raise WrongArgumentError(name, f"must be from {low:,} to {high:,}")
     return number
-
-
-def one_of(choices: tuple[str, ...], name: str, choice: str) -> str:
-    """Return an argument that is one of *choices*. Raises WrongArgumentError."""
-    if choice not in choices:
-        raise WrongArgumentError(name, f"must be one of: {', '.join(choices)}")
-    return choice
 
 
 class Unset:
@@ -209,16 +214,24 @@ class Guard:
 
 
 def _reader(hint: Any) -> Reader:
-    members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    members = get_args(hint) if get_origin(hint) in (Union, UnionType, Literal) else (hint,)
     readers = [each for member in members if get_origin(member) is Annotated for each in get_args(member)[1:]]
     if readers:
         reader: Reader = readers[0]
         return replace(reader, types=reader.types | {each for each in members if each is NoneType})
+    if get_origin(hint) is Literal:
+        return Reader(frozenset({str}), "text", partial(_chosen, members))
     types = _types(members)
     if types is None:
         return Reader(frozenset())
     whole = types | {int: None} if float in types else types
     return Reader(frozenset(whole), " or ".join(_WORDS[each] for each in types))
+
+
+def _chosen(choices: tuple[str, ...], choice: str) -> str:
+    if choice not in choices:
+        raise WrongValueError(f"must be one of: {', '.join(choices)}")
+    return choice
 
 
 def _types(members: tuple[Any, ...]) -> dict[type, None] | None:

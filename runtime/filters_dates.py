@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import calendar
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from runtime import moments
 from runtime.errors import WrongArgumentError, WrongValueError
-from runtime.filter_spec import Group, one_of
+from runtime.filter_spec import Group
 from runtime.moments import Instant, Moment, Zone
 
 Json: TypeAlias = Any
@@ -18,8 +19,10 @@ FORMAT_CHARS = 100
 WRITTEN = frozenset("aAbBdHIjmMpSuUVWyYzZfG")  # directives of strftime(3) that are the same everywhere
 READ = frozenset("aAbBdHIjmMpSyYzf")
 _DIRECTIVE = re.compile(r"%(-?)(.|$)", re.DOTALL)
-_SECONDS = {"seconds": 1, "minutes": 60, "hours": 3_600, "days": 86_400, "weeks": 604_800}
-_UNITS = ("year", "quarter", "month", "week", "day", "hour", "minute")
+Span: TypeAlias = Literal["seconds", "minutes", "hours", "days", "weeks"]
+Unit: TypeAlias = Literal["year", "quarter", "month", "week", "day", "hour", "minute"]
+_SECONDS: Mapping[Span, int] = {"seconds": 1, "minutes": 60, "hours": 3_600, "days": 86_400, "weeks": 604_800}
+_UNITS = get_args(Unit)
 _MOST = 400_000_000  # of any unit; more leads out of the years there are
 
 
@@ -81,13 +84,13 @@ def add_years(value: Moment, years: int, zone: Zone | None = None) -> str:
     return Instant(_months_later(value.into(zone), 12 * int(_few("years", years))), value.is_day).iso()
 
 
-def date_diff(value: Moment, other: Moment, unit: str = "days") -> float:
+def date_diff(value: Moment, other: Moment, unit: Span = "days") -> float:
     """How much later than *other* the date or time is, in `seconds`, `minutes`, `hours`, `days` or `weeks`.
 
     {{ '2024-05-10' | date_diff('2024-05-03') }} → 7
     {{ '2024-05-03T09:00:00Z' | date_diff('2024-05-03T12:00:00+02:00', 'minutes') }} → -60
     """
-    seconds = (value.at - other.at).total_seconds() / _SECONDS[one_of(tuple(_SECONDS), "unit", unit)]
+    seconds = (value.at - other.at).total_seconds() / _SECONDS[unit]
     return _whole(seconds)
 
 
@@ -107,7 +110,7 @@ def date_format(value: Moment, format: str = "%Y-%m-%d", zone: Zone | None = Non
     return _DIRECTIVE.sub(written, format)
 
 
-def end_of(value: Moment, unit: str, zone: Zone | None = None) -> str:
+def end_of(value: Moment, unit: Unit, zone: Zone | None = None) -> str:
     """The last day, or the last moment, of the `year`, `quarter`, `month`, `week`, `day`, `hour` or `minute`.
 
     {{ '2024-02-10' | end_of('month') }} → "2024-02-29"
@@ -156,7 +159,7 @@ def parse_date(value: str, format: str | None = None, zone: Zone = UTC) -> str:
     return Instant(at if at.tzinfo else at.replace(tzinfo=zone), not set(used) & set("HIMSpfz")).iso()
 
 
-def start_of(value: Moment, unit: str, zone: Zone | None = None) -> str:
+def start_of(value: Moment, unit: Unit, zone: Zone | None = None) -> str:
     """The first day, or the first moment, of the `year`, `quarter`, `month`, `week`, `day`, `hour` or `minute`.
 
     {{ '2024-05-03' | start_of('month') }} → "2024-05-01"
@@ -199,8 +202,8 @@ def _months_later(at: datetime, months: int) -> datetime:
     return moments.moved(at.replace(year=year, month=month + 1, day=day), timedelta())
 
 
-def _start(at: datetime, unit: str) -> datetime:
-    place = _UNITS.index(one_of(_UNITS, "unit", unit))
+def _start(at: datetime, unit: Unit) -> datetime:
+    place = _UNITS.index(unit)
     at = at.replace(second=0, microsecond=0)
     if unit == "minute":
         return at

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from decimal import ROUND_HALF_UP, Context, Decimal
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from jinja2.filters import do_filesizeformat
 
 from runtime import results
 from runtime.errors import WrongArgumentError, WrongValueError
-from runtime.filter_spec import UNSET, Group, one_of, within
+from runtime.filter_spec import UNSET, Group, within
 from runtime.strictjson import INTEGER_BITS
 
 Json: TypeAlias = Any
@@ -126,13 +126,12 @@ def number_format(value: float, decimals: int = 0, decimal_point: str = ".", tho
     return written.translate({ord(","): thousands, ord("."): decimal_point})
 
 
-def round_(value: float, precision: int = 0, method: str = "common") -> float:
+def round_(value: float, precision: int = 0, method: Literal["common", "ceil", "floor"] = "common") -> float:
     """The number rounded to *precision* digits; *method* is `common`, `ceil` or `floor`. For a whole number use `int`.
 
     {{ 2.718 | round(2) }} → 2.72
     {{ 2.1 | round(method='ceil') }} → 3.0
     """
-    one_of(("common", "ceil", "floor"), "method", method)
     within(-DIGITS, DIGITS, "precision", precision)
     if method == "common":
         return round(value, precision)

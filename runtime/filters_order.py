@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from runtime import budget
 from runtime.access import Keyed, Missing
 from runtime.errors import WrongValueError
 from runtime.fields import Field, Fields
-from runtime.filter_spec import UNSET, Entries, Group, one_of
+from runtime.filter_spec import UNSET, Entries, Group
 from runtime.filters_lists import identity
 from runtime.results import to_text
 
@@ -17,14 +17,14 @@ Json: TypeAlias = Any
 
 
 def dictsort(
-    value: Mapping[str, Any], case_sensitive: bool = False, by: str = "key", reverse: bool = False
+    value: Mapping[str, Any], case_sensitive: bool = False, by: Literal["key", "value"] = "key", reverse: bool = False
 ) -> list[Json]:
     """The object as `[key, value]` pairs in the order of its keys, or *by* `value`.
 
     {{ {'b': 1, 'a': 2} | dictsort }} → [["a", 2], ["b", 1]]
     {{ {'b': 1, 'a': 2} | dictsort(by='value', reverse=true) }} → [["a", 2], ["b", 1]]
     """
-    position = ("key", "value").index(one_of(("key", "value"), "by", by))
+    position = 0 if by == "key" else 1
     budget.spend(len(value))
     pairs = [list(pair) for pair in value.items()]
     return _in_order(pairs, lambda pair: _rank(pair[position], case_sensitive), reverse)

@@ -126,8 +126,6 @@ def split(value: Written, sep: str | None = None, maxsplit: int = -1) -> list[st
     {{ 'red, green' | split(', ') }} → ["red", "green"]
     {{ ' one  two ' | split }} → ["one", "two"]
     """
-    if sep == "":
-        raise WrongArgumentError("sep", "must not be empty")
     return methods.split_text(value, sep, maxsplit)
 
 

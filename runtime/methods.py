@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from runtime import budget
-from runtime.errors import ExpressionError
+from runtime.errors import ExpressionError, WrongArgumentError
 
 Json: TypeAlias = Any
 PAIRS = 1_024  # pairs of characters that are compared in one step of work
@@ -29,7 +29,6 @@ class Method:
 
     name: str
     owner: Json
-    function: Callable[..., Json]
     reason: Callable[[], str] | None = None
 
     def __bool__(self) -> bool:
@@ -40,19 +39,6 @@ class Method:
         if self.reason is not None and isinstance(self.owner, Mapping):
             return ExpressionError("expression.missing", f"{self.reason()}. The method is written “{self.name}()”.")
         return ExpressionError("expression.method", f"“{self.name}” is a method; write “{self.name}()”.")
-
-
-def call(method: Json, args: tuple[Json, ...], kwargs: Mapping[str, Json]) -> Json:
-    """Return what a method gives. Raises ExpressionError for anything that is no method or got wrong arguments."""
-    if type(method) is not Method:
-        raise ExpressionError("expression.call", f"{kind_of(method).capitalize()} cannot be called like a function.")
-    owner = method.owner
-    budget.spend(1 + len(owner) // 16)
-    try:
-        return method.function(owner, *args, **kwargs)
-    except (TypeError, ValueError, AttributeError):
-        message = f"“{method.name}()” was given something it does not understand."
-        raise ExpressionError("expression.arguments", message) from None
 
 
 def kind_of(value: Json) -> str:
@@ -74,7 +60,8 @@ def replace_text(text: str, old: str, new: str, count: int = -1) -> str:
 
 
 def split_text(text: str, sep: str | None = None, maxsplit: int = -1) -> list[str]:
-    """Return the pieces of *text* between *sep*, or between spaces."""
+    """Return the pieces of *text* between *sep*, or between spaces. Raises WrongArgumentError."""
+    _refuse_empty(sep)
     pieces = text.split(sep, maxsplit)
     budget.spend(len(pieces))
     return pieces
@@ -90,19 +77,39 @@ def stripped(strip: Callable[[str, str | None], str]) -> Callable[..., str]:
     return paid
 
 
+def _count(text: str, part: str) -> int:
+    return text.count(part)
+
+
+def _find(text: str, part: str) -> int:
+    return text.find(part)
+
+
 def _rfind(text: str, part: str) -> int:
     _pay_for_pairs(text, part)  # from the end, Python searches without the measures that it has from the start
     return text.rfind(part)
 
 
+def _partition(text: str, sep: str) -> list[str]:
+    _refuse_empty(sep)
+    return list(text.partition(sep))
+
+
 def _rpartition(text: str, sep: str) -> list[str]:
+    _refuse_empty(sep)
     _pay_for_pairs(text, sep)
     return list(text.rpartition(sep))
 
 
 def _rsplit(text: str, sep: str | None = None, maxsplit: int = -1) -> list[str]:
+    _refuse_empty(sep)
     _pay_for_pairs(text, sep)
     return text.rsplit(sep, maxsplit)
+
+
+def _refuse_empty(sep: str | None) -> None:
+    if sep == "":
+        raise WrongArgumentError("sep", "must not be empty")
 
 
 def _pay_for_pairs(text: str, other: str | None) -> None:
@@ -110,11 +117,21 @@ def _pay_for_pairs(text: str, other: str | None) -> None:
         budget.spend(len(text) * len(other) // PAIRS)
 
 
-def _join(separator: str, items: Json) -> str:
-    if not isinstance(items, list):
-        raise TypeError
-    budget.check_text(sum(map(len, items)) + len(separator) * len(items))
-    return separator.join(items)
+def _removeprefix(text: str, prefix: str) -> str:
+    return text.removeprefix(prefix)
+
+
+def _removesuffix(text: str, suffix: str) -> str:
+    return text.removesuffix(suffix)
+
+
+def _join(text: str, entries: list[Json]) -> str:
+    for entry in entries:
+        if type(entry) is not str:
+            ending = f"must be a list of texts, and has {kind_of(entry)} in it; the filter “join” takes anything"
+            raise WrongArgumentError("entries", ending)
+    budget.check_text(sum(map(len, entries)) + len(text) * len(entries))
+    return text.join(entries)
 
 
 def _zfill(text: str, width: int) -> str:
@@ -122,19 +139,35 @@ def _zfill(text: str, width: int) -> str:
     return text.zfill(width)
 
 
-def _listed(text: str) -> list[str]:
+def _splitlines(text: str) -> list[str]:
     lines = text.splitlines()
     budget.spend(len(lines))
     return lines
 
 
-def _is_one_of(check: Callable[..., bool]) -> Callable[..., bool]:
-    def answer(text: str, ends: Json) -> bool:
-        if isinstance(ends, list):
-            budget.spend(len(ends) + sum(map(len, ends)) // PAIRS)
-        return check(text, tuple(ends) if isinstance(ends, list) else ends)
+def _startswith(text: str, start: str | list[Json]) -> bool:
+    return text.startswith(_one_of("start", start))
 
-    return answer
+
+def _endswith(text: str, end: str | list[Json]) -> bool:
+    return text.endswith(_one_of("end", end))
+
+
+def _one_of(name: str, parts: str | list[Json]) -> str | tuple[str, ...]:
+    if isinstance(parts, str):
+        return parts
+    for part in parts:
+        if type(part) is not str:
+            raise WrongArgumentError(name, f"must be text or a list of texts, and has {kind_of(part)} in it")
+    budget.spend(len(parts) + sum(map(len, parts)) // PAIRS)
+    return tuple(parts)
+
+
+def _asking(ask: Callable[[str], bool]) -> Callable[[str], bool]:
+    def asked(text: str) -> bool:
+        return ask(text)
+
+    return asked
 
 
 def _expanding(change: Callable[[str], str]) -> Callable[[str], str]:
@@ -145,53 +178,62 @@ def _expanding(change: Callable[[str], str]) -> Callable[[str], str]:
     return changed
 
 
-def _listed_object(listed: Callable[[Mapping[str, Json]], list[Json]]) -> Callable[..., list[Json]]:
-    def paid(mapping: Mapping[str, Json]) -> list[Json]:
+def _get(mapping: dict[str, Json], key: Json, default: Json = None) -> Json:
+    if isinstance(key, (list, Mapping)):
+        raise WrongArgumentError("key", f"must be text, not {kind_of(key)}")
+    return mapping.get(key, default)
+
+
+def _listed(listed: Callable[[Mapping[str, Json]], list[Json]]) -> Callable[[dict[str, Json]], list[Json]]:
+    def paid(mapping: dict[str, Json]) -> list[Json]:
         budget.spend(len(mapping))
         return listed(mapping)
 
     return paid
 
 
+def _pairs(mapping: Mapping[str, Json]) -> list[Json]:
+    return [[key, value] for key, value in mapping.items()]
+
+
+def _values(mapping: Mapping[str, Json]) -> list[Json]:
+    return list(mapping.values())
+
+
 METHODS: Mapping[type, Mapping[str, Callable[..., Json]]] = {
     str: {
         "capitalize": _expanding(str.capitalize),
         "casefold": _expanding(str.casefold),
-        "count": lambda text, part: text.count(part),
-        "endswith": _is_one_of(str.endswith),
-        "find": lambda text, part: text.find(part),
-        "isalnum": lambda text: text.isalnum(),
-        "isalpha": lambda text: text.isalpha(),
-        "isdigit": lambda text: text.isdigit(),
-        "islower": lambda text: text.islower(),
-        "isnumeric": lambda text: text.isnumeric(),
-        "isspace": lambda text: text.isspace(),
-        "isupper": lambda text: text.isupper(),
+        "count": _count,
+        "endswith": _endswith,
+        "find": _find,
+        "isalnum": _asking(str.isalnum),
+        "isalpha": _asking(str.isalpha),
+        "isdigit": _asking(str.isdigit),
+        "islower": _asking(str.islower),
+        "isnumeric": _asking(str.isnumeric),
+        "isspace": _asking(str.isspace),
+        "isupper": _asking(str.isupper),
         "join": _join,
         "lower": _expanding(str.lower),
         "lstrip": stripped(str.lstrip),
-        "partition": lambda text, sep: list(text.partition(sep)),
-        "removeprefix": lambda text, prefix: text.removeprefix(prefix),
-        "removesuffix": lambda text, suffix: text.removesuffix(suffix),
+        "partition": _partition,
+        "removeprefix": _removeprefix,
+        "removesuffix": _removesuffix,
         "replace": replace_text,
         "rfind": _rfind,
         "rpartition": _rpartition,
         "rsplit": _rsplit,
         "rstrip": stripped(str.rstrip),
         "split": split_text,
-        "splitlines": _listed,
-        "startswith": _is_one_of(str.startswith),
+        "splitlines": _splitlines,
+        "startswith": _startswith,
         "strip": stripped(str.strip),
         "swapcase": _expanding(str.swapcase),
         "title": _expanding(str.title),
         "upper": _expanding(str.upper),
         "zfill": _zfill,
     },
-    dict: {
-        "get": lambda mapping, key, default=None: mapping.get(key, default),
-        "items": _listed_object(lambda mapping: [[key, value] for key, value in mapping.items()]),
-        "keys": _listed_object(list),
-        "values": _listed_object(lambda mapping: list(mapping.values())),
-    },
+    dict: {"get": _get, "items": _listed(_pairs), "keys": _listed(list), "values": _listed(_values)},
 }
 METHOD_NAMES = frozenset(name for methods in METHODS.values() for name in methods)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from runtime.reader import Reader
 
 BINARY: Final = (nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Pow)
+DIVIDING: Final = frozenset({"/", "//", "%"})
 ORDER: Final = {"gt": ">", "gteq": ">=", "lt": "<", "lteq": "<="}
 
 
@@ -29,6 +30,8 @@ def read_binary(reader: Reader, node: nodes.BinExpr, facts: Facts) -> Shape:
         both = f"{in_words(left.kinds)} and {in_words(right.kinds)}"
         reader.tell("expression.type", f"“{node.operator}” does not work on {both}{hint}", node)
         return UNKNOWN
+    if node.operator in DIVIDING and kinds == {"number"} and right.values and not any(right.values):
+        reader.tell("expression.division", f"“{node.operator}” divides by zero", node)
     items = shapes.union(left, right).items if "list" in kinds else None
     return replace(shapes.of_kinds(kinds), items=items)
 

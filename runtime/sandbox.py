@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from runtime import access, filters, methods, operators
+from runtime import access, filters, method_guards, operators
 from runtime.access import present
 from runtime.stand_ins import STAND_INS
 
@@ -40,7 +40,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             present(value)
         if type(__obj) is access.Missing:
             __obj.fail()
-        return methods.call(__obj, args, kwargs)
+        return method_guards.call(__obj, args, kwargs)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         return operators.binary(operator, left, right)

@@ -198,6 +198,60 @@ def test_text_around_expressions_makes_a_text(text: str, expected: Any) -> None:
     assert exact(value_of(text)) == exact(expected)
 
 
+METHOD_ARGUMENTS = [
+    ("'a'.replace('a')", "The method “replace” needs “new”."),
+    ("'a'.upper('x')", "The method “upper” takes no arguments."),
+    ("'a'.split(',', 1, 2)", "The method “split” takes at most 2 arguments."),
+    ("'a'.split(separator=',')", "The method “split” has no argument “separator”; there are: sep, maxsplit."),
+    ("'a'.split(',', sep=',')", "The method “split” is given “sep” twice."),
+    ("{}.get()", "The method “get” needs “key”."),
+    ("{}.get([1])", "The method “get”: “key” must be text, not a list."),
+    ("'a'.replace($param.whole, 'b')", "The method “replace”: “old” must be text, not a number."),
+    ("'a'.split(1)", "The method “split”: “sep” must be text or null, not a number."),
+    ("'a'.split('')", "The method “split”: “sep” must not be empty."),
+    ("'a'.rsplit('')", "The method “rsplit”: “sep” must not be empty."),
+    ("'a'.partition('')", "The method “partition”: “sep” must not be empty."),
+    ("'a'.zfill(1.5)", "The method “zfill”: “width” must be a whole number, not a number."),
+    ("'a'.find(null)", "The method “find”: “part” must be text, not null."),
+    (
+        "'a'.startswith(['a', 1])",
+        "The method “startswith”: “start” must be text or a list of texts, and has a number in it.",
+    ),
+    ("'a'.endswith(1)", "The method “endswith”: “end” must be text or a list, not a number."),
+    (
+        "','.join([1])",
+        "The method “join”: “entries” must be a list of texts, and has a number in it; the filter “join” takes "
+        "anything.",
+    ),
+    ("','.join('ab')", "The method “join”: “entries” must be a list, not text."),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), METHOD_ARGUMENTS, ids=[text for text, _message in METHOD_ARGUMENTS])
+def test_what_a_method_does_not_take_is_told_as_with_filters(text: str, message: str) -> None:
+    error = error_of("{{ " + text + " }}")
+
+    assert (error.code, error.message) == ("expression.arguments", message)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("'a-b-c'.rsplit('-', maxsplit=1)", ["a-b", "c"]),
+        ("'a b'.split(null, 1)", ["a", "b"]),
+        ("'xax'.strip(chars='x')", "a"),
+        ("'order-1'.startswith(['order-', 'po-'])", True),
+        ("'7'.zfill(3)", "007"),
+        ("', '.join(['a', 'b'])", "a, b"),
+        ("'banana'.count('an') ~ 'banana'.rfind('an')", "23"),
+        ("{'a': 1}.get('b', 2)", 2),
+        ("{'a': 1}.get(key='a', default=2)", 1),
+    ],
+)
+def test_methods_take_what_they_take_in_python(text: str, expected: Any) -> None:
+    assert exact(value_of("{{ " + text + " }}")) == exact(expected)
+
+
 MISSING = [
     ("$param.user.mail", "$param.user.mail: no “mail” in user; there are: email, id; did you mean “email”?"),
     ("$param.user.phone", "$param.user.phone: no “phone” in user; there are: email, id"),
