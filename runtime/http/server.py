@@ -28,6 +28,7 @@ from runtime.http.flows import flow_routes
 from runtime.http.gate import Gate
 from runtime.http.guard import Guard
 from runtime.http.hosted import hosted_routes
+from runtime.http.linger import Linger
 from runtime.http.reference import reference_routes
 from runtime.http.runs import run_routes
 from runtime.http.settings import settings_routes
@@ -73,6 +74,7 @@ def build_http(service: Service, lifespan: Lifespan) -> FastAPI:
         app.add_exception_handler(error, on_error)
     app.add_middleware(Gate, service=service)
     app.add_middleware(Guard, settings=service.settings, origins=lambda: service.hosted.read().web_origins)
+    app.add_middleware(Linger)
     return app
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
@@ -497,6 +498,22 @@ def test_bad_input_is_told_and_leaves_nothing(
     assert (answer.status_code, code in codes(answer)) == (status, True), answer.text
     assert all(problem["message"].endswith(".") for problem in answer.json()["problems"])
     assert installation.client.get(listed).content == before
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "status"),
+    [("/api/events", "", 413), ("/api/flows/import", "", 413), ("/api/flows", "x", 401), ("/hooks/nowhere", "", 404)],
+)
+def test_a_caller_who_closes_the_connection_hears_why_a_large_request_is_refused(
+    installation: Installation, path: str, key: str, status: int
+):
+    headers = {"Connection": "close", "Authorization": f"Bearer {installation.key}{key}"}
+    connection = http.client.HTTPConnection("127.0.0.1", installation.port, timeout=PATIENCE_S)
+
+    connection.request("POST", path, b"x" * 30_000_000, headers | {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+
+    assert (answer.status, len(json.loads(answer.read())["problems"])) == (status, 1)
 
 
 @pytest.mark.parametrize("name", ["sel\"ect'; DROP TABLE flow;--", "<b>x</b>", "🦊", "../../etc", "__proto__"])

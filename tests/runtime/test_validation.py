@@ -132,7 +132,6 @@ def test_what_no_trigger_reaches_is_a_warning() -> None:
     ("node_type", "params", "param", "words"),
     [
         ("find_rows", {"table": "x", "limit": 0}, "limit", "“Limit” must be at least 1."),
-        ("delay", {"seconds": -1}, "seconds", "“Seconds” must be at least 0."),
         ("find_rows", {"table": "x", "limit": "many"}, "limit", "“Limit” must be a whole number."),
         ("find_rows", {"table": "x" * 101}, "table", "“Table” is too long: at most 100 characters are allowed."),
         ("find_rows", {"table": "x", "where": []}, "where", "“Where” must be an object with names and values."),
