@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import orjson
 from sqlmodel import Session, col, select
 
+from runtime import wording
 from runtime.chains import Chains
 from runtime.errors import Invalid, Problem
 from runtime.event_ids import new_id
@@ -219,8 +220,8 @@ def _has(event: EventSeed, key: str, value: Any) -> bool:
 
 def id_reused(event_id: str) -> Invalid:
     """Return the refusal of an event id that came back with something else."""
-    message = f"An event with the id {event_id[:100]!r} exists with another name or payload. Send a new id."
-    return Invalid(Problem("event.id_reused", message))
+    message = f"An event with the id “{wording.shown(event_id, 100)}” exists with another name or payload."
+    return Invalid(Problem("event.id_reused", f"{message} Send a new id."))
 
 
 class Subscriptions:

@@ -24,6 +24,7 @@ Json: TypeAlias = Any
 ID_CHARS = 255
 BODYLESS = frozenset({"GET", "HEAD"})
 INLINE_BYTES = 32_000  # a larger body is read in a thread
+CHALLENGES = {"basic": 'Basic realm="webhook", charset="UTF-8"'}  # RFC 7617; some clients send nothing before it
 REFUSED = Problem("webhook.refused", "This webhook did not accept the request.")
 HIDDEN = frozenset({causes.HEADER.lower()})
 
@@ -52,6 +53,11 @@ def admit(hook: Hook, headers: Mapping[str, str], raw: bytes, now_s: float) -> N
     """Raise Unauthorized unless the caller knows the hook's login; it says nothing of why."""
     if hook.has_login and (hook.login is None or not hook.login.admits(headers, raw, now_s)):
         raise Unauthorized(REFUSED)
+
+
+def challenge(hook: Hook) -> str:
+    """Return how a caller who is refused is told to authenticate."""
+    return CHALLENGES.get("" if hook.login is None else hook.login.kind, "Bearer")
 
 
 async def event_in(hook: Hook, scope: Scope, headers: Mapping[str, str], raw: bytes) -> NewEvent:

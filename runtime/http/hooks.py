@@ -18,11 +18,11 @@ from starlette.types import Message, Receive, Scope, Send
 
 from runtime import limits
 from runtime.engine_api import Accepted, RunResponse
-from runtime.errors import Forbidden, NotFound, Problem, Unavailable
+from runtime.errors import Forbidden, NotFound, Problem, Unauthorized, Unavailable
 from runtime.http import bodies
 from runtime.http.answers import Json, refusal, refusal_of
 from runtime.http.guard import FOREIGN, FOREIGN_ORIGIN
-from runtime.http.hook_requests import admit, event_in, headers_of
+from runtime.http.hook_requests import admit, challenge, event_in, headers_of
 from runtime.service import Service
 from runtime.webhook_view import Hook
 from runtime.webhooks import ANY
@@ -90,7 +90,10 @@ class Hooks:
     async def _taken(self, hook: Hook, scope: Scope, headers: Mapping[str, str], receive: _Held) -> Response:
         if hook.is_answered_by_flow and self._callers >= limits.WEBHOOK_CALLERS:
             raise Unavailable(BUSY)
-        accepted = await self._accepted(hook, scope, headers, receive)
+        try:
+            accepted = await self._accepted(hook, scope, headers, receive)
+        except Unauthorized as error:
+            return refusal(error.status, error.problems, {"WWW-Authenticate": challenge(hook)})
         if not accepted.runs and not accepted.duplicate and await self._view.is_gone(hook):
             raise NotFound(UNKNOWN)
         if hook.is_answered_by_flow and accepted.runs:

@@ -68,6 +68,9 @@ async def test_who_knows_the_login_gets_in_and_nobody_else(
 
     assert {each.status_code for each in refused} == {401}
     assert len({each.text for each in refused}) == 1, "nothing tells one refusal from another"
+    assert {each.headers["WWW-Authenticate"].partition(" ")[0] for each in refused} == {
+        "Basic" if kind == "basic" else "Bearer"
+    }
     assert answer.status_code == 202
     assert [each.id for each in service.runs.list().items] == [run.id], "what was refused is not stored"
     assert run.payload["body"] == {"total": 120}
