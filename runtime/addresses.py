@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from yarl import URL
@@ -88,6 +89,7 @@ def is_public(text: str) -> bool:
     return address in GLOBAL_UNICAST and not any(address in network for network in CLOSED_IPV6)
 
 
+@lru_cache(maxsize=256)
 def read_url(text: str) -> Target:
     """Return the parts of *text*; raises NodeError ``http.url_invalid`` when two readers could read it differently."""
     if len(text) > URL_CHARS:
