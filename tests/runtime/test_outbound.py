@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from nodes.spec import NodeError, TemporaryError
-from runtime.outbound import REQUEST_HEADER_BYTES, RESPONSE_HEADERS, Outbound
+from runtime.exchanges import HEADERS
+from runtime.outbound import REQUEST_HEADER_BYTES, Outbound
 
 LIMIT = 100_000
 PUBLIC = "93.184.216.34"
@@ -185,6 +186,54 @@ async def test_calls_run_side_by_side(start, client):
     found = await asyncio.gather(*(outbound.request("GET", server.url, timeout_s=5) for _ in range(20)))
 
     assert len(found) == 20
+
+
+async def test_own_headers_are_replaced_whatever_their_spelling(start, client):
+    server = await start(answer(b"x"))
+
+    await client(server).request("GET", server.url, headers={"user-agent": "Shop", "ACCEPT": "text/plain"})
+
+    lines = server.requests[0].lower().split(b"\r\n")
+    sent = sorted(line for line in lines if line.startswith((b"user-agent:", b"accept:")))
+    assert sent == [b"accept: text/plain", b"user-agent: shop"]
+
+
+@pytest.mark.parametrize(
+    ("method", "lengths"),
+    [("GET", []), ("HEAD", []), ("POST", [b"0"]), ("PUT", [b"0"]), ("DELETE", [b"0"])],
+    ids=["GET", "HEAD", "POST", "PUT", "DELETE"],
+)
+async def test_request_without_a_body_says_so_where_one_could_come(start, client, method: str, lengths: list[bytes]):
+    server = await start(answer())
+
+    await client(server).request(method, server.url)
+
+    lines = server.requests[0].lower().split(b"\r\n")
+    assert [line.split(b": ")[1] for line in lines if line.startswith(b"content-length")] == lengths
+
+
+async def test_provisional_answers_are_passed_over(start, client):
+    server = await start(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n" + answer(b"x", status="201 Created"))
+
+    response = await client(server).request("GET", server.url, timeout_s=5)
+
+    assert (response.status, response.body, response.headers) == (201, b"x", {"content-length": "1"})
+
+
+async def test_connection_on_which_a_request_has_not_left_yet_is_not_used_again(start, client):
+    async def behave(reader: Reader, writer: Writer) -> None:
+        server.requests.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(answer(b"x"))
+        if server.connections == 1:
+            await asyncio.Event().wait()  # reads nothing more
+
+    server = await start(behave)
+    outbound = client(server)
+
+    first = await outbound.request("POST", server.url, body=bytes(20_000_000), timeout_s=5)
+    second = await outbound.request("GET", server.url, timeout_s=5)
+
+    assert (first.body, second.body, server.connections) == (b"x", b"x", 2)
 
 
 async def test_cookies_are_not_kept(start, client):
@@ -599,7 +648,7 @@ async def test_answer_that_cannot_be_unpacked_is_an_error(start, client, encodin
         b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
         b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 20_000 + b"\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\n" + b"X-Many: 1\r\n" * (RESPONSE_HEADERS + 10) + b"\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X-Many: 1\r\n" * (HEADERS + 10) + b"\r\n",
         b"HTTP/1.1 200 " + b"x" * 20_000 + b"\r\n\r\n",
     ],
     ids=["ssh", "binary", "status", "length", "two lengths", "long header", "many headers", "long status"],
@@ -658,6 +707,19 @@ async def test_connection_that_breaks_off_is_temporary(start, client, sent: byte
 
     assert isinstance(error, TemporaryError)
     assert error.code == code
+
+
+@pytest.mark.parametrize(("method", "sent"), [("GET", 2), ("PUT", 2), ("DELETE", 2), ("POST", 1), ("PATCH", 1)])
+async def test_what_may_be_repeated_is_sent_once_more_when_its_connection_breaks(start, client, method: str, sent: int):
+    async def behave(reader: Reader, writer: Writer) -> None:
+        await server.read_request(reader)
+        writer.transport.abort()
+
+    server = await start(behave)
+
+    error = await failure(client(server).request(method, server.url, timeout_s=2))
+
+    assert (error.code, len(server.requests)) == ("http.unreachable", sent)
 
 
 async def test_refused_connection_is_temporary(client):
