@@ -9,11 +9,10 @@ from typing import Any, TypeVar
 from sqlmodel import Session
 
 from nodes.spec import NodeError, Output, Result, Routed, TemporaryError
-from runtime import wording
 from runtime.context import RunContext, StepContext, cause
 from runtime.graph import PlanNode
 from runtime.outbox import NewEvent
-from runtime.steps import Outcome, Prepared, outcome, planned, unexpected
+from runtime.steps import Outcome, Prepared, outcome, planned, took_too_long, unexpected
 from storage.errors import StorageBusy, StorageError, StorageFull
 
 Found = TypeVar("Found")
@@ -100,8 +99,7 @@ class Calls:
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            message = f"The step did not end within {wording.seconds(node.timeout_s)}."
-            raise TemporaryError(message, code="step.timeout") from error
+            raise took_too_long(node) from error
 
 
 def _called(node: PlanNode, prepared: Prepared, context: StepContext) -> Result:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Integer, and_, case, cast, false, func
@@ -120,6 +120,7 @@ class Steps:
             for node in (document.nodes if document else ())
             if getattr(types.get(node.type), "effect", "") == "send"
         }
+        self._limits = {node.id: node.timeout_s for node in (document.nodes if document else ())}
         made = session.get(Setting, INSTALLATION)
         self._installation = made.value["id"] if made else ""
         query = select(WaitRow).where(WaitRow.run_id == run.id, WaitRow.kind == "approval")
@@ -143,7 +144,7 @@ class Steps:
             effect=row.effect,
             started_at=row.started_at,
             ended_at=row.ended_at,
-            wait=_wait(row, wait) if row.status == "waiting" else None,
+            wait=_wait(row, wait, self._limits.get(row.node)) if row.status == "waiting" else None,
             key=None if is_kept else self._key(row),
             is_kept=is_kept,
             called=effect.get("run") if effect.get("kind") == "run" else None,
@@ -234,11 +235,14 @@ def _natural(iteration: str) -> tuple[int, ...]:
     return tuple(int(item) for item in iteration.split(".")) if iteration else ()
 
 
-def _wait(row: StepRow, wait: WaitRow | None) -> WaitView:
+def _wait(row: StepRow, wait: WaitRow | None, limit_s: float | None) -> WaitView:
     error, effect = row.error or {}, row.effect or {}
     if "retry_at" in error:
         return WaitView("retry", _moment(error["retry_at"]), message=error.get("message"))
     kind, until = effect.get("kind"), _moment(effect.get("until"))
+    if limit_s is not None and row.started_at is not None:  # the step's own time-out
+        limit = row.started_at + timedelta(seconds=limit_s)
+        until = limit if until is None else min(until, limit)
     if kind == "event":
         return WaitView("event", until, event=effect.get("event"))
     if kind == "run":

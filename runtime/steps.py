@@ -129,6 +129,11 @@ def planned(plan: Plan, port: str = "out") -> Outcome:
     return Outcome(port, *_encoded(plan.output), effect=_text(plan.effect, "effect").decode())
 
 
+def took_too_long(node: PlanNode) -> TemporaryError:
+    """Return the error of a step that did not end within its time-out."""
+    return TemporaryError(f"The step did not end within {wording.seconds(node.timeout_s or 0)}.", code="step.timeout")
+
+
 def unexpected(error: BaseException, run_id: int, node: NodeType) -> NodeError:
     """Log the place of an error nobody foresaw, and return what the person is told."""
     trace = error.__traceback__

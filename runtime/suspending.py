@@ -20,7 +20,7 @@ from runtime.outbox import executing
 from runtime.records import Place
 from runtime.run_ends import Due, close_waits, forget
 from runtime.run_secrets import text_of
-from runtime.steps import Outcome, outcome
+from runtime.steps import Outcome, outcome, took_too_long
 from storage.journal_rows import StepWrite
 from storage.journal_runs import StepState
 from storage.journal_waits import OfferedEvent, WaitState, come, offered
@@ -58,14 +58,21 @@ class Suspending:
         until = _until(effect)
         is_late = until is not None and until <= self._shared.now_us()
         wait = self._waits.get(Place(node.id, frame.iteration))
+        attempt = _attempt(frame, node, found)
         if effect.get("kind") == "delay" and is_late:
             text = orjson.dumps(found.output).decode()
-            self._run.succeed(_attempt(frame, node, found), Outcome("out", found.output, text))
+            self._run.succeed(attempt, Outcome("out", found.output, text))
         elif wait is not None and (is_late or wait.resolution is not None or wait.events):
-            attempt = _attempt(frame, node, found)
             self._run.agenda.begin(attempt, self._resume(attempt, found, wait))
+        elif (limit := _limit(attempt)) is not None and limit <= self._shared.now_us():
+            self._run.agenda.begin(attempt, self._give_up(attempt, found, wait))
         else:
-            self._run.wait_until(frame, node.id, until, found)
+            self._hold(attempt, found)
+
+    def _hold(self, attempt: Attempt, found: StepState) -> None:
+        """Look at the step again when its moment comes, or its own time is over."""
+        moments = [moment for moment in (_until(found.effect or {}), _limit(attempt)) if moment is not None]
+        self._run.wait_until(attempt.frame, attempt.node.id, min(moments, default=None), found)
 
     async def look_at_what_came(self) -> None:
         """Go on with the suspended steps that something has come for, or that a person has settled."""
@@ -129,7 +136,7 @@ class Suspending:
 
     def _wait(self, attempt: Attempt, effect: dict[str, Any], output: Any = None) -> None:
         again = StepState(*attempt.place, attempt.number, "waiting", None, output, None, effect, attempt.started)
-        self._run.wait_until(attempt.frame, attempt.node.id, _until(effect), again)
+        self._hold(attempt, again)
 
     async def _open(self, attempt: Attempt, wanted: AwaitEvent | AwaitApproval | CallFlow) -> None:
         """Record what the step waits for, in one transaction with the step."""
@@ -179,7 +186,7 @@ class Suspending:
         while wait.events:
             resolution, wait.events = await self._look(attempt, wait, until, wait.events)
         if resolution is None:
-            self._run.wait_until(attempt.frame, attempt.node.id, until, found)
+            self._hold(attempt, found)
             return
         self._waits.pop(attempt.place, None)
         if "error" in resolution:
@@ -189,6 +196,27 @@ class Suspending:
             if wait.kind == "run":
                 output = self._run.records.opened(resolution.get("sealed"), output)
             self._run.decide(attempt.frame, attempt.node, resolution["port"], output)
+
+    async def _give_up(self, attempt: Attempt, found: StepState, wait: WaitState | None) -> None:
+        """Fail a step that has waited for longer than its time-out, unless something has come at the last moment."""
+        state, now = self._run.state, self._shared.clock()
+
+        def work(session: Session) -> tuple[Due | None, None]:
+            row = None if wait is None else session.get(WaitRow, wait.id)
+            if row is None:
+                return Due([], []), None
+            if row.resolution is not None or offered(executing(session), row.id or 0):
+                return None, None
+            return close_waits(session, [row], now), None
+
+        due = await self._shared.journal.transact(state.id, state.epoch, work)
+        if due is None and wait is not None:
+            await self._resume(attempt, found, wait)
+            return
+        self._waits.pop(attempt.place, None)
+        self._run.fail(attempt, took_too_long(attempt.node))
+        if due is not None:
+            self._shared.follow(due)
 
     async def _look(
         self, attempt: Attempt, wait: WaitState, until: int | None, events: Sequence[OfferedEvent]
@@ -259,6 +287,12 @@ def _state(row: StepRow) -> StepState:
         *(row.node, row.iteration, row.attempt, row.status, row.port, row.output, row.error, row.effect, started),
         *(row.sealed, row.input_hash),
     )
+
+
+def _limit(attempt: Attempt) -> int | None:
+    """Return when a step has taken longer than it may."""
+    limit_s = attempt.node.timeout_s
+    return None if limit_s is None else attempt.started + int(limit_s * 1e6)
 
 
 def _error(resolution: dict[str, Any]) -> NodeError:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlmodel import select
 
 from nodes.spec import NodeError
-from runtime import waits
+from runtime import outbox, run_reading, waits
 from runtime.errors import Conflict, NotFound
 from runtime.outbox import NewEvent
+from runtime.run_views import WaitView
 from runtime.settling import settle
 from storage.tables import StepRow, WaitEvent, WaitRow
 from tests.runtime.conftest import Rig
@@ -129,8 +131,6 @@ async def test_a_condition_reads_the_event_as_item_and_the_flows_own_names(rig: 
 
 
 async def test_an_event_from_another_process_lets_the_run_go_on(rig: Rig) -> None:
-    from runtime import outbox
-
     rig.flow([event()], ["start>wait"])
     run_id = await waiting(rig)
 
@@ -143,8 +143,6 @@ async def test_an_event_from_another_process_lets_the_run_go_on(rig: Rig) -> Non
 
 
 async def test_an_event_that_comes_while_the_engine_is_down_is_not_missed(rig: Rig) -> None:
-    from runtime import outbox
-
     rig.flow([event()], ["start>wait"])
     run_id = await waiting(rig)
     await rig.engine.stop(grace_s=0)
@@ -471,6 +469,91 @@ async def test_a_step_that_takes_too_long_fails(rig: Rig) -> None:
     run, steps = await rig.done()
 
     assert (run.status, steps["slow"].error and steps["slow"].error["code"]) == ("failed", "step.timeout")
+
+
+@pytest.mark.parametrize("restarts", [False, True], ids=["running", "restarted"])
+@pytest.mark.parametrize("node", [delay(3600), event(), event(timeout_s=3600), approval()], ids=str)
+async def test_a_step_that_waits_for_longer_than_its_time_out_fails(
+    rig: Rig, node: dict[str, Any], *, restarts: bool
+) -> None:
+    error = {"id": "error", "type": "echo", "params": {"text": "{{ $action.wait.code }}"}}
+    rig.flow([{**node, "timeout_s": 60, "on_error": "port"}, AFTER, error], ["start>wait", "wait.error>error"])
+    run_id = await waiting(rig)
+
+    rig.clock.advance(seconds=59)
+    await rig.engine.wake()
+    early = await rig.run(run_id, lambda run: run.status == "waiting")
+    rig.clock.advance(seconds=2)
+    await (rig.restart() if restarts else rig.engine.wake())
+    run = await rig.run(run_id)
+
+    assert (early.status, run.status) == ("waiting", "succeeded")
+    assert rig.steps(run_id)["wait"].error == {
+        "message": "The step did not end within 60 seconds.",
+        "code": "step.timeout",
+        "step": "wait",
+    }
+    assert (rig.steps(run_id)["error"].output or {})["text"] == "step.timeout"
+    assert [row for row in rows(rig, WaitRow) if row.resolved_at is None] == []
+
+
+async def test_a_sub_flow_that_takes_longer_than_its_step_may_is_cancelled_and_called_again(rig: Rig) -> None:
+    rig.flow([{"id": "start", "type": "manual", "params": {}}, event()], ["start>wait"], flow_id="sub")
+    call = {"id": "call", "type": "run_flow", "params": {"flow": "sub"}, "timeout_s": 60}
+    rig.flow([call | {"retry": {"attempts": 2, "delay_s": 0}}], ["start>call"])
+    run_id = await rig.emit()
+    await rig.run(run_id, lambda _run: len(rig.runs()) == 2 and rig.runs()[1].status == "waiting")
+
+    rig.clock.advance(seconds=61)
+    await rig.engine.wake()
+    await rig.run(run_id, lambda _run: len(rig.runs()) == 3 and rig.runs()[2].status == "waiting")
+    await rig.engine.accept([NewEvent("paid", {})])
+    run = await rig.run(run_id)
+
+    assert [each.status for each in rig.runs()] == ["succeeded", "cancelled", "succeeded"]
+    assert (rig.steps(run_id)["call"].attempt, (rig.steps(run_id)["call"].output or {})["run"]) == (2, 3)
+    assert run.status == "succeeded"
+
+
+async def test_what_came_in_time_counts_although_the_time_is_over_when_it_is_looked_at(rig: Rig) -> None:
+    rig.flow([event() | {"timeout_s": 60}, AFTER], ["start>wait", "wait>after"])
+    run_id = await waiting(rig)
+    await rig.engine.stop(grace_s=0)
+    with rig.database.write() as session:
+        outbox.record(session, "paid", {"n": 1}, now=rig.clock())
+
+    rig.clock.advance(seconds=61)
+    await rig.restart()
+
+    assert (await rig.run(run_id)).status == "succeeded"
+
+
+async def test_a_decision_that_the_run_has_not_seen_yet_counts_although_the_time_is_over(rig: Rig) -> None:
+    nodes = [approval() | {"timeout_s": 60}, {"id": "slow", "type": "call", "params": {"text": "slow"}}]
+    rig.flow(nodes, ["start>wait", "start>slow"])
+    rig.calls.hold("slow")
+    run_id = await rig.emit()
+    await rig.calls.arrived["slow"].wait()
+    await rig.run(run_id, lambda _run: bool(rows(rig, WaitRow)))
+
+    with rig.database.write() as session:
+        waits.decide(session, run_id=run_id, node="wait", approved=True, by="ada", comment="", now=rig.clock())
+    rig.clock.advance(seconds=61)
+    rig.calls.release("slow")
+
+    assert (await rig.run(run_id)).status == "succeeded"
+    assert rig.steps(run_id)["wait"].port == "approved"
+
+
+async def test_what_a_step_waits_for_is_shown_with_its_own_time_out(rig: Rig) -> None:
+    rig.flow([event(timeout_s=3600) | {"timeout_s": 60}], ["start>wait"])
+    run_id = await waiting(rig)
+
+    with rig.database.read() as session:
+        step = run_reading.read_run(session, run_id, rig.types).step("wait")
+
+    assert step is not None
+    assert step.wait == WaitView("event", rig.clock() + timedelta(seconds=60), event="paid")
 
 
 async def test_a_suspended_step_in_a_simulated_run_does_not_wait(rig: Rig) -> None:
