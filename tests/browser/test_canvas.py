@@ -202,7 +202,7 @@ def test_a_box_selects_and_the_selection_moves_as_one(page: Page, server: Server
     page.mouse.move(second["x"] + 40, second["y"] + 60, steps=6)
     page.mouse.up()
     page.keyboard.up("Shift")
-    assert flow.selected == {"manual", "check"}
+    until(lambda: flow.selected == {"manual", "check"})
     revision = server.flows.revision(flow.flow_id)
     zoom = flow.zoom
     x, y = flow.middle(flow.node("manual").locator(".fc-title"))
@@ -241,7 +241,7 @@ def test_copies_are_pasted_in_another_flow_with_their_parameters(
     assert other.edges == {"manual out condition_2", "condition_2 true send_email"}
     assert other.nodes["condition_2"]["params"] == check
     assert other.nodes["send_email"]["params"]["subject"] == "{{ $action.condition_2.result }}"
-    assert other.selected == {"manual", "condition_2", "send_email"}
+    until(lambda: other.selected == {"manual", "condition_2", "send_email"})
 
 
 def test_cut_duplicate_and_delete(page: Page, server: Server, make_flow: Make) -> None:

@@ -92,7 +92,7 @@ def test_a_problem_of_the_flow_leads_to_its_node(page: Page, server: Server, mak
     page.locator(".fe-problem-item").first.click()
 
     flow.panel_shows("Mail")
-    assert flow.selected == {"mail"}
+    until(lambda: flow.selected == {"mail"})
 
 
 def test_publishing_a_flow_with_problems_says_what_is_wrong(page: Page, server: Server, make_flow: Make) -> None:

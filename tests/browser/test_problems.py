@@ -47,7 +47,7 @@ def test_the_list_repairs_too_and_leads_to_the_field(page: Page, server: Server,
     page.locator(".fe-problem-item", has_text="Cc").click()
 
     expect(page.get_by_label("Cc: entry 1", exact=True)).to_be_focused()
-    assert flow.selected == {"mail"}
+    until(lambda: flow.selected == {"mail"})
 
 
 def test_wrong_unfinished_and_doubtful_are_told_apart(page: Page, server: Server, make_flow: Make) -> None:
