@@ -17,13 +17,11 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from nodes.spec import HttpResponse, NodeError, TemporaryError
 from runtime import limits, wording
 from runtime.addresses import OpenHosts, Target, is_local_name, is_public, read_url
-from runtime.exchanges import Answer, Exchanges
 from runtime.unpacking import bad_answer, joined, too_large, unpacked
 from storage.crash_points import crash_here
 
@@ -34,6 +32,9 @@ CONNECTIONS = 256
 KEEP_ALIVE_S = 30
 REQUEST_HEADERS = 100
 REQUEST_HEADER_BYTES = 32_000
+RESPONSE_HEADERS = 128
+RESPONSE_HEADER_BYTES = 8_190  # of one header
+OWN_HEADERS = {"User-Agent": "Pulsewire", "Accept-Encoding": "gzip, deflate"}
 CLOSED_HEADERS = frozenset(
     {
         "accept-encoding",
@@ -74,7 +75,7 @@ class Outbound:
         self._guard = _Guard(OpenHosts(allow_hosts))
         self._look_up = look_up
         self._response_bytes = response_bytes
-        self._exchanges: WeakKeyDictionary[asyncio.AbstractEventLoop, Exchanges] = WeakKeyDictionary()
+        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
 
     async def request(
         self,
@@ -100,49 +101,64 @@ class Outbound:
         try:
             async with asyncio.timeout(timeout_s):
                 crash_here("http.before_call")
-                answer = await self._here().send(method, address, headers or {}, body)
+                response = await self._session().request(
+                    method, address, headers=headers, data=body, allow_redirects=False
+                )
                 crash_here("http.after_call")
                 try:
-                    return await self._whole(answer, method, target.host)
+                    return await self._whole(response, target.host)
                 finally:
-                    answer.close()
-        except (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError) as error:
+                    response.close()  # does nothing to a connection whose answer was read to its end
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _explained(error, target.host, timeout_s) from error
 
     async def close(self) -> None:
         """Close the connections of the running event loop."""
-        exchanges = self._exchanges.pop(asyncio.get_running_loop(), None)
-        if exchanges is not None:
-            await exchanges.close()
+        session = self._sessions.pop(asyncio.get_running_loop(), None)
+        if session is not None:
+            await session.close()
 
-    def _here(self) -> Exchanges:
-        """Return the exchanges of the running event loop."""
+    def _session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
-        exchanges = self._exchanges.get(loop)
-        if exchanges is None:
-            exchanges = self._exchanges[loop] = Exchanges(_GuardedConnector(self._guard, self._look_up))
-        return exchanges
+        session = self._sessions.get(loop)
+        if session is None:
+            session = self._sessions[loop] = aiohttp.ClientSession(
+                connector=_GuardedConnector(self._guard, self._look_up),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers=OWN_HEADERS,
+                skip_auto_headers=("Content-Type",),
+                auto_decompress=False,
+                trust_env=False,
+                timeout=aiohttp.ClientTimeout(total=None),
+                max_line_size=RESPONSE_HEADER_BYTES,
+                max_field_size=RESPONSE_HEADER_BYTES,
+                max_headers=RESPONSE_HEADERS,
+            )
+        return session
 
-    async def _whole(self, answer: Answer, method: str, host: str) -> HttpResponse:
-        if 300 <= answer.status < 400:
-            message = f"“{host}” answered with a redirect ({answer.status}), which is not followed. Use the final URL."
+    async def _whole(self, response: aiohttp.ClientResponse, host: str) -> HttpResponse:
+        if 300 <= response.status < 400:
+            message = (
+                f"“{host}” answered with a redirect ({response.status}), which is not followed. Use the final URL."
+            )
             raise NodeError(message, code="http.redirect", param="url")
-        body = await self._bounded(answer, method, host)
-        headers = joined(answer.headers)
+        body = await self._bounded(response, host)
+        headers = joined(response.headers.items())
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if body and encoding != "identity":
             body = unpacked(body, encoding, host, self._response_bytes)
             headers = {name: headers[name] for name in headers if name not in ("content-encoding", "content-length")}
-        return HttpResponse(answer.status, headers, body)
+        return HttpResponse(response.status, headers, body)
 
-    async def _bounded(self, answer: Answer, method: str, host: str) -> bytes:
-        if method == "HEAD" or (answer.length is not None and answer.length <= self._response_bytes):
-            return await answer.read()
-        if answer.length is not None:
+    async def _bounded(self, response: aiohttp.ClientResponse, host: str) -> bytes:
+        length = response.content_length
+        if response.method == "HEAD" or (length is not None and length <= self._response_bytes):
+            return await response.read()
+        if length is not None:
             raise too_large(host, self._response_bytes)
         body = bytearray()
-        async for part in answer.parts():
-            body += part
+        async for chunk in response.content.iter_any():
+            body += chunk
             if len(body) > self._response_bytes:
                 raise too_large(host, self._response_bytes)
         return bytes(body)
@@ -260,7 +276,7 @@ def _explained(error: Exception, host: str, timeout_s: float) -> NodeError:
             return TemporaryError(f"The host “{host}” was not found.", code="http.unreachable", param="url")
         case aiohttp.ClientPayloadError():
             return TemporaryError(f"The answer of “{host}” broke off.", code="http.answer_incomplete", param="url")
-        case HttpProcessingError():
+        case aiohttp.ClientResponseError():
             return bad_answer(host, "is not HTTP, or its headers are too large")
         case aiohttp.InvalidURL():
             return NodeError("“URL” is not an address.", code="http.url_invalid", param="url")

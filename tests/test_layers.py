@@ -51,7 +51,6 @@ DIALS = {
 }  # of asyncio and its event loops
 MAY_CONNECT = {
     "runtime/outbound.py": "the HTTP client of flows, behind the address guard",
-    "runtime/exchanges.py": "what that client sends and hears, over the connections that it is given",
     "backend/smtp.py": "mail to the server that an administrator set",
     "runtime/link.py": "the local socket between the web and the engine process",
     "runtime/link_server.py": "the engine's end of that local socket",

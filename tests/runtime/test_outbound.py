@@ -23,8 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from nodes.spec import NodeError, TemporaryError
-from runtime.exchanges import HEADERS
-from runtime.outbound import REQUEST_HEADER_BYTES, Outbound
+from runtime.outbound import REQUEST_HEADER_BYTES, RESPONSE_HEADERS, Outbound
 
 LIMIT = 100_000
 PUBLIC = "93.184.216.34"
@@ -220,6 +219,7 @@ async def test_provisional_answers_are_passed_over(start, client):
     assert (response.status, response.body, response.headers) == (201, b"x", {"content-length": "1"})
 
 
+@pytest.mark.filterwarnings("ignore:Sending a large body")
 async def test_connection_on_which_a_request_has_not_left_yet_is_not_used_again(start, client):
     async def behave(reader: Reader, writer: Writer) -> None:
         server.requests.append(await reader.readuntil(b"\r\n\r\n"))
@@ -648,7 +648,7 @@ async def test_answer_that_cannot_be_unpacked_is_an_error(start, client, encodin
         b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
         b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 20_000 + b"\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\n" + b"X-Many: 1\r\n" * (HEADERS + 10) + b"\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X-Many: 1\r\n" * (RESPONSE_HEADERS + 10) + b"\r\n",
         b"HTTP/1.1 200 " + b"x" * 20_000 + b"\r\n\r\n",
     ],
     ids=["ssh", "binary", "status", "length", "two lengths", "long header", "many headers", "long status"],
