@@ -332,7 +332,11 @@ class RunPage:
             settle=self._settle if is_open else None,
             decide=self._decide if is_open else None,
             pin=self._pin if has_flow else None,
+            link=self._link if is_open else None,
         )
+
+    def _link(self, step: StepView) -> str | None:
+        return self._service.runs.approval_links(self._view.id).get((step.node, step.iteration))
 
     async def _settle(self, step: StepView, action: Settle) -> None:
         try:

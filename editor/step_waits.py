@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from nicegui import ui
 
 from editor import words
 from editor.frame import box, icon
-from editor.widgets import button, confirm, dialog, field
+from editor.widgets import button, confirm, dialog, field, toast
 from runtime.limits import COMMENT_CHARS
 from runtime.run_views import StepView, WaitView
 from runtime.settling import Settle
@@ -19,6 +20,7 @@ SEND_AGAIN = (
     "Only do this when it did not take place, or when a second time does no harm: the service is called with the same "
     "idempotency key as before, and one that knows such keys does not do it twice."
 )
+COPIED = "Copied. Whoever has the link may decide."
 MARK_DONE = (
     "Only do this when it did take place. The run goes on behind this step as if it had succeeded, with no output: "
     "later steps that read its output fail."
@@ -30,12 +32,13 @@ class StepTools:
     """What a person can do with a step where it is shown; what is None is not offered there.
 
     *settle* says how a step of unknown outcome goes on, *decide* approves or rejects with a comment, *pin* keeps the
-    output in the draft.
+    output in the draft, *link* tells the address at which whoever has it approves or rejects.
     """
 
     settle: Callable[[StepView, Settle], Awaitable[None]] | None = None
     decide: Callable[[StepView, bool, str], Awaitable[None]] | None = None
     pin: Callable[[StepView], object] | None = None
+    link: Callable[[StepView], str | None] | None = None
 
 
 NO_TOOLS = StepTools()
@@ -60,6 +63,9 @@ def wait_view(step: StepView, wait: WaitView, tools: StepTools) -> None:
                 with box("fs-actions"):
                     button("Approve", lambda: _decide(step, wait, tools, True), kind="primary", icon="check")
                     button("Reject", lambda: _decide(step, wait, tools, False), icon="close")
+                    if tools.link is not None and (link := tools.link(step)) is not None:
+                        copy = button("Copy link", lambda: toast(COPIED), icon="link")
+                        copy.on("click", js_handler=f"() => navigator.clipboard?.writeText({json.dumps(link)})")
 
 
 def unknown_view(step: StepView, tools: StepTools) -> None:

@@ -28,7 +28,7 @@ from backend.sign_in import SignIn
 from backend.sign_up_notice import SignUpNotice
 from backend.users import Users
 from nodes import spec
-from runtime import outbox
+from runtime import outbox, waits
 from runtime.actors import Standing
 from runtime.backups import Backups
 from runtime.causes import Causes
@@ -170,7 +170,7 @@ def build_service(
         database=database,
         engine=engine,
         flows=flows,
-        runs=Runs(database, flows, engine, types),
+        runs=Runs(database, flows, engine, types, approval_link=_approval_links(Seals(box), settings.public_url)),
         tables=Datahub(database, record, waker, listens=outbox.listens),
         mailbox=mailbox,
         preferences=preferences,
@@ -193,6 +193,13 @@ def build_service(
         standing=Standing(operator_sessions.visit, keys.role_of),
         previews=Previews(settings.environment),
     )
+
+
+def _approval_links(seals: Seals, public_url: str) -> Callable[[str, int, str, str], str]:
+    def link(installation: str, run_id: int, node: str, iteration: str) -> str:
+        return waits.approval_link(public_url, waits.approval_token(seals, installation, run_id, node, iteration))
+
+    return link
 
 
 def build_app(

@@ -80,7 +80,7 @@ class StepContext:
     @property
     def approval_link(self) -> str:
         token = self._common.approval_token(self._node, self._iteration)
-        return f"{self._platform.public_url}/approve/{token}"
+        return waits.approval_link(self._platform.public_url, token)
 
     @property
     def _platform(self) -> Platform:

@@ -171,6 +171,7 @@ RIGHTS: Mapping[str, Mapping[str, Right]] = {
             "editor", "run.decide", "run_id", details=("node", "approved"), condition=conditions.as_oneself
         ),
         "approvals": VIEW,
+        "approval_links": EDIT,
         "approval": NOBODY,  # a page of its own is for those who have the link
         "decide_by_link": NOBODY,
         "retry_many": Right("editor", "run.retry_many", made="said", condition=conditions.may_retry),

@@ -121,8 +121,7 @@ class Steps:
             if getattr(types.get(node.type), "effect", "") == "send"
         }
         self._limits = {node.id: node.timeout_s for node in (document.nodes if document else ())}
-        made = session.get(Setting, INSTALLATION)
-        self._installation = made.value["id"] if made else ""
+        self._installation = installation(session)
         query = select(WaitRow).where(WaitRow.run_id == run.id, WaitRow.kind == "approval")
         self._waits = {(wait.node, wait.iteration): wait for wait in session.exec(query)}
 
@@ -156,6 +155,12 @@ class Steps:
         if row.node not in self._sends or self._run.is_simulated or is_question or not was_called:
             return None
         return f"{self._installation}-{self._run.id}:{row.node}:{row.iteration}"
+
+
+def installation(session: Session) -> str:
+    """Return the installation's id, empty before an engine has been here."""
+    made = session.get(Setting, INSTALLATION)
+    return made.value["id"] if made else ""
 
 
 RANKS = ("skipped", "succeeded", "planned", "waiting", "running", "failed", "unknown")  # the last one tells of all

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ class WaitView:
     """What a step waits for, and until when (None: as long as it takes).
 
     *kind* is ``retry``, ``time``, ``event`` (its name is in *event*), ``approval`` (*title* and *message* of what is
-    asked) or ``run`` (the sub-flow's run is *run*).
+    asked; *link*, for those who may decide, is where anybody who has it does) or ``run`` (the sub-flow's run is *run*).
     """
 
     kind: str
@@ -30,11 +30,13 @@ class WaitView:
     title: str | None = None
     message: str | None = None
     run: int | None = None
+    link: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the published shape, without what the kind does not have."""
         shape = {"kind": self.kind, "until": moment(self.until)}
         more = {"event": self.event, "title": self.title, "message": self.message, "run": self.run}
+        more["link"] = self.link
         return shape | {name: value for name, value in more.items() if value is not None}
 
 
@@ -66,6 +68,10 @@ class StepView:
     def is_pinned(self) -> bool:
         """Whether a pinned output was taken in place of a call."""
         return (self.effect or {}).get("kind") == "pinned"
+
+    def with_link(self, link: str | None) -> StepView:
+        """Return the step with the link of the approval that it waits for."""
+        return self if self.wait is None or link is None else replace(self, wait=replace(self.wait, link=link))
 
     def as_json(self) -> dict[str, Any]:
         """Return the published shape of a step."""
@@ -169,6 +175,14 @@ class RunView(RunSummary):
         """How many steps inside loops are not among ``steps``."""
         counted = sum(sum(counts.values()) for counts in self.repeated.values())
         return counted - sum(step.iteration != "" for step in self.steps)
+
+    @property
+    def has_open_approvals(self) -> bool:
+        return any(step.wait is not None and step.wait.kind == "approval" for step in self.steps)
+
+    def with_links(self, links: Mapping[tuple[str, str], str]) -> RunView:
+        """Return the run with the *links* of its open approvals, by node and item."""
+        return replace(self, steps=tuple(step.with_link(links.get((step.node, step.iteration))) for step in self.steps))
 
     def step(self, node: str, iteration: str = "") -> StepView | None:
         """Return one of ``steps``."""

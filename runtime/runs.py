@@ -46,8 +46,11 @@ class Runs:
         types: Mapping[str, NodeType],
         *,
         clock: Callable[[], datetime] = utcnow,
+        approval_link: Callable[[str, int, str, str], str] | None = None,
     ) -> None:
+        """*approval_link* makes a link of the installation, the run, the node and the item."""
         self._database = database
+        self._approval_link = approval_link
         self._flows = flows
         self._engine = engine
         self._types = types
@@ -223,6 +226,18 @@ class Runs:
         """Return what open runs wait to be approved, the oldest first; of one flow, if it is named."""
         with self._database.read() as session:
             return waits.open_approvals(session, self._clock(), flow)
+
+    def approval_links(self, run_id: int) -> dict[tuple[str, str], str]:
+        """Return where people decide on what a run waits to be approved, by node and item. Whoever has a link may."""
+        with self._database.read() as session:
+            asked = waits.open_approvals(session, self._clock(), run_id=run_id)
+            installation = run_reading.installation(session)
+        if self._approval_link is None:
+            return {}
+        return {
+            (each.node, each.iteration): self._approval_link(installation, run_id, each.node, each.iteration)
+            for each in asked
+        }
 
     def approval(self, token: str) -> Approval | None:
         """Return what the link with *token* asks a person, None when there is no such link."""

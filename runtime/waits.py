@@ -66,6 +66,11 @@ def approval_token(seals: Seals, installation: str, run_id: int, node: str, iter
     return seals.tag(f"approval:{installation}:{run_id}:{node}:{iteration}")
 
 
+def approval_link(public_url: str, token: str) -> str:
+    """Return where whoever has *token* decides."""
+    return f"{public_url}/approve/{token}"
+
+
 def token_digest(token: str) -> str:
     """Return what is stored of an approval's token."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
@@ -128,10 +133,16 @@ def approval_of(session: Session, token: str, now: datetime) -> Approval | None:
     return None if wait is None else _approval(session, wait, now)
 
 
-def open_approvals(session: Session, now: datetime, flow_id: str | None) -> list[Approval]:
-    """Return the approvals that can be decided at *now*, the oldest first; of one flow, if it is named."""
-    is_open = (col(WaitRow.resolved_at).is_(None), col(WaitRow.event).is_(None), WaitRow.kind == "approval")
-    found = session.exec(select(WaitRow).where(*is_open).order_by(col(WaitRow.id))).all()
+def open_approvals(
+    session: Session, now: datetime, flow_id: str | None = None, run_id: int | None = None
+) -> list[Approval]:
+    """Return the approvals that can be decided at *now*, the oldest first; of one flow or run, if it is named."""
+    query = select(WaitRow).where(
+        col(WaitRow.resolved_at).is_(None), col(WaitRow.event).is_(None), WaitRow.kind == "approval"
+    )
+    if run_id is not None:
+        query = query.where(WaitRow.run_id == run_id)
+    found = session.exec(query.order_by(col(WaitRow.id))).all()
     asked = [approval for wait in found if (approval := _approval(session, wait, now)) is not None]
     return [each for each in asked if each.state == "open" and flow_id in (None, each.flow_id)]
 

@@ -24,8 +24,9 @@ def list_approvals(
     """List what runs wait for, the oldest first."""
     with opened() as service:
         found = service.runs.approvals(flow)
+        links = {run_id: service.runs.approval_links(run_id) for run_id in {each.run_id for each in found}}
     if as_json:
-        print_json([each.as_json() for each in found])
+        print_json([each.as_json() | {"link": links[each.run_id].get((each.node, each.iteration))} for each in found])
         return
     rows = [
         (each.run_id, each.flow_id, each.node, each.iteration, each.title, f"{each.asked_at:%Y-%m-%d %H:%M:%S}")

@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from starlette.requests import Request
 from starlette.responses import Response
 
 from runtime.bulk_retries import Failed
 from runtime.http import examples
-from runtime.http.access import EDITOR, VIEWER, Caller
+from runtime.http.access import EDITOR, VIEWER, Caller, actor_of
 from runtime.http.answers import Json
 from runtime.http.bodies import ApiRoute
 from runtime.http.examples import answers, listed
@@ -98,8 +99,11 @@ def run_routes(_service: Service) -> APIRouter:
     @router.get(
         "/{run_id}", dependencies=[VIEWER], summary="Read a run", responses=answers(examples.RUN, refusals=(404,))
     )
-    def read_run(caller: Caller, run_id: RunId) -> Response:
-        return Json(caller.runs.get(run_id).as_json())
+    def read_run(request: Request, caller: Caller, run_id: RunId) -> Response:
+        run = caller.runs.get(run_id)
+        if run.has_open_approvals and actor_of(request).may("editor"):  # a link decides, whoever opens it
+            run = run.with_links(caller.runs.approval_links(run_id))
+        return Json(run.as_json())
 
     @router.post(
         "/{run_id}/cancel",

@@ -105,6 +105,10 @@ def test_an_approval_is_given_on_the_runs_page(
     panel = page.locator(".fe-right")
     expect(panel.locator(".fs-wait")).to_contain_text("Waits for an approval, gives up in 1 h")
     expect(panel.locator(".fs-wait")).to_contain_text("Refund?")
+    panel.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_text("Copied. Whoever has the link may decide.")).to_be_visible()
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert "/approve/" in link
     panel.get_by_role("button", name="Approve").click()
     page.get_by_role("dialog").get_by_label("Comment").fill("fine")
     page.get_by_role("dialog").get_by_role("button", name="Approve").click()

@@ -41,6 +41,9 @@ def test_what_waits_for_an_approval_is_listed(run: Run):
     assert listed(run) == [(7, "ask", ""), (8, "ask", "3")]
     assert listed(run, "--flow", "refunds") == [(7, "ask", "")]
     assert [line.split()[0] for line in table] == ["RUN", "7", "8"]
+    links = [each["link"] for each in json.loads(run("approvals", "list", "--json").stdout)]
+    assert len({*links}) == 2
+    assert all("/approve/" in link for link in links)
 
 
 @pytest.mark.usefixtures("asked")

@@ -188,6 +188,18 @@ async def test_editor_decides_through_the_api(client: httpx.AsyncClient, service
     assert nowhere.status_code == 404
 
 
+async def test_who_may_decide_is_told_the_link_and_a_viewer_is_not(
+    client: httpx.AsyncClient, anonymous: httpx.AsyncClient, app: App, service: Service, asked: int
+):
+    headers = {"Authorization": f"Bearer {service.keys.create('v', role='viewer')[1]}"}
+
+    told = (await client.get(f"/api/runs/{asked}")).json()["steps"][1]["waits_for"]
+    seen = (await anonymous.get(f"/api/runs/{asked}", headers=headers)).json()["steps"][1]["waits_for"]
+
+    assert told["link"] == f"{service.settings.public_url}{link(app, asked)}"
+    assert seen == {name: value for name, value in told.items() if name != "link"}
+
+
 async def test_viewer_does_not_decide(anonymous: httpx.AsyncClient, service: Service, asked: int):
     headers = {"Authorization": f"Bearer {service.keys.create('v', role='viewer')[1]}"}
 
