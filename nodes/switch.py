@@ -21,7 +21,7 @@ from nodes.spec import Context, Example, Json, Output, Params, Port, Routed, act
 
 DEFAULT = Port("default", "Default")
 RESERVED = ("default", "error")
-MAX_CASES = 50
+MAX_CASES = 500
 
 
 class SwitchParams(Params):

@@ -71,7 +71,7 @@ class Edge(Part):
 
     source: NodeId
     target: NodeId
-    key: Annotated[str, Field(min_length=1, max_length=100)] = "out"
+    key: Annotated[str, Field(min_length=1, max_length=limits.PORT_CHARS)] = "out"
 
     @property
     def identity(self) -> tuple[str, str, str]:

@@ -31,7 +31,7 @@ class Retry(Part):
 class Pinned(Part):
     """What a node gives in test runs in place of being called: its output, and the port that it fires."""
 
-    port: Annotated[str, Field(min_length=1, max_length=100)] = "out"
+    port: Annotated[str, Field(min_length=1, max_length=limits.PORT_CHARS)] = "out"
     output: dict[str, Json] | None = None
 
 

@@ -7,6 +7,7 @@ BATCH_EVENTS = 1_000  # one CloudEvents batch
 DOCUMENT_BYTES = 5_000_000
 FLOW_NODES = 2_000
 FLOW_EDGES = 8_000
+PORT_CHARS = 200  # NOTE: nodes/switch.py makes ports of its cases
 NAME_CHARS = 200
 LARGEST_NUMBER = 2**63 - 1  # of a run or a message; SQLite holds no larger one
 OUTPUT_BYTES = 1_000_000  # one step's output as JSON

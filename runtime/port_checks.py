@@ -31,6 +31,8 @@ def check_ports(document: Document, types: Types) -> Iterator[Problem]:
         taken[source].add(port)
     for node in document.nodes:
         node_type = types.get(node.type)
+        if node_type is not None and node.pinned is not None:
+            yield from _pinned_elsewhere(node, node_type, node.pinned.port)
         if node_type is None or node.disabled or node.id not in reached:
             continue
         yield from _never_fired(node, node_type, taken[node.id])
@@ -47,6 +49,16 @@ def _never_fired(node: Node, node_type: NodeType, taken: set[str]) -> Iterator[P
                 f"“{port.title}”. Fill it in, or remove what hangs there."
             )
             yield Problem("port.never_fires", message, node.id, port.needs, severity="warning")
+
+
+def _pinned_elsewhere(node: Node, node_type: NodeType, pinned: str) -> Iterator[Problem]:
+    ports = [port.name for port in node_type.ports(node.params)]
+    if ports and pinned not in (*ports, ERROR.name):
+        message = (
+            f"{_name(node)}: the pinned output goes on at the port “{wording.shown(pinned)}”, which the node does not "
+            f"have; there are: {wording.shown(', '.join(ports), 200)}. Choose one of them, or remove the pin."
+        )
+        yield _warning("pin.port_unknown", message, node)
 
 
 def _leading_nowhere(node: Node, node_type: NodeType, taken: set[str]) -> Iterator[Problem]:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from nodes.switch import SwitchParams, case_ports, equals, switch
+from nodes.switch import MAX_CASES, SwitchParams, case_ports, equals, switch
+from runtime import document
 
 
 @pytest.mark.parametrize(
@@ -63,3 +64,23 @@ def test_cases_that_cannot_be_ports_are_refused(cases):
 )
 def test_ports_follow_raw_parameters(params, names):
     assert [port.name for port in case_ports(params)] == names
+
+
+def test_many_long_cases_are_ports_that_edges_can_leave_at() -> None:
+    cases = [f"{number:0200}" for number in range(MAX_CASES)]
+    nodes = [
+        {"id": "s", "type": "switch", "name": "S", "params": {"value": 1, "cases": cases}},
+        {"id": "a", "type": "set_fields", "name": "A", "params": {"fields": {}}},
+    ]
+    edges = [{"source": "s", "key": case, "target": "a"} for case in cases]
+
+    parsed, problems = document.parse(
+        {"format": document.FORMAT, "graph": {"id": "f", "name": "F"}, "nodes": nodes, "edges": edges}
+    )
+
+    assert problems == []
+    assert parsed is not None
+    assert len(case_ports(parsed.nodes[0].params)) == MAX_CASES + 1
+    SwitchParams(value=1, cases=cases)
+    with pytest.raises(ValidationError, match="at most 500"):
+        SwitchParams(value=1, cases=[*cases, "one more"])

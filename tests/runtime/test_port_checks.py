@@ -47,6 +47,13 @@ def test_choice_without_anything_behind_it(node: tuple[str, dict[str, Any]]) -> 
     assert found({"n": node}, START, disabled=True) == []
 
 
+@pytest.mark.parametrize("pinned", ["paid", "default", "error", "sent"])
+def test_pin_at_a_port_that_the_node_does_not_have(pinned: str) -> None:
+    problems = found({"n": CHOICE, "x": STOP}, START, ("n", "default", "x"), pinned={"port": pinned, "output": {}})
+
+    assert problems == ([("pin.port_unknown", "n")] if pinned == "sent" else [])
+
+
 def test_what_acts_may_be_the_end() -> None:
     assert found({"n": ("wait_for_approval", {"title": "Refund?"})}, START) == []
     assert found({"n": ("delay", {"seconds": 1})}, START) == []
