@@ -24,7 +24,7 @@ from runtime.steps import Outcome, outcome, took_too_long
 from storage.journal_rows import StepWrite
 from storage.journal_runs import StepState
 from storage.journal_waits import OfferedEvent, WaitState, come, offered
-from storage.tables import RunRow, StepRow, WaitRow, to_us
+from storage.tables import RunRow, StepRow, WaitRow, from_us, to_us
 
 if TYPE_CHECKING:
     from runtime.execution import Execution
@@ -158,7 +158,8 @@ class Suspending:
             elif isinstance(wanted, AwaitApproval):
                 effect["title"] = wanted.title
                 token = self._run.calls.approval_token(*place)
-                wait = waits.open_approval(session, state.id, place, wanted, token, now)
+                asked = replace(wanted, until=_sooner(wanted.until, _limit(attempt)))
+                wait = waits.open_approval(session, state.id, place, asked, token, now)
             else:
                 cause = self._run.calls.cause(waits.CALLED)
                 sealing = None if secrets is None else secrets.event
@@ -293,6 +294,11 @@ def _limit(attempt: Attempt) -> int | None:
     """Return when a step has taken longer than it may."""
     limit_s = attempt.node.timeout_s
     return None if limit_s is None else attempt.started + int(limit_s * 1e6)
+
+
+def _sooner(until: datetime | None, limit_us: int | None) -> datetime | None:
+    moments = [moment for moment in (until, None if limit_us is None else from_us(limit_us)) if moment is not None]
+    return min(moments, default=None)
 
 
 def _error(resolution: dict[str, Any]) -> NodeError:

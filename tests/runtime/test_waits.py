@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -526,6 +526,25 @@ async def test_what_came_in_time_counts_although_the_time_is_over_when_it_is_loo
     await rig.restart()
 
     assert (await rig.run(run_id)).status == "succeeded"
+
+
+async def test_the_link_of_an_approval_says_that_the_steps_own_time_is_over(rig: Rig) -> None:
+    rig.flow([approval(timeout_s=3600) | {"timeout_s": 60, "on_error": "port"}], ["start>wait"])
+    run_id = await waiting(rig)
+    token = waits.approval_token(rig.seals, rig.engine.installation, run_id, "wait", "")
+
+    def shown() -> tuple[str, datetime | None]:
+        with rig.database.read() as session:
+            found = waits.approval_of(session, token, rig.clock())
+        assert found is not None
+        return found.state, found.until
+
+    before, until = shown(), rig.clock() + timedelta(seconds=60)
+    rig.clock.advance(seconds=61)
+    await rig.engine.wake()
+    await rig.run(run_id)
+
+    assert [before, shown()] == [("open", until), ("expired", until)]
 
 
 async def test_a_decision_that_the_run_has_not_seen_yet_counts_although_the_time_is_over(rig: Rig) -> None:
