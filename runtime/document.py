@@ -30,6 +30,12 @@ PLACE = 1_000_000  # px from the origin
 RESERVED_IDS = frozenset({"__proto__", "constructor", "prototype"})  # names that JavaScript objects already have
 
 Json: TypeAlias = Any
+FORMS = {  # what a text that does not fit its pattern has to be
+    FLOW_ID: "must begin with a letter or digit, and hold at most 100 letters, digits, “_” and “-”",
+    NODE_ID: "must be the id of a node",
+    NO_NUL: "must not hold NUL characters",
+    ONE_LINE: "must be one line without control characters",
+}
 NodeId = Annotated[str, Field(pattern=NODE_ID)]
 Name = Annotated[str, Field(min_length=1, max_length=limits.NAME_CHARS, pattern=ONE_LINE)]
 BOUNDS = {"ge": "minimum", "le": "maximum"}
@@ -355,4 +361,5 @@ def _sentence(error: ErrorDetails, what: str, where: str, node: str | None) -> P
         limit = (error.get("ctx") or {}).get("max_length")
         return Problem("document.too_large", f"A flow can have at most {limit:,} {where}.", node)
     subject = f"“{where}” " if where else ""
-    return Problem(f"{area}.invalid", f"{what}: {subject}{wording.ending(error)}.", node, param)
+    ending = FORMS.get((error.get("ctx") or {}).get("pattern", "")) or wording.ending(error)
+    return Problem(f"{area}.invalid", f"{what}: {subject}{ending}.", node, param)

@@ -238,6 +238,20 @@ def test_text_that_is_no_flow_is_refused(raw: bytes, code: str) -> None:
     assert [problem.code for problem in found] == [code]
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"graph": {"id": "a b", "name": "A"}}, "“graph.id” must begin with a letter or digit, and hold at most"),
+        ({"graph": {"id": "a", "name": "a\nb"}}, "“graph.name” must be one line"),
+        ({"graph": {"id": "a", "name": "A", "description": "\0"}}, "“graph.description” must not hold NUL"),
+        ({"edges": [{"source": "a b", "target": "warn"}]}, "“edges[0].source” must be the id of a node"),
+    ],
+    ids=["id", "name", "description", "edge"],
+)
+def test_a_text_of_the_wrong_form_is_told_which_form_it_must_have(changes: dict[str, Any], words: str) -> None:
+    assert words in problems(flow(**changes))[0].message
+
+
 def test_no_message_is_pydantics_own() -> None:
     data = flow(
         nodes=[{"id": 1, "type": [], "params": 3, "retry": [], "on_error": None}, 3], edges=[{"source": 1}], layout=[]
