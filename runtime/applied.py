@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from runtime.reader import Reader
 
 Settings: TypeAlias = Mapping[nodes.Node, Shape]  # what stands in the brackets, with its name if it has one
-DEFAULT: Final = frozenset({"default", "d"})
 PRESENCE: Final = frozenset({"defined", "undefined"})
 SAME_LIST: Final = frozenset({"list", "reject", "rejectattr", "select", "selectattr", "sort", "unique"})
 ONE_OF_LIST: Final = frozenset({"first", "last", "max", "min", "random"})
@@ -32,14 +31,14 @@ NUMBER_METHODS: Final = frozenset({"count", "find", "rfind"})
 LIST_METHODS: Final = frozenset({"partition", "rpartition", "rsplit", "split", "splitlines"})
 
 
-def read_filter(reader: Reader, node: nodes.Filter, facts: Facts) -> Shape:
-    """Return what a filter gives."""
+def read_filter(reader: Reader, node: nodes.Filter, facts: Facts, *, is_guarded: bool = False) -> Shape:
+    """Return what a filter gives. *is_guarded*: what stands in for a missing value may be missing too."""
     assert node.node is not None
-    is_default = node.name in DEFAULT
+    is_default = narrowing.is_default(node)
     value = reader.read(node.node, facts, is_guarded=is_default)
     if is_default:
         facts = narrowing.joined(facts, narrowing.facts_of_default(node))
-    settings = _settings(reader, node, facts)
+    settings = _settings(reader, node, facts, is_guarded=is_guarded and is_default)
     if is_default:
         other = next(iter(settings.values()), shapes.of_value(""))
         return shapes.union(value.there(), other)
@@ -175,9 +174,11 @@ def _look_at_entries(reader: Reader, node: nodes.Filter, name: str, takes: froze
         _tell(reader, node, message)
 
 
-def _settings(reader: Reader, node: nodes.Filter | nodes.Test | nodes.Call, facts: Facts) -> Settings:
+def _settings(
+    reader: Reader, node: nodes.Filter | nodes.Test | nodes.Call, facts: Facts, *, is_guarded: bool = False
+) -> Settings:
     """Return what each setting comes to, those with a name after those without one."""
-    return {each: reader.read(_value(each), facts) for each in (*node.args, *node.kwargs)}
+    return {each: reader.read(_value(each), facts, is_guarded=is_guarded) for each in (*node.args, *node.kwargs)}
 
 
 def _placed(guard: Guard, settings: Settings) -> Iterator[tuple[Parameter, nodes.Node]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from runtime import shapes
 from runtime.findings import NoOutput
-from runtime.narrowing import Facts, Path
+from runtime.narrowing import Fact, Facts, Path
 
 if TYPE_CHECKING:
     from runtime.knowledge import Knowledge
@@ -39,6 +39,15 @@ class Certainty:
         skipped = [str(path[1]) for path in self._absent(facts) if self._was_skipped(path)]
         fired = list(self._fired(facts))
         return bool(skipped or fired) and self.knowledge.ways.has_run(self.node_id, name, skipped, fired)
+
+    def asked(self, question: str, answer: bool) -> Facts:
+        """Return the results that conditions have, or would have, that ask the same in this round of the loops."""
+        frames = self.knowledge.ways.frames_of(self.node_id)
+        return {
+            ("action", node, field): Fact(truth=answer == is_affirmed)
+            for node, field, is_affirmed in self.knowledge.questions.get(question, ())
+            if self.knowledge.ways.frames_of(node) == frames
+        }
 
     def _absent(self, facts: Facts) -> Iterator[Path]:
         for path, fact in facts.items():

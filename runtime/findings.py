@@ -41,6 +41,9 @@ class Around(Protocol):
     def has_run(self, name: str, facts: Facts) -> bool:
         """Return whether a node has run wherever *facts* hold."""
 
+    def asked(self, question: str, answer: bool) -> Facts:
+        """Return the results of the conditions of the flow that ask the same."""
+
 
 class Nowhere:
     """What there is to say where nothing is known of the flow."""
@@ -53,6 +56,9 @@ class Nowhere:
 
     def has_run(self, name: str, facts: Facts) -> bool:
         return False
+
+    def asked(self, question: str, answer: bool) -> Facts:
+        return {}
 
 
 NOWHERE = Nowhere()

@@ -6,7 +6,8 @@ data tables and from the ways through the graph. Samples and the last run give e
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -198,6 +199,15 @@ class Knowledge:
         """The expressions of the nodes that choose between the ports *true* and *false*."""
         found = ((node_id, self._condition_of(node_id)) for node_id in self.ways.nodes)
         return {node_id: test for node_id, test in found if test is not None}
+
+    @cached_property
+    def questions(self) -> Mapping[str, Sequence[tuple[str, str, bool]]]:
+        """What those expressions ask; the node, the field of its output with the answer, and whether it is affirmed."""
+        found: dict[str, list[tuple[str, str, bool]]] = defaultdict(list)
+        for node_id, test in self._conditions.items():
+            for field in self.output_of(node_id).fields if self.ways.nodes[node_id].on_error == "stop" else ():
+                found[narrowing.question(test)].append((node_id, field, narrowing.is_affirmed(test)))
+        return found
 
     def _condition_of(self, node_id: str) -> jinja2.nodes.Expr | None:
         """Return the expression by which a node chooses between its ports *true* and *false*."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from jinja2 import nodes
 
@@ -13,6 +13,7 @@ from runtime.scope import ROOTS
 from runtime.shapes import KINDS, Shape
 
 Path: TypeAlias = tuple[str | int, ...]  # the name without $, then keys
+DEFAULT = frozenset({"default", "d"})
 NOT_NULL = KINDS - {"null"}
 TESTED_KINDS = {
     "boolean": {"boolean"},
@@ -67,6 +68,11 @@ def constant_key(node: nodes.Node) -> str | int | None:
     return None
 
 
+def is_default(node: nodes.Node) -> TypeGuard[nodes.Filter]:
+    """Return whether the filter is applied that puts another value in the place of a missing one."""
+    return isinstance(node, nodes.Filter) and node.name in DEFAULT
+
+
 def is_null(node: nodes.Node) -> bool:
     """Return whether null is written there."""
     return (isinstance(node, nodes.Const) and node.value is None) or (
@@ -84,7 +90,7 @@ def facts_of(node: nodes.Node, holds: bool) -> dict[Path, Fact]:
         return _of_test(node, holds)
     if isinstance(node, nodes.Compare) and len(node.ops) == 1:
         return _of_comparison(node.expr, node.ops[0], holds)
-    if isinstance(node, nodes.Filter) and node.name in ("default", "d") and node.node is not None:
+    if is_default(node) and node.node is not None:
         other = node.args[0] if node.args else nodes.Const("")
         is_false = isinstance(other, nodes.Const) and not other.value
         return facts_of(node.node, True) if holds and is_false else {}
@@ -93,10 +99,27 @@ def facts_of(node: nodes.Node, holds: bool) -> dict[Path, Fact]:
     return {}
 
 
+def question(test: nodes.Expr) -> str:
+    """Return what is asked, the same for tests that differ in nothing but how often “not” stands before them."""
+    return question(test.node) if isinstance(test, nodes.Not) else repr(test)
+
+
+def is_affirmed(test: nodes.Expr) -> bool:
+    """Return whether the answer to the question is that of the test, and not the other one."""
+    return not is_affirmed(test.node) if isinstance(test, nodes.Not) else True
+
+
 def facts_of_default(node: nodes.Filter) -> dict[Path, Fact]:
     """Return what is certain where the value that stands in for a missing one is taken."""
-    path = None if node.node is None or len(node.args) + len(node.kwargs) > 1 else path_of(node.node)
-    return {} if path is None else {path: ABSENT}
+    has_more = node.node is None or len(node.args) + len(node.kwargs) > 1  # then null and empty count as missing
+    return {} if has_more or node.node is None else _facts_of_missing(node.node)
+
+
+def _facts_of_missing(node: nodes.Expr) -> dict[Path, Fact]:
+    """Return what is certain where *node* comes to nothing."""
+    if is_default(node) and len(node.args) == 1:
+        return joined(facts_of_default(node), _facts_of_missing(node.args[0]))
+    return {} if (path := path_of(node)) is None else {path: ABSENT}
 
 
 def joined(*all_facts: Facts) -> dict[Path, Fact]:

@@ -173,7 +173,7 @@ def _offer_default(reader: Reader, node: nodes.Expr, shape: Shape, since: int, i
     told = [each for each in reader.found[since:] if each.code in MAYBE]
     if told:
         path = "".join(token.text for token in reader.tokens_of(node))
-        kind = next(iter(shape.kinds)) if len(shape.kinds) == 1 else ""
+        kind = next(iter(shape.known)) if len(shape.known) == 1 else ""
         changed = f"{path} | default({DEFAULTS.get(kind, 'null')})"
         position, length = reader.span(node)
         suggestion = f"({changed})" if is_called else changed

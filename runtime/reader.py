@@ -38,6 +38,8 @@ class Reader:
             return shapes.of_value(node.value)
         if isinstance(node, reaching.CHAIN):
             return reaching.read_chain(self, node, facts, is_guarded=is_guarded, is_called=is_called)
+        if is_guarded and narrowing.is_default(node):
+            return applied.read_filter(self, node, facts, is_guarded=True)
         method = _READERS.get(type(node))
         return UNKNOWN if method is None else method(self, node, facts)
 
@@ -45,6 +47,11 @@ class Reader:
         """Return *facts* and what is certain when *test* came to something true, or false."""
         more = narrowing.facts_of(test, holds)
         return narrowing.joined(facts, narrowing.with_prefixes(more)) if more else facts
+
+    def with_answer(self, facts: Facts, test: nodes.Expr, holds: bool) -> Facts:
+        """Return what ``with_facts`` does, and that conditions of the flow that ask the same had this answer."""
+        asked = self.around.asked(narrowing.question(test), narrowing.is_affirmed(test) == holds)
+        return narrowing.joined(self.with_facts(facts, test, holds), asked)
 
     def tell(self, code: str, message: str, node: nodes.Node) -> None:
         """Take note of a problem of all that belongs to *node*."""
@@ -107,8 +114,8 @@ def _choice(reader: Reader, node: nodes.CondExpr, facts: Facts) -> Shape:
     truth = as_truth(reader.read(node.test, facts))
     if truth is not None and not reader.has_told("expression.always", node.test):
         reader.tell("expression.always", f"this condition is always {'true' if truth else 'false'}", node.test)
-    one = reader.read(node.expr1, reader.with_facts(facts, node.test, True))
-    other = NULL if node.expr2 is None else reader.read(node.expr2, reader.with_facts(facts, node.test, False))
+    one = reader.read(node.expr1, reader.with_answer(facts, node.test, True))
+    other = NULL if node.expr2 is None else reader.read(node.expr2, reader.with_answer(facts, node.test, False))
     return shapes.union(one, other) if truth is None else one if truth else other
 
 

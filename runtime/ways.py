@@ -7,6 +7,7 @@ a condition chooses, which dominators alone cannot do.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ class Ways:
         for source, target, key in self.edges:
             self._arriving[target].append((source, key))
         self._choices: dict[str, int] = {}
+        self._by_question: dict[str, int] = {}  # nodes that ask the same answer alike
         self._fired: dict[str, tuple[Fired, ...]] = {}
         self._ports_of: dict[str, tuple[str, ...]] = {}
         self._seen: dict[tuple[str, str], Before | None] = {}
@@ -234,8 +236,20 @@ class Ways:
             return False
         if len(names) == 1:
             return True
-        choice = self._choices.setdefault(source, len(self._choices) + 1)
-        return self._decisions.is_chosen(choice, names.index(key), len(names))
+        if source not in self._choices:
+            self._choices[source] = self._by_question.setdefault(self._question(source), len(self._by_question) + 1)
+        return self._decisions.is_chosen(self._choices[source], names.index(key), len(names))
+
+    def _question(self, node: str) -> str:
+        """Return what decides which port a node fires: its parameters alone, or what happens when it is called."""
+        at, node_type = self.nodes[node], self.types[self.nodes[node].type]
+        ports, fields = node_type.ports(at.params), node_type.params.model_fields.items()
+        required = [info.alias or name for name, info in fields if info.is_required()]
+        is_drawn = all(at.params.get(name) not in (None, "") for name in required)
+        is_choice = len(ports) > 1 and all(port.has_output for port in ports) and node_type.body_port is None
+        if not (node_type.is_plain and is_choice and is_drawn):
+            return node
+        return json.dumps([at.type, at.params, self._names(node), self.frames_of(node)], sort_keys=True)
 
     def _before(self, node: str, other: str) -> Before | None:
         here, there = self._runs[node], self._runs[other]

@@ -20,6 +20,7 @@ Edge = tuple[str, str, str]
 KINDS: Mapping[str, tuple[dict[str, Json], tuple[str, ...]]] = {
     "plain": ({"type": "set_fields"}, ("out",)),
     "condition": ({"type": "condition"}, ("true", "false")),
+    "same": ({"type": "condition", "params": {"if": "{{ $param.x }}"}}, ("true", "false")),  # one answer for all
     "switch": ({"type": "switch", "params": {"cases": ["a", "b"]}}, ("a", "b", "default")),
     "port": ({"type": "http_request", "on_error": "port"}, ("out", "error")),
     "goes_on": ({"type": "http_request", "on_error": "continue"}, ("out",)),
@@ -37,7 +38,7 @@ def flows(draw: st.DrawFn) -> tuple[dict[str, tuple[str, ...]], list[Edge], dict
         name = f"n{number}"
         sources = draw(st.lists(st.sampled_from([*ports]), min_size=1, max_size=3, unique=True))
         edges += [(source, draw(st.sampled_from(ports[source])), name) for source in sources]
-        nodes[name], ports[name] = KINDS[draw(st.sampled_from([*KINDS]))]
+        nodes[name], ports[name] = KINDS[draw(st.sampled_from([*KINDS, "same", "same"]))]
     return ports, edges, nodes
 
 
@@ -48,7 +49,7 @@ def test_what_is_known_of_an_output_is_exactly_what_some_way_comes_to(
 ) -> None:
     ports, edges, nodes = drawn
     ways = Ways(_parsed(nodes, edges), TYPES)
-    walks = list(_walks(ports, edges))
+    walks = list(_walks(ports, edges, {name for name, node in nodes.items() if node is KINDS["same"][0]}))
 
     for node in nodes:
         seen = [walk for walk in walks if walk.get(node) is not None]
@@ -63,12 +64,14 @@ def test_what_is_known_of_an_output_is_exactly_what_some_way_comes_to(
                     assert ways.has_fired(node, other, port) == all(walk[other] == port for walk in seen)
 
 
-def _walks(ports: Mapping[str, tuple[str, ...]], edges: list[Edge]) -> Iterator[dict[str, str | None]]:
+def _walks(ports: Mapping[str, tuple[str, ...]], edges: list[Edge], same: set[str]) -> Iterator[dict[str, str | None]]:
     """Yield of every way the port that each node fires, None where it is skipped."""
     triggers = [name for name in ports if name in ("t", "u")]
     rest = [name for name in ports if name not in triggers]
     for start in triggers:
         for chosen in product(*(ports[name] for name in rest)):
+            if len({port for name, port in zip(rest, chosen, strict=True) if name in same}) > 1:
+                continue
             fired: dict[str, str | None] = {name: "out" if name == start else None for name in triggers}
             for name, port in zip(rest, chosen, strict=True):
                 is_taken = any(fired[source] == key for source, key, target in edges if target == name)
