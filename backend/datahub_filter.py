@@ -148,7 +148,8 @@ class _Reader:
                 return self.like(column, operator, value, field)
             case _ if kind not in ORDERED or value is None:
                 return self.refuse(f"“{operator}” takes a value that can be ordered.", field)
-        return COMPARE[operator](column, self.value(kind, value, field))
+        bound = self.value(kind, value, field)  # None where it is refused: nothing is ordered beside it
+        return sa.true() if bound is None else COMPARE[operator](column, bound)
 
     def like(self, column: Any, operator: str, value: Any, field: str) -> Clause:
         text = self.value("text", value, field)

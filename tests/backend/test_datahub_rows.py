@@ -337,6 +337,9 @@ for _ in range(9):
         ({"integer": {"in": [1] * 1001}}, "filter.integer"),
         ({"integer": {"lt": None}}, "filter.integer"),
         ({"integer": {"contains": "1"}}, "filter.integer"),
+        *(({"integer": {operator: "x"}}, "filter.integer") for operator in ("lt", "lte", "gt", "gte", "ne")),
+        *(({kind: {"gt": "soon"}}, f"filter.{kind}") for kind in ("number", "date", "datetime", "uuid")),
+        ({"text": {"gt": 1}}, "filter.text"),
         ({"integer": 2**63}, "filter.integer"),
         ({"boolean": {"lt": True}}, "filter.boolean"),
         ({"json": {"a": 1}}, "filter.json"),
@@ -351,7 +354,7 @@ for _ in range(9):
         (TOO_DEEP, "filter" + ".or[0]" * 8 + ".or"),
         ({"or": [{"integer": 1}] * 201}, "filter.or[200].integer"),
     ],
-    ids=range(26),
+    ids=range(36),
 )
 def test_filter_that_cannot_be_is_refused_at_its_place(datahub: Datahub, table: str, where: Any, field: str) -> None:
     datahub.insert(table, PEOPLE)
