@@ -6,7 +6,7 @@ Nothing that a payload holds is ever read as an expression. See ``runtime.dialec
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
@@ -37,6 +37,7 @@ __all__ = [
     "names_of_condition",
     "problems_of",
     "problems_of_condition",
+    "tokens_in",
 ]
 
 Json: TypeAlias = Any
@@ -158,6 +159,27 @@ def count_of(value: Json) -> int:
     if isinstance(value, dict):
         return sum(map(count_of, value.values()))
     return sum(map(count_of, value)) if isinstance(value, list) else 0
+
+
+def tokens_in(value: Json, *, is_bare: bool = False) -> int:
+    """Return how many names, signs and values the expressions in *value* have; what cannot be read has none.
+
+    *is_bare*: a text is one expression, which may stand without braces.
+    """
+    if isinstance(value, str):
+        if is_bare and not value.lstrip().startswith(scanner.OPEN):
+            return _count(lambda: [scanner.bare(value)])
+        return _count(lambda: scanner.pieces(value)) if scanner.OPEN in value else 0
+    if isinstance(value, dict):
+        return sum(map(tokens_in, value.values()))
+    return sum(map(tokens_in, value)) if isinstance(value, list) else 0
+
+
+def _count(scan: Callable[[], Iterable[str | Source]]) -> int:
+    try:
+        return sum(len(piece.tokens) for piece in scan() if isinstance(piece, Source))
+    except ScanError:
+        return 0
 
 
 def _value(part: Part, written: Written) -> Value:

@@ -15,6 +15,7 @@ OUTPUT_BYTES = 1_000_000  # one step's output as JSON
 EXPRESSION_CHARS = 4_096
 EXPRESSIONS_IN_TEXT = 500
 EXPRESSIONS_IN_FLOW = 5_000
+EXPRESSION_TOKENS_IN_FLOW = 100_000  # names, signs and values of all its expressions: reading them takes the time
 EXPRESSION_NODES = 400
 EXPRESSION_NODES_IN_PLACE = 10_000  # of all expressions of a step; with more it goes to the evaluator process
 EXPRESSION_DEPTH = 50

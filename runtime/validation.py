@@ -11,10 +11,10 @@ from runtime.column_checks import check_columns
 from runtime.declared import Columns
 from runtime.document import Document, Node, reference_problems
 from runtime.errors import Problem
-from runtime.expressions import count_of
+from runtime.expressions import count_of, tokens_in
 from runtime.graph import closing_edges, loops_in, ports_of, reachable_from
 from runtime.knowledge import Knowledge
-from runtime.param_checks import check_params
+from runtime.param_checks import check_params, fields_of
 from runtime.parts import bodies
 from runtime.port_checks import check_ports
 from runtime.settings_checks import check_settings
@@ -47,9 +47,8 @@ def check(
     problems += check_ports(document, types)
     problems += check_webhooks(document, types)
     problems += check_settings(document.graph.settings)
-    if sum(count_of(node.params) for node in document.nodes) > limits.EXPRESSIONS_IN_FLOW:
-        message = f"The flow has more than {limits.EXPRESSIONS_IN_FLOW:,} expressions. Split it into several flows."
-        return [*problems, Problem("expression.too_many", message)]
+    if (too_much := _too_much(document, types)) is not None:
+        return [*problems, too_much]
     for node in document.nodes:
         if (node_type := types.get(node.type)) is None:
             problems.append(_unknown_type(node))
@@ -71,6 +70,27 @@ def _unknown_type(node: Node) -> Problem:
         " Replace the node, or update Pulsewire."
     )
     return Problem("node.type_unknown", message, node.id)
+
+
+def _too_much(document: Document, types: Types) -> Problem | None:
+    """Return that reading all expressions would take too long."""
+    if sum(count_of(node.params) for node in document.nodes) > limits.EXPRESSIONS_IN_FLOW:
+        message = f"The flow has more than {limits.EXPRESSIONS_IN_FLOW:,} expressions. Split it into several flows."
+        return Problem("expression.too_many", message)
+    left = limits.EXPRESSION_TOKENS_IN_FLOW
+    for node in document.nodes:
+        node_type = types.get(node.type)
+        fields = {} if node_type is None else fields_of(node_type.params)
+        for name, value in node.params.items():
+            is_bare = name in fields and (fields[name].is_late or _kind(node, types) == "trigger")
+            left -= tokens_in(value, is_bare=is_bare)
+        if left < 0:
+            message = (
+                f"The flow's expressions have more than {limits.EXPRESSION_TOKENS_IN_FLOW:,} names, signs and values"
+                " together. Shorten them, or split the flow into several."
+            )
+            return Problem("expression.too_many_tokens", message)
+    return None
 
 
 def _cycles(document: Document, types: Types) -> Iterator[Problem]:

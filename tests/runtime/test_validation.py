@@ -122,6 +122,29 @@ def test_a_flow_has_only_so_many_expressions() -> None:
     assert codes(flow_with(limits.EXPRESSIONS_IN_FLOW + 1)) == [("expression.too_many", None, None)]
 
 
+def test_the_expressions_of_a_flow_are_only_so_long_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "EXPRESSION_TOKENS_IN_FLOW", 9)
+    text, late = "{{ 1 + 2 }} or {{ 3 }}", "$item.total > 1"  # 4 and 5 names, signs and values
+
+    def flow_with(fields: dict[str, str], condition: str) -> list[str]:
+        wait = {"id": "w", "type": "wait_for_event", "params": {"event": "a.b", "condition": condition}}
+        nodes = [{"id": "t", "type": "manual"}, {"id": "n", "type": "set_fields", "params": {"fields": fields}}, wait]
+        edges = [("t", "out", "n"), ("n", "out", "w")]
+        return [each.code for each in check(nodes, edges) if each.code.startswith("expression.")]
+
+    assert flow_with({"a": text}, late) == flow_with({"a": text}, "{{ " + late + " }}") == []
+    assert flow_with({"a": text, "b": "{{ 4 }}"}, late) == ["expression.too_many_tokens"]
+    assert flow_with({"a": text}, late + "0 or true") == ["expression.too_many_tokens"]
+    assert flow_with({"a": text, "b": "4 { 5 { 6"}, late) == []
+
+
+@pytest.mark.timeout(30)
+def test_a_flow_is_checked_in_bounded_time_however_long_its_expressions_are() -> None:
+    fields = {f"field {number}": "{{ " + f"{number} + " * 190 + "0 }}" for number in range(1_000)}
+
+    assert codes(of_node("set_fields", {"fields": fields})) == [("expression.too_many_tokens", None, None)]
+
+
 def test_what_no_trigger_reaches_is_a_warning() -> None:
     found = check([{"id": "t", "type": "manual"}, {"id": "a", "type": "set_fields", "params": {"fields": {}}}])
 
