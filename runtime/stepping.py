@@ -81,7 +81,8 @@ class Stepping:
                 if self._do_plain(frame, node):
                     return
             elif node.type.kind == "trigger":
-                self._pass_on_payload(Attempt(frame, node, 1, self.moment))
+                self._put_new(frame, node, "out", None, self._payload_text, self.moment)
+                run.decide(frame, node, "out", run.payload)
                 return
         found = run.recorded.pop(Place(node.id, frame.iteration), None) if run.recorded else None
         number = 1 if found is None else self._attempt_after(frame, node, found)
@@ -108,9 +109,21 @@ class Stepping:
             run.fail(attempt, NodeError(message, code="test.output_missing"))
 
     def _pass_on_payload(self, attempt: Attempt) -> None:
-        # recorded masked as it is; it is opened again with the event
-        text = self._state.payload_text or orjson.dumps(self._state.payload).decode()
-        self._run.succeed(attempt, Outcome("out", self._run.payload, text))
+        self._run.succeed(attempt, Outcome("out", self._run.payload, self._payload_text))
+
+    @property
+    def _payload_text(self) -> str:
+        """The payload as JSON: masked as it is, for it is opened again with the event."""
+        return self._state.payload_text or orjson.dumps(self._state.payload).decode()
+
+    def _put_new(
+        self, frame: Frame, node: PlanNode, port: str, input: str | None, output: str | None, started: int
+    ) -> None:
+        """Record a step that had no row, and has succeeded now."""
+        self.moment = self._shared.now_us()
+        self._records.put(
+            succeeded(self._state.id, node.id, frame.iteration, port, input, output, started, self.moment)
+        )
 
     def _do_plain(self, frame: Frame, node: PlanNode) -> bool:
         """Do a new step that neither waits nor touches anything: the quick way of ``_start``.
@@ -142,9 +155,7 @@ class Stepping:
         port, output, text, _effect, _sealed = done
         if kind.is_returning:
             self._run.returned = text
-        self.moment = self._shared.now_us()
-        row = (self._state.id, node.id, frame.iteration, port, given.decode(), text, started, self.moment)
-        self._records.put(succeeded(*row))
+        self._put_new(frame, node, port, given.decode(), text, started)
         self._run.decide(frame, node, port, output)
         return True
 

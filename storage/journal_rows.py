@@ -1,6 +1,8 @@
 """The journal's rows and the statements that write many of them at once.
 
 A statement takes its rows as one list of VALUES, so that SQLite works on all of them in one call without Python's lock.
+An error of one row undoes the whole transaction. So the statements say OR FAIL or OR IGNORE and call no function where
+they can: with OR ABORT, the default, SQLite copies each page before it changes it, to undo a statement alone.
 """
 
 from __future__ import annotations
@@ -106,12 +108,25 @@ class RunWrite(NamedTuple):
     output: str | None = None
 
 
+class FreshStep(StepWrite):
+    """A step row where its run knows that there is none of that step yet."""
+
+    __slots__ = ()
+
+
 def succeeded(
-    run_id: int, node: str, iteration: str, port: str, input: str, output: str | None, started_at: int, ended_at: int
-) -> StepWrite:
-    """Return the row of a step that has succeeded at once; quicker than calling the class, and most rows are such."""
+    run_id: int,
+    node: str,
+    iteration: str,
+    port: str,
+    input: str | None,
+    output: str | None,
+    started_at: int,
+    ended_at: int,
+) -> FreshStep:
+    """Return the row of a new step that has succeeded at once; quicker than calling the class, and most are such."""
     row = (run_id, node, iteration, 1, "succeeded", port, input, output, None, None, started_at, ended_at, None, None)
-    return _tuple(StepWrite, row)
+    return _tuple(FreshStep, row)
 
 
 def size_of(steps: Iterable[StepWrite]) -> int:
@@ -123,11 +138,12 @@ def size_of(steps: Iterable[StepWrite]) -> int:
 
 
 EVENT = (
-    "INSERT INTO event (id, name, payload, digest, root_id, parent_run, depth, path, sealed, created_at) VALUES ",
+    "INSERT OR FAIL INTO event "
+    "(id, name, payload, digest, root_id, parent_run, depth, path, sealed, created_at) VALUES ",
     "",
 )
 RUN = (
-    "INSERT INTO run (id, flow_id, version, trigger, event_id, status, is_test, is_simulated, epoch, error, "
+    "INSERT OR FAIL INTO run (id, flow_id, version, trigger, event_id, status, is_test, is_simulated, epoch, error, "
     "created_at, started_at, ended_at) VALUES ",
     "",
 )
@@ -143,16 +159,17 @@ SIMPLE = (
     "INSERT INTO step (run_id, node, iteration, attempt, status, port, input, output, started_at, ended_at) VALUES ",
     STEP[1],
 )
+FRESH = (SIMPLE[0].replace("INSERT INTO", "INSERT OR IGNORE INTO"), "")
 STATE = (
     "WITH given (id, status, error, wake_at, ended_at, output) AS (VALUES ",
-    ") UPDATE run SET status = given.status, error = given.error, ended_at = given.ended_at, output = given.output, "
-    "wake_at = CASE WHEN given.status <> 'waiting' THEN NULL WHEN run.wake_at IS NULL THEN given.wake_at "
-    "ELSE min(run.wake_at, coalesce(given.wake_at, run.wake_at)) END "
+    ") UPDATE OR FAIL run SET status = given.status, error = given.error, ended_at = given.ended_at, "
+    "output = given.output, wake_at = CASE WHEN given.status <> 'waiting' THEN NULL "
+    "WHEN run.wake_at IS NULL OR given.wake_at < run.wake_at THEN given.wake_at ELSE run.wake_at END "
     "FROM given WHERE run.id = given.id",
 )
 CLAIM = (
     "WITH given (id, now) AS (VALUES ",
-    ") UPDATE run SET epoch = epoch + 1, status = 'running', wake_at = NULL, "
+    ") UPDATE OR FAIL run SET epoch = epoch + 1, status = 'running', wake_at = NULL, "
     "started_at = coalesce(started_at, given.now) FROM given WHERE run.id = given.id "
     "AND status IN ('queued', 'running', 'waiting')",
 )
@@ -162,14 +179,13 @@ _tuple = tuple.__new__
 
 def write_many(cursor: sqlite3.Cursor, statement: tuple[str, str], rows: Sequence[Sequence[Any]]) -> None:
     """Run *statement* for all *rows*, in few calls whose texts repeat and so stay prepared."""
-    before, after = statement
     for chunk in _chunks(rows):
-        marks = "(" + ",".join("?" * len(chunk[0])) + ")"
-        cursor.execute(before + ",".join([marks] * len(chunk)) + after, list(chain.from_iterable(chunk)))
+        _write(cursor, statement, chunk)
 
 
 def write_steps(cursor: sqlite3.Cursor, steps: Iterable[StepWrite]) -> None:
     """Write step rows, of one step in their order. Most have simply succeeded, and are written with fewer values."""
+    fresh: list[tuple[Any, ...]] = []
     simple: list[tuple[Any, ...]] = []
     others: list[StepWrite] = []
     places: set[tuple[Any, ...]] = set()  # of *others*, whose later rows have to come after them
@@ -177,12 +193,23 @@ def write_steps(cursor: sqlite3.Cursor, steps: Iterable[StepWrite]) -> None:
         run, node, loop, attempt, status, port, given, output, error, effect, began, ended, sealed, digest = step
         is_simple = status == "succeeded" and error is effect is sealed is digest is None
         if is_simple and not (places and (run, node, loop) in places):
-            simple.append((run, node, loop, attempt, status, port, given, output, began, ended))
+            row = (run, node, loop, attempt, status, port, given, output, began, ended)
+            (fresh if type(step) is FreshStep else simple).append(row)
         else:
             others.append(step)
             places.add((run, node, loop))
+    for chunk in _chunks(fresh):
+        _write(cursor, FRESH, chunk)
+        if cursor.rowcount < len(chunk):
+            _write(cursor, SIMPLE, chunk)
     write_many(cursor, SIMPLE, simple)
     write_many(cursor, STEP, others)
+
+
+def _write(cursor: sqlite3.Cursor, statement: tuple[str, str], rows: Sequence[Sequence[Any]]) -> None:
+    before, after = statement
+    marks = "(" + ",".join("?" * len(rows[0])) + ")"
+    cursor.execute(before + ",".join([marks] * len(rows)) + after, list(chain.from_iterable(rows)))
 
 
 def read_many(cursor: sqlite3.Cursor, before: str, keys: Iterable[int | str]) -> Iterator[Any]:
