@@ -41,6 +41,9 @@ class HttpResponse:
 
 
 class Http(Protocol):
+    def check(self, url: str, headers: Mapping[str, str]) -> None:
+        """Raise NodeError for an address or headers that no request can have; nothing is looked up."""
+
     async def request(
         self,
         method: str,

@@ -107,6 +107,7 @@ class HttpRequestOutput(Output):
 
 
 def plan(params: HttpRequestParams, ctx: Context) -> Plan:
+    ctx.http.check(params.url, params.headers)
     effect: dict[str, Json] = {"kind": "http", "method": params.method, "url": params.url}
     effect |= {name: value for name in ("query", "headers", "body") if (value := getattr(params, name))}
     if params.json_ is not None:

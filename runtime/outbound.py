@@ -77,6 +77,11 @@ class Outbound:
         self._response_bytes = response_bytes
         self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
 
+    def check(self, url: str, headers: Mapping[str, str]) -> None:
+        """Raise NodeError (``http.url_invalid``, ``http.header_invalid``) for what no request can have."""
+        read_url(url)
+        _check_headers(headers)
+
     async def request(
         self,
         method: str,

@@ -34,6 +34,7 @@ DEFAULT_SENDER = "pulsewire@localhost"
 class HttpClient(Protocol):
     """What sends the requests of steps; logins are added before it."""
 
+    def check(self, url: str, headers: Mapping[str, str]) -> None: ...
     async def request(
         self,
         method: str,

@@ -29,6 +29,10 @@ class StepHttp:
         self._message_id = idempotency_key.replace(".", "-")  # the dot parts what is signed
         self._keep_secret = keep_secret
 
+    def check(self, url: str, headers: Mapping[str, str]) -> None:
+        """Raise NodeError for an address or headers that no request can have; nothing is looked up."""
+        self._platform.http.check(url, headers)
+
     async def request(
         self,
         method: str,

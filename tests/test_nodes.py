@@ -76,6 +76,8 @@ class FakeContext:
         self.prepared = None
         self.events = self
 
+    def check(self, url: str, headers: Mapping[str, str]) -> None: ...
+
     async def request(self, method: str, url: str, **rest: Any) -> HttpResponse:
         raise AssertionError("an example must not reach out")
 

@@ -37,6 +37,8 @@ class Recorder:
     def events(self) -> Recorder:
         return self
 
+    def check(self, *_: Any) -> None: ...
+
     async def request(self, method: str, url: str, **rest: Any) -> HttpResponse:
         self.calls.append((method, url, rest))
         return self.response

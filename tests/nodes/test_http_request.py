@@ -4,6 +4,7 @@ import pytest
 
 from nodes.http_request import HttpRequestParams, http_request, plan
 from nodes.spec import NodeError, TemporaryError
+from runtime.outbound import Outbound
 
 
 async def call(ctx, **params):
@@ -97,6 +98,22 @@ async def test_value_that_json_cannot_carry_is_an_error(ctx):
 
     assert caught.value.code == "http.body_invalid"
     assert ctx.calls == []
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        ({"url": "ftp://files.example.com/"}, "http.url_invalid"),
+        ({"url": "https://api.example.com/", "headers": {"X-A": "1\r\nX-B: 2"}}, "http.header_invalid"),
+    ],
+)
+def test_plan_refuses_what_no_request_can_have(ctx, params, code):
+    ctx.check = Outbound().check
+
+    with pytest.raises(NodeError) as caught:
+        plan(HttpRequestParams.model_validate(params), ctx)
+
+    assert caught.value.code == code
 
 
 def test_plan_shows_the_request_and_sends_nothing(ctx):

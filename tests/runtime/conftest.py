@@ -101,6 +101,8 @@ def node_types(calls: Calls) -> dict[str, NodeType]:
 
 
 class NoHttp:
+    def check(self, url: str, headers: Mapping[str, str]) -> None: ...
+
     async def request(self, method: str, url: str, **_: Any) -> HttpResponse:
         raise TemporaryError("there is no network in these tests")
 
