@@ -133,17 +133,19 @@ def build_service(
     heard: Callable[[Event], None] | None = None,
     waker: Waker | None = None,
     passwords: Passwords | None = None,
+    environment: frozenset[str] | None = None,
 ) -> Service:
     """Return what all doors call, on an *engine* that is started by whoever made it.
 
-    *heard* is told of every event that the backend reports through it, before the commit.
+    *heard* is told of every event that the backend reports through it, before the commit. *environment* are the
+    variables that flows may read, where that is known: commands have an environment of their own.
     """
     types = spec.load()
     waker = waker or Waker(engine)
     box = secret_box(settings)
     locked = box.for_purpose(CREDENTIALS)
     webhooks = WebhookView(database, Credentials(database, locked))
-    flows = Flows(database, types)
+    flows = Flows(database, types, environment=environment)
     flows.on_live(webhooks.forget)
     flows.on_live(waker)  # runs may begin now, or have to wait
     record = Reporter(Seals(box), heard=heard)
@@ -218,7 +220,10 @@ def build_app(
     database = open_database(settings)
     engine = _engine(settings, database, embedded=embedded)
     waker = Waker(engine)
-    service = build_service(settings, database, engine, heard=heard, waker=waker, passwords=passwords)
+    known = frozenset(settings.environment)
+    service = build_service(
+        settings, database, engine, heard=heard, waker=waker, passwords=passwords, environment=known
+    )
     service.hosted.read()  # from now on it knows them, also while the database cannot be read
 
     @asynccontextmanager

@@ -52,6 +52,11 @@ CODES: Final = {
         "A hint: nobody declared what fields there are, and the sample or the last test has one of nearly this name.",
         "Take the field that is meant, or add a sample that has this one.",
     ),
+    "expression.variable_unknown": Told(
+        WARNING,
+        "`$env` names a variable that `PULSEWIRE_ENV_NAMES` does not list, or that is not set where the server runs.",
+        "Correct the name, or list and set it and start the server again.",
+    ),
     "expression.item_outside": Told(
         ERROR, "`$item` or `$index` stands outside of a loop.", "Move the node into the loop, or read its `outputs`."
     ),

@@ -22,6 +22,8 @@ field, and says where in the text it is; where what should be there is exact, it
   taken, so two branches that both run are both there where they join, and of two that a condition chooses each may be
   missing. Behind a port *Error* the output is what went wrong; a node that goes on when it fails may have none.
 - `$item` is an entry of the list that the loop goes through, `$index` a number; neither is there outside of a loop.
+- `$env` holds the variables that `PULSEWIRE_ENV_NAMES` lists and that are set where the server runs. Only the server
+  knows them: `pulsewire flow check` tells nothing of them.
 - What nobody declares is unknown and is never told as wrong: the body of a webhook or of an HTTP answer, the payload of
   an event of one's own, what another flow returns, a column with JSON. A sample or the last run gives hints for these.
 - What an expression has asked before is certain after it: `$action.a is defined and $action.a.total`, `… if $param.x

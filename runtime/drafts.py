@@ -52,10 +52,18 @@ class Checked:
 class Drafts:
     """The drafts of all flows. Safe to call from several threads; each change is one transaction."""
 
-    def __init__(self, database: Database, types: Mapping[str, NodeType], *, clock: Clock = utcnow) -> None:
+    def __init__(
+        self,
+        database: Database,
+        types: Mapping[str, NodeType],
+        *,
+        clock: Clock = utcnow,
+        environment: frozenset[str] | None = None,
+    ) -> None:
         self._database = database
         self._types = types
         self._clock = clock
+        self._environment = environment
         self._order = threading.RLock()  # listeners hear of changes in the order of revisions
         self._listeners: list[Listener] = []
         self._live_listeners: list[Callable[[], None]] = []
@@ -210,7 +218,7 @@ class Drafts:
 
     def _around(self) -> Surroundings:
         with self._database.read() as session:
-            return surroundings(session)
+            return surroundings(session, self._environment)
 
     def _near(self) -> Neighbourhood:
         with self._database.read() as session:

@@ -73,6 +73,11 @@ def is_default(node: nodes.Node) -> TypeGuard[nodes.Filter]:
     return isinstance(node, nodes.Filter) and node.name in DEFAULT
 
 
+def is_root(node: nodes.Node, name: str) -> bool:
+    """Return whether ``$name`` is written there, and nothing after it."""
+    return isinstance(node, nodes.Name) and node.name == name
+
+
 def is_null(node: nodes.Node) -> bool:
     """Return whether null is written there."""
     return (isinstance(node, nodes.Const) and node.value is None) or (

@@ -57,7 +57,7 @@ def read_compare(reader: Reader, node: nodes.Compare, facts: Facts) -> Shape:
     left, answers = reader.read(node.expr, facts), set[bool | None]()
     for operand in node.ops:
         right = reader.read(operand.expr, facts)
-        answers.add(_answer(reader, node, operand.op, left, right))
+        answers.add(_answer(reader, node, operand, left, right))
         left = right
     answer = False if False in answers else None if None in answers else True
     if answer is None:
@@ -67,7 +67,8 @@ def read_compare(reader: Reader, node: nodes.Compare, facts: Facts) -> Shape:
     return shapes.of_value(answer)
 
 
-def _answer(reader: Reader, node: nodes.Compare, sign: str, left: Shape, right: Shape) -> bool | None:
+def _answer(reader: Reader, node: nodes.Compare, operand: nodes.Operand, left: Shape, right: Shape) -> bool | None:
+    sign = operand.op
     if sign in ("eq", "ne"):
         answer = compared(left, right)
         return answer if answer is None or sign == "eq" else not answer
@@ -76,7 +77,7 @@ def _answer(reader: Reader, node: nodes.Compare, sign: str, left: Shape, right: 
             message = f"“in” does not work on {in_words(left.kinds)} and {in_words(right.kinds)}"
             reader.tell("expression.type", message, node)
             return None
-        answer = is_in(left, right)
+        answer = None if narrowing.is_root(operand.expr, "env") else is_in(left, right)  # elsewhere it may have others
         return answer if answer is None or sign == "in" else not answer
     if not can_order(left.kinds, right.kinds):
         message = f"“{ORDER[sign]}” cannot compare {in_words(left.kinds)} with {in_words(right.kinds)}"

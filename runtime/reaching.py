@@ -47,7 +47,7 @@ def read_chain(reader: Reader, node: nodes.Expr, facts: Facts, *, is_guarded: bo
 def presence(reader: Reader, node: nodes.Node, facts: Facts) -> bool | None:
     """Return whether a path leads to something in every run, or in none; None: it may."""
     path = narrowing.path_of(node)
-    if path is None or path[0] not in reader.scope:
+    if path is None or path[0] not in reader.scope or path[0] == "env":  # another installation may have others
         return None
     at = reader.scope[str(path[0])]
     for length, key in enumerate(path[1:], 2):
@@ -146,9 +146,13 @@ def _has_run(reader: Reader, path: narrowing.Path | None, facts: Facts) -> bool:
 
 
 def _tell_absent(reader: Reader, node: Step, base: Shape, key: _Key, found: Shape, is_guarded: bool) -> None:
+    if narrowing.is_root(node.node, "env"):
+        if not is_guarded:  # another installation may have it
+            _tell_no_variable(reader, base, key)
+        return
     name, holder, meant = str(key.value), _written(node.node), None
     code, shown = "expression.field_unknown", wording.shown(name)
-    if isinstance(node.node, nodes.Name) and node.node.name == "action":
+    if narrowing.is_root(node.node, "action"):
         if name in base.fields:
             code, message = "expression.output_missing", f"there is no output of “{shown}”, because {found.missing}"
         else:
@@ -166,6 +170,15 @@ def _tell_absent(reader: Reader, node: Step, base: Shape, key: _Key, found: Shap
         message = f"{message}{end} It is never there, so asking for it always has the same answer"
     suggestion = None if meant is None else _as_key(meant, key.token)
     reader.tell_at(code, message, key.token, WARNING if is_guarded else ERROR, suggestion)
+
+
+def _tell_no_variable(reader: Reader, variables: Shape, key: _Key) -> None:
+    name = str(key.value)
+    meant = _meant(reader, variables, name)
+    why = "because PULSEWIRE_ENV_NAMES does not list it, or it is not set"
+    message = f"there is no “{wording.shown(name)}” in $env, {why}; {_meant_or_there(variables, meant)}"
+    code = "expression.variable_unknown"
+    reader.tell_at(code, message, key.token, suggestion=None if meant is None else _as_key(meant, key.token))
 
 
 def _offer_default(reader: Reader, node: nodes.Expr, shape: Shape, since: int, is_called: bool) -> None:

@@ -33,11 +33,13 @@ def check(
     tables: Collection[str] | None = None,
     credentials: Collection[str] | None = None,
     columns: Columns | None = None,
+    environment: Collection[str] | None = None,
 ) -> list[Problem]:
     """Return every problem of a flow; those of severity ``error`` stop it from being published.
 
     *tables* are the names and ids of the data tables that exist, *columns* their columns by these, *credentials* the
-    folded names of the stored logins; None leaves them out of the check.
+    folded names of the stored logins, *environment* the variables that flows may read; None leaves them out of the
+    check.
     """
     problems = reference_problems(document)
     problems += _cycles(document, types)
@@ -55,7 +57,7 @@ def check(
         elif not node.disabled:  # it is passed over, however unfinished it is
             problems += check_params(node, node_type, tables, credentials)
             problems += check_columns(node, node_type, columns or {})
-    problems += check_expressions(Knowledge(document, types, columns=columns))
+    problems += check_expressions(Knowledge(document, types, columns=columns, environment=environment))
     return problems
 
 

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
-from runtime.app import Waker
+import pytest
+
+from runtime.app import Waker, build_app, build_service
+from runtime.document import FORMAT
+from runtime.link import EngineLink
+from runtime.settings import Settings
 
 
 class SlowEngine:
@@ -35,3 +41,17 @@ async def test_a_commit_while_the_engine_is_being_told_is_told_too() -> None:
         await engine.looked.wait()
 
     assert engine.looks == 2
+
+
+def test_only_the_server_judges_which_variables_flows_may_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_URL", "https://shop.example.com")
+    settings = Settings(data_dir=tmp_path, env_names=frozenset({"SHOP_URL", "SHOP_NAME"}))
+    fields = {"one": "{{ $env.SHOP_URL }}", "other": "{{ $env.SHOP_NAME }}"}
+    nodes = [{"id": "start", "type": "manual"}, {"id": "shop", "type": "set_fields", "params": {"fields": fields}}]
+    edges = [{"source": "start", "target": "shop", "key": "out"}]
+    app = build_app(settings)
+    app.service.flows.create({"format": FORMAT, "graph": {"id": "f", "name": "F"}, "nodes": nodes, "edges": edges})
+    command = build_service(settings, app.service.database, EngineLink(tmp_path))
+
+    assert [each.path for each in app.service.flows.get("f").problems] == [("other",)]
+    assert command.flows.get("f").problems == ()

@@ -323,10 +323,46 @@ def test_what_the_sample_lacks_is_no_mistake(text: str):
     assert hinted(text) == []
 
 
+def in_environment(text: str, *names: str) -> list[Problem]:
+    """Return what is told of a text where flows may read variables of these names."""
+    return validation.check(flow({"t": "manual", "n": fields(x=text)}, "t>n"), TYPES, environment=names)
+
+
+@pytest.mark.parametrize(
+    ("text", "suggestion"),
+    [("{{ $env.SHOP_ULR }}", "SHOP_URL"), ("to {{ $env['SHOP_ULR'] }}", "'SHOP_URL'"), ("{{ $env.HOME }}", None)],
+)
+def test_a_variable_that_flows_may_not_read_is_told(text: str, suggestion: str | None):
+    (problem,) = in_environment(text, "SHOP_URL")
+
+    assert (problem.code, problem.severity) == ("expression.variable_unknown", "warning")
+    assert problem.suggestion == suggestion
+    assert "PULSEWIRE_ENV_NAMES" in problem.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ $env.SHOP_URL | upper }}",
+        "{{ $env.HOME | default('/') }}",  # a flow for several installations
+        "{{ $env.HOME if $env.HOME is defined else '/' }}",
+        "{{ 'HOME' in $env and $env.HOME }}",
+        "{{ $env | length }}",
+    ],
+)
+def test_a_variable_that_another_installation_may_have_is_no_mistake(text: str):
+    assert in_environment(text, "SHOP_URL") == []
+
+
+def test_variables_are_not_judged_where_they_are_not_known():
+    assert checked({"t": "manual", "n": fields(x="{{ $env.HOME }}")}, "t>n") == []
+
+
 def test_every_code_of_the_table_is_told_by_some_flow_here():
     told = (
         {each[1] for each in WRONG}
         | {problem.code for problem in hinted("{{ $param.custmer }}")}
+        | {problem.code for problem in in_environment("{{ $env.HOME }}")}
         | {problem.code for nodes, edges, _expected in FLOWS.values() for problem in checked(nodes, edges)}
     )
 
