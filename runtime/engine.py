@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from backend import one_time_tokens
 from nodes import spec
-from nodes.spec import NodeError, NodeType
+from nodes.spec import NodeType
 from runtime import dispatcher, engine_rows, limits, outbox, recovery, trial_rows
 from runtime.admission import Admission
 from runtime.backlog import Backlog, read_backlog, reading
@@ -22,9 +22,8 @@ from runtime.engine_api import Accepted, EngineApi, EngineStatus, RunResponse, T
 from runtime.engine_refusals import busy, not_begun, storage_unavailable, too_many_runs, unavailable
 from runtime.engine_rows import OPEN
 from runtime.errors import Invalid, RuntimeFault
-from runtime.execution import Ended
 from runtime.executor import Executor
-from runtime.journal_api import Dispatcher, Fenced, Journal
+from runtime.journal_api import Dispatcher, Journal
 from runtime.outbox import NewEvent
 from runtime.plans import Plans
 from runtime.platform import Platform, build_platform
@@ -33,6 +32,7 @@ from runtime.retention import Sweeper
 from runtime.scheduler import Scheduler
 from runtime.seal_sweep import SealSweep
 from runtime.settings import Settings
+from runtime.under_way import UnderWay
 from runtime.veil import veiled
 from runtime.version import version
 from runtime.watchers import Watchers
@@ -42,13 +42,12 @@ from storage.errors import StorageError
 from storage.journal import QueueFull, SqliteJournal
 from storage.journal_events import EventIdReused, Refused, TooManyRuns
 from storage.journal_rows import EventSeed, StoredEvent
-from storage.journal_runs import RunState, started
+from storage.journal_runs import started
 from storage.lease import Standing
 from storage.tables import to_us
 
 __all__ = ["Accepted", "Engine", "EngineApi", "EngineStatus", "NewEvent", "TestRequest"]
 
-AGAIN_US = 1_000_000  # until a run that found the database unusable is taken up anew
 SWEEP_S = 60.0  # between two looks for locked values that nobody needs any more
 POLL_S = 1.0  # a safety net: whoever commits a run also sends a wake message
 log = logging.getLogger("pulsewire.engine")
@@ -79,12 +78,13 @@ class Engine:
         self._clock = clock
         self._now_us = _wall_us if clock is _utcnow else lambda: to_us(clock())
         self._types = spec.load() if types is None else types
-        self._plans = Plans(database, self._types)
         self._platform = platform or build_platform(database, settings)
         router = outbox.Subscriptions(self._platform.chains)
         self._journal: Journal = SqliteJournal(database, router, self._now_us, queue_limit=limits.QUEUE_RUNS)
         self._seal_sweep = SealSweep(database, self._journal.call, self._platform.seals)
-        self._dispatcher: Dispatcher = InProcess(self._claim, self._now_us, lambda run_id: self._executor.tell(run_id))
+        self._dispatcher: Dispatcher = InProcess(
+            lambda run_ids: self._under_way.claim(run_ids), self._now_us, lambda run_id: self._executor.tell(run_id)
+        )
         self._admission = Admission(database, self._journal.call, self._now_us, self._dispatcher.submit)
         self._responses = Responses(database, self._platform.seals, self._types, self._dispatcher.works_on)
         self._scheduler = Scheduler(database, self._journal.call, clock, self._look_for_runs)
@@ -96,6 +96,10 @@ class Engine:
         self._started_at = clock()
         self._version = version()
         self._watchers = Watchers(database)
+        self._under_way = UnderWay(
+            *(self._journal, self._dispatcher, self._admission, Plans(database, self._types)),
+            *(self._responses, self._watchers, self._now_us),
+        )
         self._background: list[asyncio.Task[None]] = []
         self._is_ready = False
 
@@ -127,9 +131,10 @@ class Engine:
             now_us=self._now_us,
             due=self._dispatcher.submit,
             answered=self._responses.answered,
-            paused=self._tell_waiters,
-            ended=self._let_go,
+            paused=self._under_way.tell_waiters,
+            ended=self._under_way.let_go,
         )
+        self._under_way.executor = self._executor
         await self._recover()
         self._background = [
             asyncio.create_task(self._dispatcher.watch_clock()),
@@ -247,7 +252,7 @@ class Engine:
         if due is None:
             return False
         self._dispatcher.submit(due.runs)
-        self._let_go([run_id, *due.ended])
+        self._under_way.let_go([run_id, *due.ended])
         return True
 
     async def status(self) -> EngineStatus:
@@ -312,94 +317,15 @@ class Engine:
                 if run.seed.is_held:
                     self._admission.offer(flow_id)
                 elif run.status == "running" and self._dispatcher.room > 0 and self._dispatcher.may_begin(flow_id):
-                    self._start(started(event, run))
+                    self._under_way.begin(started(event, run))
                 elif run.status in OPEN:  # it waits for a place as a row, claimed or not
                     self._dispatcher.submit([run.id], flow_id)
         return [Accepted(event.seed.id, event.is_duplicate, [run.id for run in event.runs]) for event in stored]
-
-    async def _claim(self, run_ids: list[int]) -> None:
-        claimed = await self._journal.take_up(run_ids, self._admission.admitted(run_ids))
-        self._admission.claimed(run_ids, claimed)
-        for state in claimed.states:
-            if (error := self._admission.refusal(state.id)) is None:
-                self._start(state)
-            else:
-                refused = self._run(state, partial(self._executor.refuse, state, error))
-                self._dispatcher.begin(state, refused)
-
-    def _start(self, state: RunState) -> None:
-        """Work on a claimed run: do what needs no waiting at once, and the rest in a task of its own."""
-        walkable = self._plans.known(state)
-        if walkable is None or state.trigger in walkable.filters or self._executor.is_stopping:
-            self._dispatcher.begin(state, self._run(state, partial(self._walked, state)))
-            return
-        try:
-            execution = self._executor.open(state, walkable)
-            end = execution.walk_through()
-        except Exception as error:
-            self._dispatcher.begin(state, self._run(state, partial(_raised, error)))
-            return
-        if end is None:
-            self._dispatcher.begin(state, self._run(state, partial(self._executor.go_on, execution)))
-        else:
-            self._dispatcher.hold(state, end, partial(self._recorded, state))
-
-    def _recorded(self, state: RunState, end: asyncio.Future[None]) -> None:
-        """Look at how the end of a run, which was done at once, was recorded."""
-        error = None if end.cancelled() else end.exception()
-        if error is None:
-            self._left(state.id)
-        elif not isinstance(error, Fenced):
-            self._dispatcher.begin(state, self._run(state, partial(_raised, error)))
-
-    async def _run(self, state: RunState, work: Callable[[], Awaitable[Ended | None]]) -> None:
-        try:
-            ended = await work()
-        except StorageError as error:  # it is not the run's fault; steps that are recorded are not done again
-            if not self.broken.is_set():
-                log.error("run %d has to wait for the database: %s", state.id, error)
-            ended = Ended("running", self._now_us() + AGAIN_US)
-        except Exception as error:  # nothing may leave a run open that nobody works on
-            log.error("run %d stopped with %s", state.id, type(error).__name__)
-            message = f"Something unexpected happened in the engine. The log has more under run {state.id}."
-            ended = None
-            with contextlib.suppress(StorageError):  # then the journal is broken, and a restart takes it up
-                ended = await self._executor.refuse(state, NodeError(message, code="engine.crashed"))
-        if ended is None:
-            await self._admission.doubt([state.id])
-        elif ended.wake_us is not None:
-            self._dispatcher.wake_at(ended.wake_us, state.id, state.flow_id)
-        elif ended.status == "waiting":
-            self._tell_waiters(state.id)
-        else:
-            self._left(state.id, counts=ended.status != "removed")
-
-    async def _walked(self, state: RunState) -> Ended | None:
-        try:
-            walkable = await self._plans.of(state)
-        except NodeError as error:
-            return await self._executor.refuse(state, error)
-        return await self._executor.run(state, walkable)
 
     async def ended(self, run_id: int) -> None:
         """Return when a run that this engine works on has left it; at once when it is not worked on."""
         if self._dispatcher.works_on(run_id):
             await self._watchers.next(run_id)
-
-    def _let_go(self, run_ids: list[int]) -> None:
-        """Stop working on runs that somebody else has ended."""
-        for run_id in run_ids:
-            self._dispatcher.cancel(run_id)
-            self._left(run_id)
-
-    def _left(self, run_id: int, *, counts: bool = True) -> None:
-        """Do what is to be done when a run has ended."""
-        self._admission.ended(run_id, counts=counts)
-        self._tell_waiters(run_id)
-
-    def _tell_waiters(self, run_id: int) -> None:
-        self._responses.left(run_id)
-        self._watchers.left(run_id)
 
     async def _recover(self) -> None:
         self._dispatcher.suspect(await self._journal.call(recovery.suspects))
@@ -420,7 +346,3 @@ class Engine:
             except Exception as error:
                 log.error("blanking what has expired failed with %s", type(error).__name__)
             await asyncio.sleep(SWEEP_S)
-
-
-async def _raised(error: BaseException) -> Ended | None:
-    raise error
