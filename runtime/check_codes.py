@@ -74,7 +74,7 @@ CODES: Final = {
     ),
     "param.type": Told(
         ERROR,
-        "The expression gives another kind of value than the parameter takes.",
+        "The expression gives another kind of value than the parameter takes, or a value is none of its column.",
         "Convert it, such as with `| int`, `| string` or `| first`.",
     ),
     "param.column_unknown": Told(ERROR, "The data table has no such column.", "Take one of the columns it has."),

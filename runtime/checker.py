@@ -6,13 +6,13 @@ Nothing is run and nothing evaluated. What the dialect itself does not allow is 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
 from nodes.spec import NodeType
 from nodes.switch import equals
-from runtime import inference, scanner, shapes, type_checks, wording
+from runtime import declared, inference, scanner, shapes, type_checks, wording
 from runtime.check_codes import CODES
 from runtime.document import Node
 from runtime.errors import Problem
@@ -42,7 +42,7 @@ class Checker:
 
     def problems_of(self, node: Node, node_type: NodeType) -> Iterator[Problem]:
         """Yield every problem of one node's expressions."""
-        wanted = type_checks.params_of(node_type.params)
+        wanted = {**type_checks.params_of(node_type.params), **self._columns_to_write(node, node_type)}
         for name, field in fields_of(node_type.params).items():
             value = node.params.get(name)
             if field.is_literal or value is None or (node_type.kind == "trigger" and field.widget != "expression"):
@@ -50,6 +50,15 @@ class Checker:
             yield from _Param(self._knowledge, node, node_type, field).problems(value, wanted[name])
         if (cases := node_type.param_that_gives("cases")) is not None:
             yield from self._cases(node, node_type, cases)
+
+    def _columns_to_write(self, node: Node, node_type: NodeType) -> Mapping[str, Shape]:
+        """Return what parameters with a value for each column take."""
+        fields = fields_of(node_type.params).values()
+        table = next((node.params.get(field.name) for field in fields if field.widget == "table"), None)
+        columns = self._knowledge.columns_of(table)
+        if columns is None:
+            return {}
+        return {field.name: declared.written_to(columns) for field in fields if field.widget == "columns"}
 
     def _cases(self, node: Node, node_type: NodeType, param: str) -> Iterator[Problem]:
         """Yield the cases that the value of a node is never equal to."""
@@ -94,9 +103,14 @@ class _Param:
         yield from self._inside(value, wanted, ())
 
     def _inside(self, value: Json, wanted: Shape, path: Path) -> Iterator[Problem]:
-        if isinstance(value, str):
-            if scanner.OPEN in value:
-                yield from self._text(value, wanted, path, is_condition=self._is_condition)
+        if isinstance(value, str) and scanner.OPEN in value:
+            yield from self._text(value, wanted, path, is_condition=self._is_condition)
+        elif (
+            self._field.widget == "columns" and len(path) == 1 and not type_checks.fits(shapes.of_value(value), wanted)
+        ):
+            message = f"it takes {in_words(wanted.kinds)}, not {in_words(shapes.of_value(value).kinds)}"
+            found = Finding("param.type", message, 0, 0, CODES["param.type"].severity)
+            yield replace(self._problem(found, path), position=None, length=None)
         elif isinstance(value, dict):
             for key, entry in value.items():
                 yield from self._inside(entry, wanted.fields.get(key) or wanted.others or UNKNOWN, (*path, key))

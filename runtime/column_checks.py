@@ -8,12 +8,12 @@ from typing import Any, TypeAlias
 
 from nodes.spec import NodeType
 from runtime import wording
+from runtime.declared import OWN
 from runtime.document import Node
 from runtime.errors import Problem
 from runtime.param_checks import Field, fields_of
 
 Json: TypeAlias = Any
-OWN = ("id", "created_at", "updated_at")  # what every row has besides its columns
 JOINS = ("and", "or")
 
 

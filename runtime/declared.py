@@ -28,6 +28,7 @@ COLUMN_KINDS: Final = {
     **dict.fromkeys(("integer", "number"), "number"),
     "boolean": "boolean",
 }
+OWN: Final = ("id", "created_at", "updated_at")  # what every row has besides its columns
 INPUT_KINDS: Final = {"integer": "number"}  # the others are kinds already
 
 
@@ -49,12 +50,18 @@ def output_of(node: Node, node_type: NodeType, columns: Columns) -> Shape:
 
 def row_of(columns: Sequence[Mapping[str, Json]]) -> Shape:
     """Return a row of a data table. A column may be null unless it is required."""
-    fields = {"id": TEXT, "created_at": TEXT, "updated_at": TEXT}
+    fields = dict.fromkeys(OWN, TEXT)
     for column in columns:
         kind = COLUMN_KINDS.get(column.get("type", ""))
         found = UNKNOWN if kind is None else shapes.of_kinds((kind,) if column.get("required") else (kind, "null"))
         fields[str(column.get("name"))] = found
     return shapes.object_of(fields)
+
+
+def written_to(columns: Sequence[Mapping[str, Json]]) -> Shape:
+    """Return what may be written into a row of a data table: text is no number there, and a number no text."""
+    row = row_of(columns)
+    return replace(row, fields={name: found for name, found in row.fields.items() if name not in OWN}, others=UNKNOWN)
 
 
 def _told_by(node: Node, node_type: NodeType, types: Mapping[str, NodeType]) -> NodeType:

@@ -127,6 +127,10 @@ class Knowledge:
         """Return what a parameter of a node comes to."""
         return self._of_param(self.ways.nodes[node_id], param)
 
+    def columns_of(self, table: Json) -> Sequence[Mapping[str, Json]] | None:
+        """Return the columns of a data table that is named, None when it is not known."""
+        return self._columns.get(table) if isinstance(table, str) else None
+
     def output_of(self, node_id: str) -> Shape:
         """Return what a node gives when it succeeds."""
         while node_id not in self._given:  # in their order, so that no output waits for another one

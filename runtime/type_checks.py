@@ -50,7 +50,7 @@ def fits(shape: Shape, wanted: Shape) -> bool:
 
 def conversion(shape: Shape, wanted: Shape) -> str | None:
     """Return the filter that makes of such a value one that is taken; None where that is not clear."""
-    if "text" in wanted.kinds and shape.kinds <= {"number", "boolean"}:
+    if "text" in wanted.kinds and shape.known <= {"number", "boolean"}:
         return "string"
     if shape.kinds == {"list"} and shape.items is not None and "list" not in wanted.kinds and fits(shape.items, wanted):
         return "first"
