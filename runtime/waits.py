@@ -48,7 +48,7 @@ class Approval:
 
     def as_json(self) -> dict[str, Any]:
         """Return the published shape of one that is open; times are ISO 8601 in UTC."""
-        until = None if self.until is None else self.until.isoformat().replace("+00:00", "Z")
+        until = None if self.until is None else _text(self.until)
         return {
             "run": self.run_id,
             "flow": self.flow_id,
@@ -56,7 +56,7 @@ class Approval:
             "iteration": self.iteration,
             "title": self.title,
             "message": self.message,
-            "asked_at": self.asked_at.isoformat().replace("+00:00", "Z"),
+            "asked_at": _text(self.asked_at),
             "until": until,
         }
 
@@ -175,7 +175,7 @@ def decide(
         raise Conflict(Problem("approval.decided", "This was decided already."))
     if _state(session, wait, now) != "open":
         raise Conflict(Problem("approval.expired", "It is too late: the flow has gone on without an answer."))
-    output = {"approved": approved, "by": by, "comment": comment, "decided_at": now.isoformat()}
+    output = {"approved": approved, "by": by, "comment": comment, "decided_at": _text(now)}
     resolve(session, wait, {"port": "approved" if approved else "rejected", "output": output}, now)
     return wait.run_id
 
@@ -199,6 +199,10 @@ def _add(session: Session, run_id: int, place: Place, now: datetime, **values: A
     session.add(wait)
     session.flush()
     return wait
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def _id(wait: WaitRow) -> int:

@@ -138,6 +138,8 @@ def _tell_unreadable(settings: Settings, path: Path) -> None:
 def _require_name(file: Path) -> None:
     if str(file) == "-":
         fail("A backup is a file, as it is checked before it is kept. Name one.")
+    if not file.parent.is_dir():
+        fail(f"There is no folder {file.parent}. Make it first.")
 
 
 def _key_of(file: Path) -> Path:

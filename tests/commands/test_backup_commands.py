@@ -77,6 +77,12 @@ def test_backup_onto_standard_output_or_the_database_itself_is_refused(run: Run,
     assert run("keys", "list").exit_code == 0
 
 
+def test_backup_into_a_folder_that_is_not_there_says_so(run: Run, used: Path, tmp_path: Path) -> None:
+    refused = run("backup", tmp_path / "nowhere" / "copy.db", status=1)
+
+    assert refused.stderr == f"There is no folder {tmp_path / 'nowhere'}. Make it first.\n"
+
+
 def test_restore_brings_back_what_the_backup_has_and_keeps_the_present(run: Run, used: Path, tmp_path: Path) -> None:
     run("keys", "create", "old")
     run("backup", tmp_path / "b.db")

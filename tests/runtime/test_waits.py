@@ -226,7 +226,7 @@ async def test_a_person_decides(rig: Rig, approved: bool) -> None:
         "approved": approved,
         "by": "ada",
         "comment": "fine",
-        "decided_at": "2026-05-04T09:00:00+00:00",
+        "decided_at": "2026-05-04T09:00:00Z",
     }
     assert rig.steps(run_id)["after"].status == ("succeeded" if approved else "skipped")
 
