@@ -110,8 +110,8 @@ class Chains:
 
 
 def _too_long(flow_id: str, event: EventSeed) -> str | None:
-    if event.depth > limits.EVENT_DEPTH:
-        return f"The event is the end of a chain of more than {limits.EVENT_DEPTH} flows that started each other."
+    if event.depth >= limits.EVENT_DEPTH:  # so many flows have led to it
+        return f"The event is the end of a chain of {limits.EVENT_DEPTH} flows that started each other."
     if event.path.count(flow_id) >= limits.SAME_FLOW_IN_PATH:
         return f"This flow has led to its own event {limits.SAME_FLOW_IN_PATH} times in a row."
     return None

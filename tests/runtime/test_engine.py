@@ -190,15 +190,20 @@ async def test_a_flow_that_causes_its_own_event_is_stopped_and_says_so(rig) -> N
     assert runs[-1].error["code"] == "event.loop"
 
 
-async def test_a_chain_of_events_that_is_too_deep_is_stopped(rig) -> None:
-    rig.flow([echo("one")], ["start>one"])
+async def test_a_chain_of_flows_ends_after_sixteen(rig) -> None:
+    for number in range(18):
+        rig.flow(
+            [emit("on", f"step.{number + 1}")],
+            ["start>on"],
+            flow_id=f"f{number}",
+            event=f"step.{number}",
+        )
 
-    (deep, deepest) = await rig.engine.accept(
-        [NewEvent("go", {}, depth=limits.EVENT_DEPTH + 1), NewEvent("go", {}, depth=limits.EVENT_DEPTH)]
-    )
+    first = await rig.emit(name="step.0")
+    await rig.run(first, lambda _run: len(rig.runs()) > 16 and all(run.ended_at for run in rig.runs()))
 
-    assert (rig.read(deep.runs[0]).status, rig.read(deep.runs[0]).error["code"]) == ("failed", "event.loop")
-    assert (await rig.run(deepest.runs[0])).status == "succeeded"
+    assert [run.status for run in rig.runs()] == ["succeeded"] * 16 + ["failed"]
+    assert (rig.runs()[-1].flow_id, rig.runs()[-1].error["code"]) == ("f16", "event.loop")
 
 
 async def test_a_run_whose_version_is_gone_fails_and_says_so(rig) -> None:
