@@ -189,5 +189,22 @@ def _mismatch(text: str, shape: Shape, wanted: Shape) -> Finding:
         suggestion = f"{{{{ {inner if simple else f'({inner})'} | {name} }}}}"
     message = f"it takes {in_words(wanted.kinds)}, and this gives {in_words(shape.kinds)}"
     if shape.kinds & wanted.kinds:
-        message = "what is in it is not what is taken here"
+        message = _misfit_within(shape, wanted)
     return Finding("param.type", message, 0, len(text), severity, suggestion)
+
+
+def _misfit_within(shape: Shape, wanted: Shape) -> str:
+    """Return what does not fit of a value that is of a kind which is taken."""
+    if shape.items is not None and wanted.items is not None:
+        return (
+            f"the entries of the list are {in_words(shape.items.kinds)}, and have to be {in_words(wanted.items.kinds)}"
+        )
+    if wanted.others is not None:
+        fields = ((name, field.there(), wanted.fields.get(name, wanted.others)) for name, field in shape.fields.items())
+        for name, found, taken in fields:
+            if not type_checks.fits(found, taken):
+                return (
+                    f"“{wording.shown(name)}” in it is {in_words(found.kinds)}, and has to be {in_words(taken.kinds)}"
+                )
+    values = ", ".join(value if isinstance(value, str) else json.dumps(value) for value in wanted.values or ())
+    return f"{_what_it_is(shape)}, and has to be one of: {values}"

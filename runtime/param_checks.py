@@ -20,6 +20,7 @@ from backend.credential_values import NO_LOGIN
 from backend.credentials import folded_credential
 from nodes.spec import NodeType
 from runtime import wording
+from runtime.access import closest
 from runtime.document import Node
 from runtime.errors import Problem
 from runtime.expressions import Found, has_expression, problems_of, problems_of_condition
@@ -62,8 +63,8 @@ def check_params(
     problems = [_missing(node, fields[name]) for name in fields if name in empty]
     problems += _model_problems(node, node_type, fields, empty)
     problems += _expression_problems(node, node_type, fields)
-    if tables is not None and node_type.kind == "action":
-        problems += _table_problems(node, fields, tables)
+    if tables is not None:
+        problems += _table_problems(node, node_type, fields, tables)
     if credentials is not None:
         problems += _credential_problems(node, fields, credentials)
     return problems
@@ -185,15 +186,27 @@ def _problem(found: Found, message: str, node: str, param: str | None) -> Proble
     return Problem(found.code, message, node, param, "error", *place, found.suggestion)
 
 
-def _table_problems(node: Node, fields: Mapping[str, Field], tables: Collection[str]) -> Iterator[Problem]:
+def _table_problems(
+    node: Node, node_type: NodeType, fields: Mapping[str, Field], tables: Collection[str]
+) -> Iterator[Problem]:
+    is_trigger = node_type.kind == "trigger"
     for name, field in fields.items():
         value = node.params.get(name)
         if field.widget != "table" or not isinstance(value, str) or not value or has_expression(value):
             continue
-        if value not in tables:
-            shown = wording.shown(value)
-            message = f"{_shown(node)}: “{field.title}”: there is no table “{shown}”. Choose another, or create it."
-            yield Problem("param.table_unknown", message, node.id, name)
+        if value in tables or (is_trigger and not _brings_rows(node_type, name)):  # it may wait for a table to come
+            continue
+        close = closest(value, tables)
+        meant = f"; did you mean “{wording.shown(close)}”?" if close else "."
+        message = f"{_shown(node)}: “{field.title}”: there is no table “{wording.shown(value)}”{meant}"
+        message += " Choose another, or create it."
+        yield Problem("param.table_unknown", message, node.id, name, "warning" if is_trigger else "error")
+
+
+def _brings_rows(node_type: NodeType, param: str) -> bool:
+    """Return whether the output has rows of the table that a parameter names."""
+    extras = (info.json_schema_extra for info in node_type.output.model_fields.values())
+    return any(isinstance(extra, dict) and extra.get("row_of") == param for extra in extras)
 
 
 def _credential_problems(node: Node, fields: Mapping[str, Field], credentials: Collection[str]) -> Iterator[Problem]:

@@ -323,6 +323,28 @@ def test_what_the_sample_lacks_is_no_mistake(text: str):
     assert hinted(text) == []
 
 
+@pytest.mark.parametrize(
+    ("param", "text", "message"),
+    [
+        ("json", "{{ $action.find.rows }}", None),
+        ("headers", "{{ {'x': 3} }}", "“x” in it is a number, and has to be text."),
+        ("method", "{{ 'GTE' }}", "It is GTE, and has to be one of: GET, POST, PUT, PATCH, DELETE, HEAD."),
+    ],
+)
+def test_what_does_not_fit_within_a_value_is_named(param: str, text: str, message: str | None):
+    call = {"type": "http_request", "params": {"url": "https://example.com", param: text}}
+    found = checked({"t": "manual", "find": NODES["find"], "call": call}, "t>find find>call")
+
+    assert [each.message.partition("”: ")[2] for each in found] == [message] * (message is not None)
+
+
+def test_entries_that_do_not_fit_are_told_as_entries():
+    mail = {"type": "send_email", "params": {"to": "{{ $action.find.rows }}", "subject": "x", "text": "x"}}
+    (found,) = checked({"t": "manual", "find": NODES["find"], "mail": mail}, "t>find find>mail")
+
+    assert found.message == "mail: “To”: The entries of the list are an object, and have to be text."
+
+
 def in_environment(text: str, *names: str) -> list[Problem]:
     """Return what is told of a text where flows may read variables of these names."""
     return validation.check(flow({"t": "manual", "n": fields(x=text)}, "t>n"), TYPES, environment=names)
