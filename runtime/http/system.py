@@ -34,10 +34,12 @@ def system_routes(service: Service) -> APIRouter:
     router = APIRouter(tags=["System"])
     metrics = Metrics(service.database)
 
+    @router.head("/healthz", include_in_schema=False)  # what many load balancers ask with
     @router.get("/healthz", summary="Is the web process alive?", responses=_said({"status": "alive"}))
     async def healthz() -> Response:
         return Json({"status": "alive"})
 
+    @router.head("/readyz", include_in_schema=False)
     @router.get("/readyz", summary="Can events be accepted and run?", responses=_said({"status": "ready"}) | _NOT_READY)
     async def readyz() -> Response:
         problems = [

@@ -274,11 +274,13 @@ async def test_web_process_is_not_ready_without_its_engine(settings: Settings):
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         key = app.service.keys.create("tests")[1]
         ready, alive = [await client.get(path) for path in ("/readyz", "/healthz")]
+        heads = [await client.head(path) for path in ("/readyz", "/healthz")]
         metrics = await client.get("/metrics", headers={"Authorization": f"Bearer {key}"})
         event = await client.post("/api/events", json={"name": "a"}, headers={"Authorization": f"Bearer {key}"})
     await app.stop()
 
     assert (ready.status_code, code(ready), ready.headers["Retry-After"]) == (503, "engine.down", "1")
+    assert [each.status_code for each in heads] == [503, 200]
     assert alive.status_code == 200
     assert "pulsewire_engine_up 0" in metrics.text
     assert (event.status_code, code(event)) == (503, "engine.down")
