@@ -17,6 +17,10 @@ from runtime.scope import ROOTS
 
 LITERAL_WORDS = {"null": None}
 _WITH_TEST = {"select": 0, "reject": 0, "selectattr": 1, "rejectattr": 1}  # filter -> which setting names a test
+_OTHERS = {  # for a name that stands in the wrong place; in quotes, it is one that a filter applies
+    "filter": (" It is a test: write “is” before it.", " It is a test; “select” and “reject” apply tests."),
+    "test": (" It is a filter: write “|” before it.", " It is a filter; “map” applies filters."),
+}
 _PLAIN = (
     nodes.And, nodes.Or, nodes.Not, nodes.CondExpr, nodes.Compare, nodes.Operand, nodes.Concat, nodes.List,
     nodes.Tuple, nodes.Dict, nodes.Pair, nodes.Slice, nodes.Keyword, nodes.Neg, nodes.Pos, nodes.Add, nodes.Sub,
@@ -263,8 +267,11 @@ def _misfit(node: nodes.Filter | nodes.Test | nodes.Call, guard: Guard) -> str |
 
 def _unknown(what: str, name: str, known: Iterable[str], token: Token) -> Fault:
     """Return that there is no such filter or test; in quotes, what was meant is written in the same ones."""
-    meant = _close(name, known)
+    other = {"filter": filters.TESTS, "test": filters.FILTERS}[what]
+    meant = None if name in other else _close(name, known)
     hint = f" Did you mean “{meant}”?" if meant else ""
+    if name in other:
+        hint = _OTHERS[what][token.kind == "string"]
     quote = token.text[0] if token.kind == "string" else ""
     suggestion = meant and f"{quote}{meant}{quote}"
     return _about(token, f"expression.{what}_unknown", f"There is no {what} “{shown(name)}”.{hint}", suggestion)

@@ -33,6 +33,7 @@ _LINES = {"\r": "\\r", "\n": "\\n"}
 _FAILURES = (
     *(TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError, MemoryError),
 )
+_INSTEAD = {"=": "; to compare, write “==”", "|": "; for one of two conditions, write “or”"}
 _ESCAPES = frozenset("\\'\"abfnrtvxuUN01234567")
 
 
@@ -154,7 +155,8 @@ def _unexpected(source: Source, line: int) -> Fault:
         message = "The expression ends where something more is expected."
         return Fault("expression.syntax", message, source.position)
     token = source.tokens[line - 1]
-    return Fault("expression.syntax", f"“{shown(token.text)}” is not expected here.", token.position)
+    hint = _INSTEAD.get(token.text, "") if line > 1 else ""
+    return Fault("expression.syntax", f"“{shown(token.text)}” is not expected here{hint}.", token.position)
 
 
 class _Rewriter:

@@ -46,6 +46,16 @@ class Source:
     length: int
 
 
+INSTEAD = {  # signs of other languages, and what to write
+    "&&": "write “and”",
+    "??": "write “| default(…)”",
+    "?.": "write “.”, and “| default(…)” behind it",
+    "?": "write “a if b else c”",
+    "!": "write “not”",
+    "`": "text stands in quotes",
+}
+
+
 class ScanError(Exception):
     """*message* is a sentence, *position* where in the text it went wrong."""
 
@@ -122,8 +132,10 @@ def _token(text: str, at: int) -> Token:
     if found is None:
         if text[at] in "'\"":
             raise ScanError("expression.syntax", "A quoted text has no closing quote.", at)
-        shown = text[at] if text[at].isprintable() else "a control character"
-        raise ScanError("expression.syntax", f"“{shown}” has no meaning here.", at)
+        sign = next((sign for sign in INSTEAD if text.startswith(sign, at)), text[at])
+        shown = sign if sign.isprintable() else "a control character"
+        hint = f"; {INSTEAD[sign]}" if sign in INSTEAD else ""
+        raise ScanError("expression.syntax", f"“{shown}” has no meaning here{hint}.", at)
     kind: Kind = found.lastgroup  # type: ignore[assignment]
     return Token(kind, found.group(), at)
 

@@ -198,6 +198,25 @@ def test_text_around_expressions_makes_a_text(text: str, expected: Any) -> None:
     assert exact(value_of(text)) == exact(expected)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1 && 2", "“&&” has no meaning here; write “and”."),
+        ("1 & 2", "“&” has no meaning here."),
+        ("1 || 2", "“|” is not expected here; for one of two conditions, write “or”."),
+        ("!1", "“!” has no meaning here; write “not”."),
+        ("1 === 1", "“=” is not expected here; to compare, write “==”."),
+        ("$param.text = 'tea'", "“=” is not expected here; to compare, write “==”."),
+        ("1 ? 2 : 3", "“?” has no meaning here; write “a if b else c”."),
+        ("$param.a ?? 1", "“??” has no meaning here; write “| default(…)”."),
+        ("$param?.a", "“?.” has no meaning here; write “.”, and “| default(…)” behind it."),
+        ("`tea`", "“`” has no meaning here; text stands in quotes."),
+    ],
+)
+def test_what_other_languages_write_is_told_in_this_one(text: str, message: str) -> None:
+    assert error_of("{{ " + text + " }}").message == message
+
+
 METHOD_ARGUMENTS = [
     ("'a'.replace('a')", "The method “replace” needs “new”."),
     ("'a'.upper('x')", "The method “upper” takes no arguments."),

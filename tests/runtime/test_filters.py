@@ -193,6 +193,10 @@ def test_a_wrong_argument_is_told_by_its_name(text: str, message: str) -> None:
         ("1 is divisibleby", "The test “divisibleby” needs “number”."),
         ("'a' | uper", "There is no filter “uper”. Did you mean “upper”?"),
         ("1 is evn", "There is no test “evn”. Did you mean “even”?"),
+        ("'a' | contains('a')", "There is no filter “contains”. It is a test: write “is” before it."),
+        ("'a' is length", "There is no test “length”. It is a filter: write “|” before it."),
+        ("[1] | map('gt', 3)", "There is no filter “gt”. It is a test; “select” and “reject” apply tests."),
+        ("[1] | select('length')", "There is no test “length”. It is a filter; “map” applies filters."),
     ],
 )
 def test_arguments_that_do_not_fit_are_found_without_evaluating(text: str, message: str) -> None:
