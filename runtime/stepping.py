@@ -1,22 +1,20 @@
-"""One step of a run: whether it is new or goes on where it was, how its node is called, and what it answers."""
+"""One step of a run: whether it is new or goes on where it was, and how a node that need not be awaited is called."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlmodel import Session
 
-from nodes.spec import NodeError, Result, Suspended
+from nodes.spec import NodeError, Suspended
 from runtime import limits
+from runtime.awaited_steps import carry_out
 from runtime.context import StepContext
 from runtime.expressions import TooMuchInPlace
 from runtime.graph import PlanNode
-from runtime.journal_api import Fenced
 from runtime.loops import Attempt, Frame
 from runtime.records import Place
 from runtime.scope import Scope
@@ -31,7 +29,7 @@ from runtime.steps import (
     unexpected,
 )
 from runtime.suspending import Suspending
-from storage.journal_rows import StepWrite, succeeded
+from storage.journal_rows import succeeded
 from storage.journal_runs import StepState
 from storage.tables import to_us
 
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
     from runtime.execution import Execution
 
 PINNED = orjson.dumps({"kind": "pinned"}).decode()
-REPEATED = {"repeated_after_crash": True}
 
 
 class Stepping:
@@ -59,6 +56,9 @@ class Stepping:
         if self._of_suspended is None:  # most runs have none
             self._of_suspended = Suspending(self._run)
         return self._of_suspended
+
+    def _suspend(self, attempt: Attempt, wanted: Suspended) -> None:
+        self._suspending.suspend(attempt, wanted)
 
     def close(self) -> None:
         """Let go of the run, so that nothing refers to it in a circle when it has ended."""
@@ -219,7 +219,7 @@ class Stepping:
         attempt = attempt._replace(text=prepared.text)
         if node.type.effect != "none" or node.type.is_async:
             if found is None or not self._is_another(node, prepared, found):
-                return self._waited(attempt, prepared, found)
+                return carry_out(self._run, attempt, prepared, found, self._suspend)
             self._leave_to_a_person(frame, node, found)
             return None
         try:
@@ -290,75 +290,6 @@ class Stepping:
         if node.type.kind == "trigger" and self._run.payload is not self._state.payload:
             return self._run.payload
         return found.output if found.sealed is None else self._records.opened(found.sealed, found.output)
-
-    async def _waited(self, attempt: Attempt, prepared: Prepared, found: StepState | None) -> None:
-        node, iteration = attempt.node, attempt.frame.iteration
-        try:
-            if self._state.is_simulated and node.type.effect in ("write", "send"):
-                done: Outcome | Suspended = await asyncio.to_thread(self._calls.simulated, node, prepared, iteration)
-            elif node.type.effect == "write":
-                await self._transact(attempt, prepared)
-                return
-            elif node.type.effect == "send":
-                done = answer(await self._send(attempt, prepared, found))
-            elif node.type.is_async:
-                async with self._shared.outside.slot(self._state.flow_id):
-                    done = answer(await self._calls.awaited(node, prepared, iteration))
-            else:
-                done = answer(await self._calls.reading(node, prepared, iteration))
-        except Fenced:
-            raise
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            # nobody cancelled the step: something that its node waited for was, inside the node
-            self._run.fail(attempt, unexpected(error, self._state.id, node.type))
-        except Exception as error:
-            self._run.fail(attempt, self._calls.as_node_error(error, node))
-        else:
-            if not isinstance(done, Outcome):
-                self._suspending.suspend(attempt, done)
-                return
-            self._run.succeed(attempt, done)
-            if node.type.is_answer:
-                await self._shared.journal.barrier()
-                self._shared.answered(self._state.id, done.output)
-
-    async def _send(self, attempt: Attempt, prepared: Prepared, found: StepState | None) -> Result:
-        was_under_way = found is not None and found.status == "running"
-        row = self._records.row(
-            *(attempt.place, attempt.number, "planned"),
-            started=attempt.started,
-            input=prepared.text,
-            effect=orjson.dumps(REPEATED).decode() if was_under_way else None,
-            input_hash=input_hash(prepared.text),
-        )
-        if not was_under_way and not self._shared.outside.has_place(self._state.flow_id):
-            self._records.put(row)
-        async with self._shared.outside.slot(self._state.flow_id):
-            # the queue is in order: this row is durable only after everything the run did before
-            await self._shared.journal.put(self._state.epoch, self._records.shown(row._replace(status="running")))
-            return await self._calls.awaited(attempt.node, prepared, attempt.frame.iteration)
-
-    async def _transact(self, attempt: Attempt, prepared: Prepared) -> None:
-        node, iteration = attempt.node, attempt.frame.iteration
-        given = await self._calls.before(node, prepared, iteration)
-
-        def work(session: Session) -> tuple[tuple[Outcome, list[int]], StepWrite]:
-            found, due = self._calls.writing(node, prepared, iteration, session, given)
-            row = self._records.row(
-                *(attempt.place, attempt.number, "succeeded"),
-                started=attempt.started,
-                input=prepared.text,
-                port=found.port,
-                output=found.text,
-            )
-            return (found, due), self._records.shown(row._replace(ended_at=self._shared.now_us()))
-
-        found, due = await self._shared.journal.transact(self._state.id, self._state.epoch, work)
-        self._shared.due(due)
-        self._run.decide(attempt.frame, node, found.port, found.output)
 
 
 def step_error(error: NodeError, node: PlanNode) -> dict[str, Any]:
