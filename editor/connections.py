@@ -10,6 +10,7 @@ from nicegui import background_tasks, ui
 from editor.catalog import ports_of
 from editor.draft import Draft
 from editor.frame import box, icon
+from editor.open_node import OpenNode
 from editor.widgets import choice
 from nodes.spec import NodeType
 from runtime.graph import reachable_from
@@ -20,10 +21,12 @@ Json: TypeAlias = Any
 class Connections:
     """The way to wire nodes without a mouse. *visit* goes to another node."""
 
-    def __init__(self, draft: Draft, types: Mapping[str, NodeType], node_id: str, visit: Callable[[str], None]) -> None:
+    def __init__(
+        self, draft: Draft, types: Mapping[str, NodeType], open_node: OpenNode, visit: Callable[[str], None]
+    ) -> None:
         self._draft = draft
         self._types = types
-        self._node_id = node_id
+        self._open = open_node
         self._visit = visit
         self._wires: dict[str, ui.select] = {}
         self._box = box("fe-wires")
@@ -36,7 +39,7 @@ class Connections:
             for port in ports_of(node, self._types.get(node["type"]))
         }
         pairs = [(edge["target"], edge["source"]) for edge in document["edges"]]
-        before = reachable_from([self._node_id], pairs)  # these would close a circle
+        before = reachable_from([self._open.id], pairs)  # these would close a circle
         targets = {
             other["id"]: other["name"]
             for other in document["nodes"]
@@ -50,11 +53,11 @@ class Connections:
                     self._wire(port, title)
                 self._came_from = box("fe-from")
         for port, select in self._wires.items():
-            wired = [e["target"] for e in document["edges"] if e["source"] == self._node_id and e["key"] == port]
+            wired = [e["target"] for e in document["edges"] if e["source"] == self._open.id and e["key"] == port]
             if select.options != targets or select.value != wired:
                 select.set_options(targets, value=wired)
         self._came_from.clear()
-        sources = [e["source"] for e in document["edges"] if e["target"] == self._node_id]
+        sources = [e["source"] for e in document["edges"] if e["target"] == self._open.id]
         with self._came_from:
             if sources:
                 ui.label("Comes after").classes("fe-label")
@@ -74,10 +77,10 @@ class Connections:
             self._wires[port] = select
 
     def _rewire(self, port: str, targets: list[str]) -> None:
-        wired = [e for e in self._draft.document["edges"] if e["source"] == self._node_id and e["key"] == port]
+        wired = [e for e in self._draft.document["edges"] if e["source"] == self._open.id and e["key"] == port]
         now = {edge["target"] for edge in wired}
         operations = [{"op": "del_edge", "edge": edge} for edge in wired if edge["target"] not in targets]
-        new = [{"source": self._node_id, "target": target, "key": port} for target in targets if target not in now]
+        new = [{"source": self._open.id, "target": target, "key": port} for target in targets if target not in now]
         operations += [{"op": "add_edge", "edge": edge} for edge in new]
         background_tasks.create(self._draft.edit(operations), name="connect a node")
 

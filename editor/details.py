@@ -15,6 +15,7 @@ from editor.flow_panel import FlowPanel
 from editor.flow_settings import edit_settings
 from editor.known_values import KnownValues
 from editor.node_actions import NodeActions
+from editor.open_node import OpenNode
 from editor.repairs import Repairs
 from editor.session import may_edit, operator_here
 from editor.side_panel import NodePanel
@@ -167,24 +168,25 @@ class Details:
 
     def _node_panel(self, node_id: str) -> NodePanel:
         self._writing.open(node_id, self._run)
+        open_node = OpenNode(node_id)
         return NodePanel(
             self._draft,
             self._types,
-            node_id,
-            self._context(node_id),
+            open_node,
+            self._context(open_node),
             close=self._close_panel,
             visit=self._canvas.visit,
             actions=self._actions,
             run=self._run,
             is_result_shown=self._is_result_wanted,
             prefer_result=self._prefer_result,
-            rename=(lambda new_id: self._rename(node_id, new_id)) if self._may_edit else None,
+            rename=(lambda new_id: self._rename(open_node.id, new_id)) if self._may_edit else None,
         )
 
-    def _context(self, node_id: str) -> FormContext:
+    def _context(self, open_node: OpenNode) -> FormContext:
         def save(name: str, value: Json) -> None:
             panel = self._panel
-            if isinstance(panel, NodePanel) and panel.node_id == node_id:
+            if isinstance(panel, NodePanel) and panel.node_id == open_node.id:
                 self._canvas.set_busy(True)
                 panel.save(name, value)
 
@@ -241,4 +243,9 @@ class Details:
         self._selected = new.get(self._selected or "", self._selected)
         if self._run and new:
             steps = (replace(step, node=new.get(step.node, step.node)) for step in self._run.steps)
-            self._run = replace(self._run, steps=tuple(steps))
+            repeated = {new.get(node, node): counts for node, counts in self._run.repeated.items()}
+            self._run = replace(self._run, steps=tuple(steps), repeated=repeated)
+        if isinstance(self._panel, NodePanel) and self._panel.node_id in new:
+            self._panel.follow(new[self._panel.node_id])
+            self._panel.set_run(self._run)
+            self._writing.open(self._panel.node_id, self._run)

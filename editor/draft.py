@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import to_thread
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import uuid4
@@ -149,7 +149,9 @@ class Draft:
         except NotFound:
             self.on_gone()
             return
+        before = self.document
         self.view, (self.can_undo, self.can_redo) = found
+        self.renamed = _new_ids(before, self.document) | self.renamed
         self.on_change()
         self.renamed = {}
 
@@ -177,6 +179,29 @@ class Draft:
     async def _catch_up(self) -> None:
         self._is_stale = False
         await self.refresh()
+
+
+def _new_ids(before: Mapping[str, Json], now: Mapping[str, Json]) -> dict[str, str]:
+    """Return the nodes that are gone and those that stand in their place, with their type and name: by former id.
+
+    Who changed the flow in another process, or as a whole, did not say that a node only has another id now.
+    """
+    gone, new = _ids(before) - _ids(now), _ids(now) - _ids(before)
+    if not gone or not new:
+        return {}
+    former, present = _in_place(before, gone), _in_place(now, new)
+    return {former[place]: present[place] for place in former.keys() & present.keys()}
+
+
+def _ids(document: Mapping[str, Json]) -> set[str]:
+    return {node["id"] for node in document["nodes"]}
+
+
+def _in_place(document: Mapping[str, Json], ids: set[str]) -> dict[Json, str]:
+    """Return the ids of these nodes by type, name and place."""
+    places = document["layout"]
+    nodes = (node for node in document["nodes"] if node["id"] in ids)
+    return {(node["type"], node["name"], *places.get(node["id"], ())): node["id"] for node in nodes}
 
 
 def _nothing() -> None: ...

@@ -9,6 +9,7 @@ from nicegui import ui
 
 from editor.draft import Draft
 from editor.frame import box
+from editor.open_node import OpenNode
 from editor.widgets import choice
 from nodes.spec import NodeType
 from runtime.limits import ATTEMPTS, RETRY_DELAY_S, STEP_TIMEOUT_S
@@ -31,11 +32,11 @@ class FailureForm:
     *edit* gets operations and their merge key.
     """
 
-    def __init__(self, draft: Draft, node_id: str, node_type: NodeType, edit: Edit) -> None:
+    def __init__(self, draft: Draft, open_node: OpenNode, node_type: NodeType, edit: Edit) -> None:
         self._draft = draft
-        self._node_id = node_id
+        self._open = open_node
         self._edit = edit
-        node = draft.node(node_id) or {}
+        node = draft.node(open_node.id) or {}
         with box("fe-field"):
             ui.label("After the last attempt").classes("fe-label")
             self._on_error = choice(ON_ERROR, value=node.get("on_error", "stop"), on_change=self._set_on_error)
@@ -94,29 +95,29 @@ class FailureForm:
         return made
 
     def _set_timeout(self, event: Any) -> None:
-        node = self._draft.node(self._node_id)
+        node = self._draft.node(self._open.id)
         value = _whole(event.value)
         if node is None or value == node.get("timeout_s") or (value is not None and not 0.1 <= value <= STEP_TIMEOUT_S):
             return
-        self._edit([{"op": "patch_node", "id": self._node_id, "set": {"timeout_s": value}}], f"timeout {self._node_id}")
+        self._edit([{"op": "patch_node", "id": self._open.id, "set": {"timeout_s": value}}], f"timeout {self._open.id}")
 
     def _set_after_crash(self, event: Any) -> None:
-        node = self._draft.node(self._node_id)
+        node = self._draft.node(self._open.id)
         value = event.value or None
         if node is not None and value != node.get("after_crash"):
-            self._edit([{"op": "patch_node", "id": self._node_id, "set": {"after_crash": value}}], None)
+            self._edit([{"op": "patch_node", "id": self._open.id, "set": {"after_crash": value}}], None)
 
     def _set_on_error(self, event: Any) -> None:
-        node = self._draft.node(self._node_id)
+        node = self._draft.node(self._open.id)
         if node and event.value != node.get("on_error", "stop"):
-            self._edit([{"op": "patch_node", "id": self._node_id, "set": {"on_error": event.value}}], None)
+            self._edit([{"op": "patch_node", "id": self._open.id, "set": {"on_error": event.value}}], None)
 
     def _set_retry(self, _event: Any) -> None:
-        node = self._draft.node(self._node_id)
+        node = self._draft.node(self._open.id)
         retry = {key: _whole(number.value) for key, number in self._retry.items()} if self._again.value else None
         if node is None or retry == node.get("retry") or (retry and None in retry.values()):
             return
-        self._edit([{"op": "patch_node", "id": self._node_id, "set": {"retry": retry}}], f"retry {self._node_id}")
+        self._edit([{"op": "patch_node", "id": self._open.id, "set": {"retry": retry}}], f"retry {self._open.id}")
 
 
 def _whole(value: float | None) -> float | None:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from editor import words
 from editor.draft import Draft
 from editor.frame import box, icon
+from editor.open_node import OpenNode
 from nodes.spec import NodeType
 from runtime.flow_views import ScheduleView
 from runtime.schedules import Timetable, local_time, times
@@ -48,9 +49,9 @@ def upcoming(
 class NextTimes:
     """The next times of the trigger that is being set up; nothing while it says none."""
 
-    def __init__(self, draft: Draft, node_id: str, node_type: NodeType) -> None:
+    def __init__(self, draft: Draft, open_node: OpenNode, node_type: NodeType) -> None:
         self._draft = draft
-        self._node_id = node_id
+        self._open = open_node
         self._type = node_type
         self._shown: list[str] | None = None
         with box("fe-times").props('role=group aria-label="Next times"') as self._box:
@@ -61,8 +62,8 @@ class NextTimes:
 
     def update(self) -> None:
         """Show the times of what the draft holds now."""
-        node = self._draft.node(self._node_id)
-        live = next((each for each in self._draft.view.schedules if each.node == self._node_id), None)
+        node = self._draft.node(self._open.id)
+        live = next((each for each in self._draft.view.schedules if each.node == self._open.id), None)
         note, found = upcoming(self._type, (node or {}).get("params") or {}, live, datetime.now(UTC))
         self._box.set_visibility(bool(found))
         self._note.set_text(note)

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from nicegui import background_tasks, ui
 
 from editor.draft import Draft
+from editor.open_node import OpenNode
 from editor.widgets import Refused, button, choice, dialog, field, menu_item, reasons, toast
 from nodes.spec import NodeType
 from runtime.graph import with_failure_port
@@ -47,11 +48,11 @@ class NodeActions:
         node_type = self._type(node_id)
         return node_type is not None and node_type.kind == "trigger"
 
-    def test_items(self, node_id: str) -> None:
+    def test_items(self, node: OpenNode) -> None:
         """Draw the lines of a menu that run a part of the flow."""
         for part, title, symbol in TESTS:
-            if part == "from" or not self.is_trigger(node_id):
-                menu_item(title, symbol, lambda part=part: self._test(part, node_id))
+            if part == "from" or not self.is_trigger(node.id):
+                menu_item(title, symbol, lambda part=part: self._test(part, node.id))
 
     def more_items(self, node_id: str, step: StepView | None) -> None:
         """Draw the other lines of a node's menu; *step* is how it fared last."""

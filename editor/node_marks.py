@@ -9,6 +9,7 @@ from nicegui import ui
 
 from editor.elements import box, icon
 from editor.node_actions import NodeActions
+from editor.open_node import OpenNode
 
 Json: TypeAlias = Any
 
@@ -16,29 +17,29 @@ Json: TypeAlias = Any
 class NodeMarks:
     """Draws them in the current place."""
 
-    def __init__(self, node_id: str, actions: NodeActions) -> None:
-        self._node_id = node_id
+    def __init__(self, open_node: OpenNode, actions: NodeActions) -> None:
+        self._open = open_node
         self._actions = actions
         self._shown: object = None
         self._box = box("fe-marks")
 
-    def update(self, node: Mapping[str, Json]) -> None:
+    def update(self, given: Mapping[str, Json]) -> None:
         """Show what the node is now."""
-        is_off, is_pinned = marks = (bool(node.get("disabled")), bool(node.get("pinned")))
+        is_off, is_pinned = marks = (bool(given.get("disabled")), bool(given.get("pinned")))
         if marks == self._shown:
             return
         self._shown = marks
         self._box.clear()
         self._box.set_visibility(any(marks))
-        node_id, actions = self._node_id, self._actions
+        node, actions = self._open, self._actions
         with self._box:
             if is_off:
-                is_trigger = actions.is_trigger(node_id)
+                is_trigger = actions.is_trigger(node.id)
                 text = "Disabled: it starts no runs." if is_trigger else "Disabled: runs pass over it."
-                _mark("power_settings_new", text, ("Enable", lambda: actions.disable(node_id, False)))
+                _mark("power_settings_new", text, ("Enable", lambda: actions.disable(node.id, False)))
             if is_pinned:
-                edit = ("Edit", lambda: actions.edit_pin(node_id))
-                unpin = ("Unpin", lambda: actions.unpin(node_id))
+                edit = ("Edit", lambda: actions.edit_pin(node.id))
+                unpin = ("Unpin", lambda: actions.unpin(node.id))
                 _mark("keep", "Pinned: tests do not call it.", edit, unpin)
 
 

@@ -20,6 +20,7 @@ from editor.node_actions import NodeActions
 from editor.node_help import draw_help
 from editor.node_id import NodeId
 from editor.node_marks import NodeMarks
+from editor.open_node import OpenNode
 from editor.palette import node_icon
 from editor.param_form import UNSET, param_fields
 from editor.problem_list import without
@@ -42,7 +43,7 @@ class NodePanel:
         self,
         draft: Draft,
         types: Mapping[str, NodeType],
-        node_id: str,
+        open_node: OpenNode,
         context: FormContext,
         *,
         close: Callable[[], None],
@@ -55,7 +56,7 @@ class NodePanel:
     ) -> None:
         self._draft = draft
         self._types = types
-        self.node_id = node_id
+        self._open = open_node
         self._context = context
         self._close = close
         self._visit = visit
@@ -69,20 +70,30 @@ class NodePanel:
         self._connections: Connections | None = None
         self._failure: FailureForm | None = None
         self._address: WebhookAddress | None = None
-        node = draft.node(node_id)
+        node = draft.node(open_node.id)
         assert node is not None
         self._type = types.get(node["type"])
         self._head(node)
-        self._results = StepResults(node_id, pin=None if self._is_trigger else self._pin)
+        self._results = StepResults(open_node, pin=None if self._is_trigger else self._pin)
         self._setup = box("fe-panel-body")
         with self._setup:
-            self._marks = NodeMarks(node_id, actions)
+            self._marks = NodeMarks(open_node, actions)
             self._form(node)
         self.set_run(run)
         self._show_tab(is_result_shown and self._results.step is not None)
         self.update()
 
     # -- from outside
+
+    @property
+    def node_id(self) -> str:
+        """The id that the node has now."""
+        return self._open.id
+
+    def follow(self, new_id: str) -> None:
+        """Go on with the node under another id; what is typed and where the caret is stay."""
+        self._open.id = new_id
+        self._id.update()
 
     def update(self) -> None:
         """Show what the draft holds now."""
@@ -173,9 +184,9 @@ class NodePanel:
                 self._name.classes("fe-name-input")
                 with box("fe-panel-sub"):
                     self._kind_label = ui.label(self._kind(node))
-                    NodeId(self._draft, self._types, self.node_id, self._new_id)
+                    self._id = NodeId(self._draft, self._types, self._open, self._new_id)
             with _menu_button("play_arrow", "Run a part of the flow"), _menu():
-                self._actions.test_items(self.node_id)
+                self._actions.test_items(self._open)
             with _menu_button("more_horiz", "More for this node"):
                 self._more = _menu()
                 self._more.on("before-show", self._fill_more)
@@ -255,12 +266,12 @@ class NodePanel:
         advanced = [field for field in param_fields(self._type) if field.is_advanced]
         self._fields += [FieldView(field, self._context, params) for field in plain]
         if self._type.kind == "trigger":
-            self._times = NextTimes(self._draft, self.node_id, self._type)
+            self._times = NextTimes(self._draft, self._open, self._type)
         if not plain and not advanced:
             ui.label("Nothing to set up here.").classes("pw-muted")
         if has_address(self._type):
             context = self._context
-            self._address = WebhookAddress(self._draft, self._type, self.node_id, context.base_url, context.credentials)
+            self._address = WebhookAddress(self._draft, self._type, self._open, context.base_url, context.credentials)
         if advanced:
             is_used = any(params.get(field.name, field.default) != field.default for field in advanced)
             with self._section("More settings", is_open=is_used) as self._advanced:
@@ -269,10 +280,10 @@ class NodePanel:
             with self._section(
                 "When it fails", is_open=any(key in node for key in FAILURE) or node.get("on_error", "stop") != "stop"
             ):
-                self._failure = FailureForm(self._draft, self.node_id, self._type, self._edit)
+                self._failure = FailureForm(self._draft, self._open, self._type, self._edit)
         if ports_of(node, self._type):
             with self._section("Connections", is_open=True):
-                self._connections = Connections(self._draft, self._types, self.node_id, self._visit)
+                self._connections = Connections(self._draft, self._types, self._open, self._visit)
         with self._section("Help"):
             draw_help(self._type)
 

@@ -8,6 +8,7 @@ from nicegui import ui
 
 from editor import words
 from editor.frame import box
+from editor.open_node import OpenNode
 from editor.step_view import step_detail
 from editor.step_waits import StepTools
 from editor.widgets import icon_button
@@ -17,8 +18,8 @@ from runtime.run_views import RunView, StepView
 class StepResults:
     """The “Result” of a node's panel. *pin* keeps the output that is shown."""
 
-    def __init__(self, node_id: str, *, pin: Callable[[StepView], None] | None = None) -> None:
-        self._node_id = node_id
+    def __init__(self, open_node: OpenNode, *, pin: Callable[[StepView], None] | None = None) -> None:
+        self._open = open_node
         self._pin = pin
         self._is_pinned = False
         self._run: RunView | None = None
@@ -35,7 +36,7 @@ class StepResults:
     def show(self, run: RunView | None) -> None:
         """Show the steps of *run*, of a loop's item the first that failed."""
         self._run = run
-        self._steps = [step for step in run.steps if step.node == self._node_id] if run else []
+        self._steps = [step for step in run.steps if step.node == self._open.id] if run else []
         failed = [place for place, step in enumerate(self._steps) if step.status in ("failed", "unknown")]
         self._place = failed[0] if failed else 0
         self._draw()
@@ -66,7 +67,7 @@ class StepResults:
 
     def _items(self) -> None:
         assert self._run is not None
-        total = sum(self._run.repeated.get(self._node_id, {}).values())
+        total = sum(self._run.repeated.get(self._open.id, {}).values())
         with box("fs-items"):
             icon_button("chevron_left", "Item before", lambda: self._go(-1), is_small=True)
             ui.label(words.item(self._steps[self._place].iteration)).classes("fs-items-now")

@@ -10,6 +10,7 @@ from nicegui import ui
 from editor import words
 from editor.frame import box, icon
 from editor.live import worst
+from editor.open_node import OpenNode
 from editor.palette import node_icon
 from editor.step_results import StepResults
 from editor.step_view import state_icon, time_taken
@@ -48,7 +49,7 @@ class StepRow:
                 self._time = ui.label().classes("ft-time pw-num")
                 icon("expand_more").classes("ft-arrow")
             with box("ft-detail") as self._detail:
-                self._results = StepResults(self._node)
+                self._results = StepResults(OpenNode(self._node))
         self._detail.set_visibility(False)
         self._line.on("click", self._toggle)
 

@@ -13,6 +13,7 @@ from backend.credential_values import NO_LOGIN
 from backend.credentials import folded_credential
 from editor.draft import Draft
 from editor.frame import box, icon
+from editor.open_node import OpenNode
 from editor.widgets import icon_button, segments, toast
 from nodes.spec import NodeType
 from runtime.webhooks import ANY, webhook_of
@@ -46,13 +47,13 @@ class WebhookAddress:
         self,
         draft: Draft,
         node_type: NodeType,
-        node_id: str,
+        open_node: OpenNode,
         base_url: str,
         credentials: Callable[[], Mapping[str, str]],
     ) -> None:
         self._draft = draft
         self._type = node_type
-        self._node_id = node_id
+        self._open = open_node
         self._base_url = base_url
         self._credentials = credentials
         self._is_test = False
@@ -102,7 +103,7 @@ class WebhookAddress:
         _copyable(url, "address")
         ui.label("From a program").classes("fe-label")
         payload = self._type.sample_of({}) | {"body": body}
-        sent = json.dumps({"trigger": self._node_id, "payload": payload}, ensure_ascii=False)
+        sent = json.dumps({"trigger": self._open.id, "payload": payload}, ensure_ascii=False)
         key = ["-H", "Authorization: Bearer $PULSEWIRE_KEY"]
         _copyable(_command(url, "POST", key, sent), "example", is_code=True)
 
@@ -136,7 +137,7 @@ class WebhookAddress:
     def _sample(self) -> Json:
         """Return the body of the flow's first sample for this node, or of the example that its type brings."""
         samples = self._draft.document.get("samples") or []
-        payload = next((each["payload"] for each in samples if each["trigger"] == self._node_id), None)
+        payload = next((each["payload"] for each in samples if each["trigger"] == self._open.id), None)
         return (self._type.sample_of({}) if payload is None else payload).get("body")
 
 

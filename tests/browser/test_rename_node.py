@@ -69,3 +69,23 @@ def test_another_tab_keeps_the_node_open(page: Page, server: Server, make_flow: 
 
     expect(other.page.get_by_role("button", name="Id looked_up: change it")).to_be_visible()
     until(lambda: other.selected == {"looked_up"})
+
+
+def test_an_id_that_another_process_changes_keeps_the_node_open_and_what_is_typed(
+    page: Page, server: Server, make_flow: Make
+) -> None:
+    flow = FlowPage(page, made(make_flow), server.flows)
+    flow.node("mail").click()
+    flow.panel_shows("Mail")
+    text = page.get_by_label("Text", exact=True)
+    text.fill("Dear")
+    text.press("End")
+    until(lambda: flow.nodes["mail"]["params"].get("text") == "Dear")
+
+    server.flows.rename_node(flow.flow_id, "mail", "letter")
+
+    expect(page.get_by_role("button", name="Id letter: change it")).to_be_visible()
+    until(lambda: flow.selected == {"letter"})
+    until(lambda: text.evaluate("(area) => document.activeElement === area"))
+    page.keyboard.type(" Ada")
+    until(lambda: flow.nodes["letter"]["params"].get("text") == "Dear Ada")
