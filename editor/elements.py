@@ -12,7 +12,12 @@ BUILD_S = 30  # NiceGUI answers 500 for a page that takes longer to build; its d
 
 def icon(name: str) -> ui.icon:
     """Draw a Material Symbols icon by its plain name, such as ``table``."""
-    return ui.icon(f"sym_r_{name}").props("aria-hidden=true")
+    return ui.icon(symbol(name)).props("aria-hidden=true")
+
+
+def symbol(name: str) -> str:
+    """Return what NiceGUI calls a Material Symbols icon."""
+    return f"sym_r_{name}"
 
 
 def box(classes: str = "", tag: str = "div") -> Element:

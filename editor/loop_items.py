@@ -12,7 +12,7 @@ from nicegui import ui
 
 from editor import words
 from editor.frame import box, icon
-from editor.step_view import state_icon
+from editor.step_view import show_state, state_icon, state_word
 from editor.widgets import icon_button, menu_item
 from runtime.kept_steps import Shape
 from runtime.run_views import ItemPage, ItemView, StepView
@@ -106,32 +106,64 @@ class LoopItems:
         return self._runs.items(self._run_id, node, within=within, status=wanted.status, offset=wanted.place, limit=1)
 
 
-def item_bar(picked: Picked, choose: Callable[[Wanted], object]) -> None:
-    """Draw which item of a loop is looked at, and the ways to the others."""
-    place, status, total = picked.wanted.place, picked.wanted.status, picked.page.total
-    assert picked.item is not None
-    with box("fr-items"):
-        before = icon_button("chevron_left", "Item before", lambda: choose(Wanted(place - 1, status)), is_small=True)
-        before.set_enabled(place > 0)
-        ui.label(words.item(picked.item.iteration.rpartition(".")[2])).classes("fr-items-now pw-num")
-        after = icon_button("chevron_right", "Next item", lambda: choose(Wanted(place + 1, status)), is_small=True)
-        after.set_enabled(place + 1 < total)
-        ui.space()
-        with box("fr-items-of", "button").props("type=button aria-haspopup=menu") as chooser:
-            ui.label(f"{place + 1:,} of {total:,}{'' if status is None else f' {status}'}").classes("pw-num")
+class ItemChoice:
+    """A button that says which items are shown, with a menu of those of one status; *choose* gets the status."""
+
+    def __init__(self, choose: Callable[[str | None], object]) -> None:
+        self._choose = choose
+        self._counts: Mapping[str, int] = {}
+        self._filled: Mapping[str, int] | None = None
+        with box("fr-items-of", "button").props('type=button aria-haspopup=menu aria-label="Which items"'):
+            self._text = ui.label().classes("pw-num")
             icon("expand_more")
-            with ui.menu().props("auto-close anchor='bottom right' self='top right'"):
-                _filters(picked.page.counts, lambda status: choose(Wanted(0, status)))
-        chooser.props["aria-label"] = "Which items"
+            with ui.menu().props("auto-close anchor='bottom right' self='top right'") as self._menu:
+                self._menu.on_value_change(self._fill)
+
+    def show(self, text: str, counts: Mapping[str, int]) -> None:
+        """Show *text*, and how many items there are of each status."""
+        self._text.set_text(text)
+        self._counts = counts
+        self._fill()
+
+    def _fill(self) -> None:
+        if self._menu.value or self._counts == self._filled:
+            return  # what somebody is about to choose from stays as it is
+        self._filled = self._counts
+        self._menu.clear()
+        with self._menu:
+            menu_item(f"All items ({sum(self._counts.values()):,})", "list", lambda: self._choose(None))
+            for status in (*TELLING, "succeeded", "skipped"):
+                if count := self._counts.get(status):
+                    title = f"{status.capitalize()} ({count:,})"
+                    menu_item(title, "filter_list", lambda status=status: self._choose(status))
 
 
-def _filters(counts: Mapping[str, int], choose: Callable[[str | None], object]) -> None:
-    menu_item(f"All items ({sum(counts.values()):,})", "list", lambda: choose(None))
-    for status in (*TELLING, "succeeded", "skipped"):
-        if counts.get(status):
-            menu_item(
-                f"{status.capitalize()} ({counts[status]:,})", "filter_list", lambda status=status: choose(status)
-            )
+class ItemBar:
+    """Which item of a loop is looked at, and the ways to the others; *choose* looks at one."""
+
+    def __init__(self, choose: Callable[[Loop, Wanted], object]) -> None:
+        self._choose = choose
+        with box("fr-items"):
+            self._before = icon_button("chevron_left", "Item before", lambda: self._go(-1), is_small=True)
+            self._now = ui.label().classes("fr-items-now pw-num")
+            self._after = icon_button("chevron_right", "Next item", lambda: self._go(1), is_small=True)
+            ui.space()
+            self._choice = ItemChoice(lambda status: self._choose(self._loop, Wanted(0, status)))
+
+    def show(self, loop: Loop, picked: Picked) -> None:
+        """Show the item of *loop* that is looked at now."""
+        assert picked.item is not None
+        self._loop, self._picked = loop, picked
+        place, status, total = picked.wanted.place, picked.wanted.status, picked.page.total
+        self._before.set_enabled(place > 0)
+        self._now.set_text(words.item(picked.item.iteration.rpartition(".")[2]))
+        self._after.set_enabled(place + 1 < total)
+        of_status = "" if status is None else f" {status}"
+        self._choice.show(f"{place + 1:,} of {total:,}{of_status}", picked.page.counts)
+
+    def _go(self, by: int) -> object:
+        wanted = self._picked.wanted
+        return self._choose(self._loop, Wanted(wanted.place + by, wanted.status))
 
 
 class ItemList:
@@ -144,12 +176,21 @@ class ItemList:
         self._choose = choose
         self._status: str | None = None
         self._offset = 0
-        self._drawn: object = None
+        self._lines: list[ItemLine] = []
         self._client = ui.context.client
-        self._box = box("fr-item-list")
+        with box("fr-item-list") as self._box:
+            with box("fr-item-head"):
+                ui.label("Items").classes("fs-title")
+                self._choice = ItemChoice(self._filter)
+            self._list = box("fr-item-lines")
+            with box("fr-item-pager") as self._pager:
+                self._before = icon_button("chevron_left", "Items before", lambda: self._turn(-PAGE), is_small=True)
+                self._shown = ui.label().classes("pw-muted pw-num")
+                self._after = icon_button("chevron_right", "More items", lambda: self._turn(PAGE), is_small=True)
+        self._box.set_visibility(False)
 
     async def read(self) -> None:
-        """Read and draw the page."""
+        """Read the page and show it; lines that stay are not drawn anew."""
         node, within = self._loop
         page = await to_thread(
             self._runs.items,
@@ -159,38 +200,26 @@ class ItemList:
             offset=self._offset,
             limit=PAGE,
         )
-        drawn = (page, self._status, self._offset)
-        if drawn == self._drawn or self._box.is_deleted:
-            return
-        self._drawn = drawn
-        self._box.clear()
-        with self._client, self._box:
-            self._draw(page)
+        if not self._box.is_deleted:
+            with self._client:
+                self._show(page)
 
-    def _draw(self, page: ItemPage) -> None:
-        with box("fr-item-head"):
-            ui.label("Items").classes("fs-title")
-            with box("fr-items-of", "button").props("type=button aria-haspopup=menu"):
-                total = f"{page.total:,} {self._status}" if self._status else f"All {page.total:,}"
-                ui.label(total).classes("pw-num")
-                icon("expand_more")
-                with ui.menu().props("auto-close anchor='bottom right' self='top right'"):
-                    _filters(page.counts, self._filter)
-        for place, item in enumerate(page.items, self._offset):
-            with box("fr-item", "button").props("type=button") as line:
-                state_icon(item.status)
-                ui.label(words.item(item.iteration.rpartition(".")[2])).classes("fr-item-number pw-num")
-                ui.label(item.error or "").classes("fr-item-error pw-clip")
-                ui.label(_taken(item)).classes("pw-muted pw-num")
-            line.on("click", lambda place=place: self._choose(Wanted(place, self._status)))
-        if page.total > PAGE:
-            with box("fr-item-pager"):
-                before = icon_button("chevron_left", "Items before", lambda: self._turn(-PAGE), is_small=True)
-                before.set_enabled(self._offset > 0)
-                last = min(self._offset + PAGE, page.total)
-                ui.label(f"{self._offset + 1:,} to {last:,} of {page.total:,}").classes("pw-muted pw-num")
-                after = icon_button("chevron_right", "More items", lambda: self._turn(PAGE), is_small=True)
-                after.set_enabled(last < page.total)
+    def _show(self, page: ItemPage) -> None:
+        self._box.set_visibility(True)
+        self._choice.show(f"{page.total:,} {self._status}" if self._status else f"All {page.total:,}", page.counts)
+        with self._list:
+            while len(self._lines) < len(page.items):
+                self._lines.append(ItemLine(len(self._lines), self._look_at))
+        for place, line in enumerate(self._lines):
+            line.show(page.items[place] if place < len(page.items) else None)
+        self._pager.set_visibility(page.total > PAGE)
+        last = min(self._offset + PAGE, page.total)
+        self._shown.set_text(f"{self._offset + 1:,} to {last:,} of {page.total:,}")
+        self._before.set_enabled(self._offset > 0)
+        self._after.set_enabled(last < page.total)
+
+    def _look_at(self, place: int) -> object:
+        return self._choose(Wanted(self._offset + place, self._status))
 
     async def _turn(self, by: int) -> None:
         self._offset = max(0, self._offset + by)
@@ -199,6 +228,33 @@ class ItemList:
     async def _filter(self, status: str | None) -> None:
         self._status, self._offset = status, 0
         await self.read()
+
+
+class ItemLine:
+    """One item in a list; *choose* gets its place there."""
+
+    def __init__(self, place: int, choose: Callable[[int], object]) -> None:
+        with box("fr-item", "button").props("type=button") as self._box:
+            self._state = state_icon("planned")
+            self._number = ui.label().classes("fr-item-number pw-num")
+            self._error = ui.label().classes("fr-item-error pw-clip")
+            self._taken = ui.label().classes("pw-muted pw-num")
+        self._box.on("click", lambda: choose(place))
+
+    def show(self, item: ItemView | None) -> None:
+        """Show an item; None hides the line."""
+        self._box.set_visibility(item is not None)
+        if item is None:
+            return
+        show_state(self._state, item.status)
+        self._number.set_text(words.item(item.iteration.rpartition(".")[2]))
+        self._error.set_text(item.error or "")
+        self._taken.set_text(_taken(item))
+        told = (self._number.text, state_word(item.status), item.error, self._taken.text)
+        label = ", ".join(each for each in told if each)
+        if self._box.props.get("aria-label") != label:
+            self._box.props["aria-label"] = label
+            self._box.update()
 
 
 def _taken(item: ItemView) -> str:

@@ -67,6 +67,7 @@ class RunPage:
         self._view = view
         self._selected: str | None = None
         self._drawn: object = None
+        self._side_shown: object = None
         self._client = ui.context.client
         self._may_edit = may_edit()
         document = parse(view.document)[0] if view.document else None
@@ -175,6 +176,13 @@ class RunPage:
             self._overlay.show_items(self._items.steps)
 
     def _draw_side(self) -> None:
+        """Draw the panel, unless it shows just that already: what has the focus in it, and its place, stay."""
+        shown = self._told()
+        if shown == self._side_shown:
+            if self._item_list is not None:
+                background_tasks.create(self._item_list[1].read(), name="list the items of a loop")
+            return
+        self._side_shown = shown
         self._side.clear()
         self._item_list = None
         with self._side:
@@ -182,6 +190,13 @@ class RunPage:
                 self._about()
             else:
                 self._step(self._selected)
+
+    def _told(self) -> object:
+        """Return all that the panel is drawn from."""
+        view, node_id = self._view, self._selected
+        if node_id is None:
+            return (None, view.error, view.held, view.retried_by, view.key, view.ended_at)
+        return (node_id, self._step_of(node_id), view.has_ended, self._loop_of(node_id))
 
     def _step_of(self, node_id: str) -> StepView | None:
         """Return the step of a node, inside a loop that of the item that is looked at."""
@@ -214,15 +229,19 @@ class RunPage:
 
     def _loop_items(self, node_id: str) -> None:
         """List the items of a loop."""
-        if self._shape is None or self._items is None or not self._shape.body(node_id):
+        loop = self._loop_of(node_id)
+        if loop is None:
             return
-        within = self._items.item_around(node_id)
-        if within is None or (node_id, within) not in self._items.picked:
-            return
-        loop = (node_id, within)
         made = ItemList(self._service, self._view.id, loop, lambda wanted: self._choose_item(loop, wanted))
         self._item_list = (loop, made)
         background_tasks.create(made.read(), name="list the items of a loop")
+
+    def _loop_of(self, node_id: str) -> Loop | None:
+        """Return the loop that a node is, in the item around it that is looked at; None if there is nothing to list."""
+        if self._shape is None or self._items is None or not self._shape.body(node_id):
+            return None
+        within = self._items.item_around(node_id)
+        return None if within is None or (node_id, within) not in self._items.picked else (node_id, within)
 
     def _about(self) -> None:
         view = self._view
@@ -318,8 +337,7 @@ class RunPage:
         with self._client:
             self._list.draw(self._view)
             self._list.mark(self._selected)
-            if self._item_list is None or self._item_list[0] != loop:
-                self._draw_side()
+            self._draw_side()
         self._overlay.show_items(self._items.steps)
 
     # -- what can be done

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from nicegui import ui
 
 from editor import words
+from editor.elements import symbol
 from editor.frame import box, icon
 from editor.live import took_ms
 from editor.step_waits import NO_TOOLS, StepTools, unknown_view, wait_view
@@ -26,10 +27,22 @@ TONES = {**STATE_TONES, "planned": "plain", "skipped": "plain", "unknown": "fail
 WORDS = {"planned": "About to begin", "unknown": "Outcome unknown"}
 
 
-def state_icon(status: str) -> None:
+def state_icon(status: str) -> ui.icon:
     """Draw the icon of a step's status in its colour."""
-    made = icon(ICONS.get(status, "circle"))
-    made.classes(f"pw-tone--{TONES.get(status, 'plain')}" + (" pw-spin" if status == "running" else ""))
+    made = icon("circle")
+    show_state(made, status)
+    return made
+
+
+def show_state(made: ui.icon, status: str) -> None:
+    """Let a drawn icon show another status."""
+    made.set_name(symbol(ICONS.get(status, "circle")))
+    made.classes(replace=f"pw-tone--{TONES.get(status, 'plain')}" + (" pw-spin" if status == "running" else ""))
+
+
+def state_word(status: str) -> str:
+    """Return a step's status in words."""
+    return WORDS.get(status, status.capitalize())
 
 
 def time_taken(step: StepView) -> str:
@@ -45,7 +58,7 @@ def step_detail(step: StepView, *, is_simulated: bool, repeats: int | None = Non
     with box("fs"):
         with box("fs-head"):
             state_icon(step.status)
-            ui.label(WORDS.get(step.status, step.status.capitalize())).classes("fs-status")
+            ui.label(state_word(step.status)).classes("fs-status")
             ui.label(time_taken(step)).classes("pw-muted pw-num")
             if step.attempt > 1:
                 ui.label(f"attempt {step.attempt}").classes("pw-muted")

@@ -91,6 +91,51 @@ def test_items_of_a_loop_are_looked_at_one_by_one(
     expect(page.locator(".fe-right .fs-error")).to_contain_text("does not work")
 
 
+def test_steps_that_stay_keep_the_focus_and_a_click_that_is_under_way(
+    page: Page, server: Server, make_flow: Make, start: Callable[..., int]
+) -> None:
+    nodes = {"start": "manual", "ask": "wait_for_approval", "yes": "set_fields"}
+    yes = {"fields": {"n": 1}}
+    flow_id = make_flow(nodes, ["start out ask", "ask approved yes"], ask={"title": "Sure?"}, yes=yes)
+    server.flows.publish(flow_id)
+    run_id = start(flow_id, {})
+    opened(page, run_id)
+    step(page, "Ask").click()
+    panel = page.locator(".fe-right")
+    expect(panel.locator(".fs-wait")).to_contain_text("Sure?")
+    first = step(page, "Start")
+    first.focus()
+    first.hover()
+    page.mouse.down()
+
+    with server.database.write() as session:  # as if the engine had gone on
+        session.add(StepRow(run_id=run_id, node="yes", status="running", started_at=datetime.now(UTC)))
+    expect(step(page, "Yes")).to_be_visible()
+    expect(first).to_be_focused()
+    page.mouse.up()
+
+    expect(panel.locator(".fe-panel-name")).to_have_text("Start")
+
+
+def test_the_panel_of_a_step_stays_as_it_is_while_others_go_on(
+    page: Page, server: Server, make_flow: Make, start: Callable[..., int]
+) -> None:
+    nodes = {"start": "manual", "ask": "wait_for_approval", "yes": "set_fields"}
+    flow_id = make_flow(nodes, ["start out ask", "ask approved yes"], ask={"title": "Sure?"}, yes={"fields": {"n": 1}})
+    server.flows.publish(flow_id)
+    run_id = start(flow_id, {})
+    opened(page, run_id)
+    step(page, "Ask").click()
+    approve = page.locator(".fe-right").get_by_role("button", name="Approve")
+    approve.focus()
+
+    with server.database.write() as session:
+        session.add(StepRow(run_id=run_id, node="yes", status="running", started_at=datetime.now(UTC)))
+    expect(step(page, "Yes")).to_be_visible()
+
+    expect(approve).to_be_focused()
+
+
 def test_an_approval_is_given_on_the_runs_page(
     page: Page, server: Server, make_flow: Make, start: Callable[..., int]
 ) -> None:
