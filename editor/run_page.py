@@ -29,7 +29,7 @@ from runtime.document import parse
 from runtime.errors import NotFound
 from runtime.kept_steps import Shape
 from runtime.run_views import RunView, StepView
-from runtime.settling import Settle
+from runtime.settling import Settle, undecided_ports
 
 if TYPE_CHECKING:
     from runtime.app import App
@@ -348,6 +348,7 @@ class RunPage:
         is_open, has_flow = not self._view.has_ended, self._view.flow_name is not None
         return StepTools(
             settle=self._settle if is_open else None,
+            undecided=lambda step: undecided_ports(self._view.document, step.node, self._types),
             decide=self._decide if is_open else None,
             pin=self._pin if has_flow else None,
             link=self._link if is_open else None,

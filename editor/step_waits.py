@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from nicegui import ui
@@ -27,15 +27,21 @@ MARK_DONE = (
 )
 
 
+def _nothing(_step: StepView) -> Sequence[str]:
+    return ()
+
+
 @dataclass(frozen=True)
 class StepTools:
     """What a person can do with a step where it is shown; what is None is not offered there.
 
-    *settle* says how a step of unknown outcome goes on, *decide* approves or rejects with a comment, *pin* keeps the
-    output in the draft, *link* tells the address at which whoever has it approves or rejects.
+    *settle* says how a step of unknown outcome goes on; *undecided* are the ports between which only an answer decides,
+    so that it cannot be marked as done. *decide* approves or rejects with a comment, *pin* keeps the output in the
+    draft, *link* tells the address at which whoever has it approves or rejects.
     """
 
     settle: Callable[[StepView, Settle], Awaitable[None]] | None = None
+    undecided: Callable[[StepView], Sequence[str]] = _nothing
     decide: Callable[[StepView, bool, str], Awaitable[None]] | None = None
     pin: Callable[[StepView], object] | None = None
     link: Callable[[StepView], str | None] | None = None
@@ -72,11 +78,18 @@ def unknown_view(step: StepView, tools: StepTools) -> None:
     """Draw what can be done about a step of which nobody knows whether it took place."""
     if tools.settle is None:
         return
+    ports = tools.undecided(step)
     with box("fs-unknown"):
-        ui.label("Find out whether it took place, for example at the service that it calls. Then say so:")
+        if ports:
+            ui.label(
+                f"It goes on at “{'” or “'.join(ports)}”, which only an answer decides. Send it again, then answer it."
+            )
+        else:
+            ui.label("Find out whether it took place, for example at the service that it calls. Then say so:")
         with box("fs-actions"):
             button("Send again", lambda: _settle(step, tools, "send_again"), icon="replay")
-            button("Mark as done", lambda: _settle(step, tools, "mark_done"), icon="done_all")
+            if not ports:
+                button("Mark as done", lambda: _settle(step, tools, "mark_done"), icon="done_all")
 
 
 def in_short(wait: WaitView) -> str:

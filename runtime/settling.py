@@ -56,16 +56,22 @@ def settle(
     session.add(run)
 
 
-def _require_out(document: dict[str, Any] | None, node_id: str, types: Mapping[str, NodeType]) -> None:
-    """Raise Conflict where nobody but the node can say at which port the flow goes on."""
+def undecided_ports(document: dict[str, Any] | None, node_id: str, types: Mapping[str, NodeType]) -> list[str]:
+    """Return the ports between which only an answer decides; nothing for a node that can be marked as done."""
     parsed = parse(document)[0] if document is not None else None
     node = next((each for each in parsed.nodes if each.id == node_id), None) if parsed is not None else None
     if node is None or node.type not in types:
-        return
+        return []
     ports = [port.name for port in ports_of(node, types[node.type])]
-    if "out" not in ports:
+    return [] if "out" in ports else ports
+
+
+def _require_out(document: dict[str, Any] | None, node_id: str, types: Mapping[str, NodeType]) -> None:
+    """Raise Conflict where nobody but the node can say at which port the flow goes on."""
+    if ports := undecided_ports(document, node_id, types):
+        name = next(node["name"] for node in (document or {})["nodes"] if node["id"] == node_id)
         message = (
-            f"“{node.name}” cannot be marked as done: it goes on at “{'” or “'.join(ports)}”, which only an answer "
+            f"“{name}” cannot be marked as done: it goes on at “{'” or “'.join(ports)}”, which only an answer "
             "decides. Send it again, then answer it."
         )
         raise Conflict(Problem("step.port_unknown", message, node_id))

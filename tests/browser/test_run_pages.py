@@ -163,9 +163,8 @@ def test_an_approval_is_given_on_the_runs_page(
     expect(panel.locator(".fs-pre").first).to_contain_text('"said": "fine"')
 
 
-def test_a_step_of_unknown_outcome_is_sent_again(page: Page, server: Server, make_flow: Make) -> None:
-    mail = {"to": "a@example.com", "subject": "s", "text": "t"}
-    flow_id = make_flow({"start": "manual", "mail": "send_email"}, ["start out mail"], mail=mail)
+def unsettled(server: Server, flow_id: str, node: str, given: dict[str, Any]) -> int:
+    """Make a run of a flow's first version that waits because nobody knows whether *node* took place."""
     server.flows.publish(flow_id)
     with server.database.write() as session:
         row = RunRow(flow_id=flow_id, version=1, trigger="start", payload={}, status="waiting")
@@ -174,15 +173,41 @@ def test_a_step_of_unknown_outcome_is_sent_again(page: Page, server: Server, mak
         session.flush()
         error = {"message": "It is not known whether this step took place.", "code": "step.outcome_unknown"}
         session.add(StepRow(run_id=row.id, node="start", status="succeeded", port="out", output={}))
-        session.add(StepRow(run_id=row.id, node="mail", status="unknown", error=error, input=mail))
+        session.add(StepRow(run_id=row.id, node=node, status="unknown", error=error, input=given))
         session.flush()
     assert row.id is not None
-    opened(page, row.id)
+    return row.id
+
+
+def test_what_only_an_answer_decides_is_not_offered_to_be_marked_as_done(
+    page: Page, server: Server, make_flow: Make
+) -> None:
+    ask = {"title": "Refund?", "message": "12 €"}
+    nodes = {"start": "manual", "ask": "wait_for_approval", "yes": "set_fields"}
+    flow_id = make_flow(nodes, ["start out ask", "ask approved yes"], ask=ask, yes={"fields": {"n": 1}})
+    opened(page, unsettled(server, flow_id, "ask", ask))
+
+    step(page, "Ask").click()
+    panel = page.locator(".fe-right")
+    expect(panel.locator(".fs-unknown")).to_contain_text("“approved” or “rejected”")
+    expect(panel.get_by_role("button", name="Mark as done")).to_have_count(0)
+    panel.get_by_role("button", name="Send again").click()
+    page.get_by_role("dialog").get_by_role("button", name="Send again").click()
+
+    expect(panel.get_by_role("button", name="Approve")).to_be_visible()
+
+
+def test_a_step_of_unknown_outcome_is_sent_again(page: Page, server: Server, make_flow: Make) -> None:
+    mail = {"to": "a@example.com", "subject": "s", "text": "t"}
+    flow_id = make_flow({"start": "manual", "mail": "send_email"}, ["start out mail"], mail=mail)
+    run_id = unsettled(server, flow_id, "mail", mail)
+    opened(page, run_id)
 
     step(page, "Mail").click()
     panel = page.locator(".fe-right")
     expect(panel.locator(".fs-error")).to_contain_text("not known")
-    expect(panel.locator(".fs-key")).to_contain_text(f"-{row.id}:mail:")
+    expect(panel.locator(".fs-key")).to_contain_text(f"-{run_id}:mail:")
+    expect(panel.get_by_role("button", name="Mark as done")).to_be_visible()
     panel.get_by_role("button", name="Send again").click()
     expect(page.get_by_role("dialog")).to_contain_text("idempotency key")
     page.get_by_role("dialog").get_by_role("button", name="Send again").click()
