@@ -66,6 +66,7 @@ class Details:
         self._wanted: Problem | None = None  # whose field gets the focus as soon as its node is open
         self._run: RunView | None = None
         self._is_result_wanted = False
+        self._is_limiting = False  # the dialog of the flow's settings is open
         self._repairs = Repairs(draft, save_all) if self._may_edit else None
         self._known = KnownValues(self._types, service.settings.env_names if self._may_edit else ())
         self._writing = Writing(
@@ -126,7 +127,7 @@ class Details:
 
     def renew_values(self) -> None:
         """Show the values of the form's expressions anew if what they are computed from has changed."""
-        if isinstance(self._panel, NodePanel) and self._writing.look(self._run):
+        if isinstance(self._panel, NodePanel) and not self._is_limiting and self._writing.look(self._run):
             self._panel.ask_again()
 
     def visit(self, problem: Problem) -> None:
@@ -138,6 +139,12 @@ class Details:
         self._canvas.visit(problem.node)
         if isinstance(self._panel, NodePanel) and self._panel.node_id == problem.node:
             self._go_to_field(self._panel, problem)
+
+    def limit(self) -> None:
+        """Open the dialog of the flow's settings; while it is there, values are those before a run begins."""
+        self._is_limiting = True
+        self._writing.open(None, self._run)
+        edit_settings(self._draft, self._save_all, ask=self._writing.ask, closed=self._limited)
 
     def step_of(self, node_id: str) -> StepView | None:
         """Return how a node fared in the last run."""
@@ -154,6 +161,12 @@ class Details:
         """Stop; the page is gone."""
         self._writing.close()
 
+    def _limited(self) -> None:
+        self._is_limiting = False
+        self._picker.close()
+        if isinstance(self._panel, NodePanel):
+            self._writing.open(self._panel.node_id, self._run)
+
     # -- panels
 
     def _flow_panel(self) -> FlowPanel:
@@ -163,7 +176,7 @@ class Details:
             visit=self.visit,
             repairs=self._repairs,
             close=self._bench.hide_right,
-            limit=(lambda: edit_settings(self._draft, self._save_all)) if self._may_edit else None,
+            limit=self.limit if self._may_edit else None,
         )
 
     def _node_panel(self, node_id: str) -> NodePanel:
@@ -219,7 +232,11 @@ class Details:
     def _scope(self, param: str | None = None) -> Mapping[str, Shape] | None:
         """Return what expressions of the open node can use; None when none is open."""
         return self._known.scope_at(
-            self._draft.document, self._selected or "", param, columns=self._around.columns, run=self._run
+            self._draft.document,
+            None if self._is_limiting else self._selected or "",
+            param,
+            columns=self._around.columns,
+            run=self._run,
         )
 
     def _values(self, param: str) -> dict[str, Json] | None:

@@ -13,7 +13,6 @@ from nicegui.element import Element
 from editor.draft import Draft
 from editor.flow_dialogs import start_flow
 from editor.flow_queue import LONG_QUEUE, NoticeBar, ask_about_queue, waiting
-from editor.flow_settings import edit_settings
 from editor.frame import box, icon
 from editor.session import may_edit
 from editor.widgets import Refused, button, confirm, icon_button, menu_item, tell, toast
@@ -37,6 +36,7 @@ class FlowBar:
         save_all: Callable[[], Awaitable[None]],
         visit: Callable[[Problem], None],
         toggle_test: Callable[[], None],
+        limit: Callable[[], None],
         show_help: Callable[[], None],
         notice_place: Element,
     ) -> None:
@@ -45,6 +45,7 @@ class FlowBar:
         self._save_all = save_all
         self._visit = visit
         self._toggle_test = toggle_test
+        self._limit = limit
         self._show_help = show_help
         self._titled: str | None = None
         self._may_edit = may_edit()
@@ -112,7 +113,7 @@ class FlowBar:
         self._unpublish = menu_item("Unpublish", "cloud_off", self._unpublish_flow)
         self._live_rule = ui.separator()
         if self._may_edit:
-            menu_item("Limits and retention", "tune", lambda: edit_settings(self._draft, self._save_all))
+            menu_item("Limits and retention", "tune", self._limit)
         menu_item("Export JSON", "download", self._export)
         if self._may_edit:
             menu_item("Duplicate", "content_copy", self._duplicate)

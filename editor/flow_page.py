@@ -130,6 +130,7 @@ class FlowEditor:
                     save_all=self._save_all,
                     visit=self._details.visit,
                     toggle_test=self._toggle_drawer,
+                    limit=self._details.limit,
                     show_help=self._canvas.show_help,
                     notice_place=bench.notice,
                 )

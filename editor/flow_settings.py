@@ -8,8 +8,11 @@ from typing import Any, TypeAlias
 
 from nicegui import ui
 
+from editor.answers import Ask
 from editor.draft import Draft
+from editor.fields import FieldView, FormContext
 from editor.frame import box
+from editor.param_form import UNSET, ParamField
 from editor.widgets import button, choice, dialog, field, text_input
 from runtime.settings_checks import problems_of_settings
 
@@ -25,13 +28,17 @@ class Entry:
     name: str
     title: str
     hint: str
-    is_text: bool = False
     has_units: bool = False  # seconds, minutes, hours or days
     needs: str | None = None  # without this one it means nothing
 
 
 RATE = Entry("rate_runs", "Runs", "How many may begin.")
 SPAN = Entry("rate_s", "Within", "In any span of this length.", has_units=True, needs="rate_runs")
+KEY = Entry(
+    "key",
+    "Key",
+    "Runs with the same key begin one after the other, in their order. It is an expression of the event's payload.",
+)
 GROUPS = (
     (
         "At once",
@@ -39,13 +46,7 @@ GROUPS = (
         "A run keeps its place from its start to its end, also while it waits for something.",
         (
             Entry("runs_at_once", "Runs at once", "Leave it empty for no limit."),
-            Entry(
-                "key",
-                "Key",
-                "Runs with the same key begin one after the other, in their order. "
-                "It is an expression of the event's payload.",
-                is_text=True,
-            ),
+            KEY,
             Entry(PER_KEY, "Runs at once with the same key", "1 keeps them strictly in order.", needs="key"),
         ),
     ),
@@ -68,9 +69,14 @@ GROUPS = (
 )
 
 
-def edit_settings(draft: Draft, save_all: Callable[[], Any]) -> None:
-    """Open the dialog; what is saved is one change of the draft, which can be undone."""
-    Dialog(draft, save_all).open()
+def edit_settings(
+    draft: Draft, save_all: Callable[[], Any], *, ask: Ask | None = None, closed: Callable[[], None]
+) -> None:
+    """Open the dialog; what is saved is one change of the draft, which can be undone.
+
+    *ask* answers what the key comes to, *closed* is called when the dialog is gone.
+    """
+    Dialog(draft, save_all, ask, closed).open()
 
 
 def summary(settings: dict[str, Json] | None) -> list[str]:
@@ -98,12 +104,15 @@ KEPT = {"keep_days": "days", "keep_runs": "runs", "keep_mb": "MB"}
 class Dialog:
     """One open dialog."""
 
-    def __init__(self, draft: Draft, save_all: Callable[[], Any]) -> None:
+    def __init__(self, draft: Draft, save_all: Callable[[], Any], ask: Ask | None, closed: Callable[[], None]) -> None:
         self._draft = draft
         self._save_all = save_all
+        self._closed = closed
+        self._form = FormContext(save=self._keyed, tables=dict, dress_code=lambda _code: None, ask=ask)
         self._given: dict[str, Json] = draft.document["graph"].get("settings") or {}
         self._inputs: dict[str, ui.input] = {}
         self._units: dict[str, ui.select] = {}
+        self._key: Json = self._given.get("key", UNSET)
 
     def open(self) -> None:
         """Draw it and show it."""
@@ -112,22 +121,34 @@ class Dialog:
                 with box("fl-group", "section"):
                     ui.label(title).classes("fl-title")
                     ui.label(text).classes("pw-hint")
-                    with box("fl-column" if any(entry.is_text for entry in entries) else "fl-fields"):
+                    with box("fl-column" if KEY in entries else "fl-fields"):
                         for entry in entries:
-                            self._entry(entry)
+                            if entry is KEY:
+                                self._key_field = FieldView(_as_param(KEY), self._form, self._given)
+                            else:
+                                self._entry(entry)
             with foot:
                 button("Cancel", window.close, kind="ghost")
                 button("Save", lambda: self._save(window), kind="primary")
         self._follow_needs()
+        window.props("allow-focus-outside aria-modal=false")  # the picker of values is beside it
+        window.on("hide", self._close)
         window.open()
+
+    def _close(self) -> None:
+        self._key_field.close()
+        self._closed()
+
+    def _keyed(self, _name: str, value: Json) -> None:
+        self._key = value
+        self._key_field.set_problems(())
+        self._follow_needs()
 
     def _entry(self, entry: Entry) -> None:
         with field(entry.title, hint=entry.hint), box("fl-amount" if entry.has_units else ""):
             value, unit = _shown(self._given.get(entry.name), entry)
-            made = text_input(value, placeholder="{{ $param.customer_id }}" if entry.is_text else None)
+            made = text_input(value).props("inputmode=decimal")
             made.props["aria-label"] = entry.title
-            if not entry.is_text:
-                made.props("inputmode=decimal")
             if entry.has_units:
                 self._units[entry.name] = choice(UNITS, unit)
                 self._units[entry.name].props["aria-label"] = f"Unit of “{entry.title}”"
@@ -136,19 +157,26 @@ class Dialog:
 
     def _follow_needs(self) -> None:
         for entry in _entries():
-            if entry.needs is not None and entry.needs in self._inputs and entry.name in self._inputs:
-                is_needed = bool((self._inputs[entry.needs].value or "").strip())
+            if entry.needs is not None and entry.name in self._inputs:
+                is_needed = self._is_filled(entry.needs)
                 self._inputs[entry.name].set_enabled(is_needed)
                 if entry.name in self._units:
                     self._units[entry.name].set_enabled(is_needed)
 
+    def _is_filled(self, name: str) -> bool:
+        if name == KEY.name:
+            return self._key is not UNSET
+        return name in self._inputs and bool((self._inputs[name].value or "").strip())
+
     async def _save(self, window: ui.dialog) -> None:
+        self._key_field.flush()
         settings, faults = self._read()
-        for problem in [] if faults else problems_of_settings(settings):
-            if problem.severity == "error" and problem.param:
-                faults[problem.param] = problem.message
+        found = [] if faults else [each for each in problems_of_settings(settings) if each.severity == "error"]
+        faults |= {each.param: each.message for each in found if each.param}
         for name, made in self._inputs.items():
             made.error = faults.get(name)
+        self._key_field.set_problems([each for each in found if each.param == KEY.name])
+        self._key_field.mark([each for each in found if each.param == KEY.name])
         if faults:
             return
         window.close()
@@ -160,12 +188,11 @@ class Dialog:
         """Return what was filled in, and what cannot be read."""
         settings: dict[str, Json] = {}
         faults: dict[str, str | None] = {}
+        if self._key is not UNSET:
+            settings[KEY.name] = self._key
         for entry in _entries():
             text = (self._inputs[entry.name].value or "").strip()
-            if not text or (entry.needs is not None and not self._inputs[entry.needs].value):
-                continue
-            if entry.is_text:
-                settings[entry.name] = text
+            if not text or (entry.needs is not None and not self._is_filled(entry.needs)):
                 continue
             try:
                 number = _number(text)
@@ -178,7 +205,26 @@ class Dialog:
 
 
 def _entries() -> list[Entry]:
-    return [entry for _title, _text, entries in GROUPS for entry in entries]
+    return [entry for _title, _text, entries in GROUPS for entry in entries if entry is not KEY]
+
+
+def _as_param(entry: Entry) -> ParamField:
+    """Return a setting that is an expression as a form shows it."""
+    return ParamField(
+        name=entry.name,
+        title=entry.title,
+        description=entry.hint,
+        widget="expression",
+        is_required=False,
+        is_advanced=False,
+        is_literal=False,
+        default=None,
+        placeholder="$param.customer_id",
+        choices=(),
+        minimum=None,
+        maximum=None,
+        is_integer=False,
+    )
 
 
 def _shown(value: Json, entry: Entry) -> tuple[str, int]:

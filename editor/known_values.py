@@ -27,7 +27,7 @@ class KnownValues:
     def scope_at(
         self,
         document: Mapping[str, Json],
-        node_id: str,
+        node_id: str | None,
         param: str | None = None,
         *,
         columns: Columns,
@@ -35,13 +35,16 @@ class KnownValues:
     ) -> Mapping[str, Shape] | None:
         """Return what each name (without ``$``) stands for in a node of the draft, and in one of its parameters.
 
-        *run* is the last one, for examples. None when there is no such node.
+        *node_id* None: before a run begins, whichever trigger starts it. *run* is the last one, for examples. None when
+        there is no such node.
         """
         now = (document, columns, run)
         if not all(was is same for was, same in zip(self._looked_at, now, strict=True)):
             self._looked_at = now
             self._knowledge = self._look_at(*now)
-        if self._knowledge is None or self._knowledge.document.node(node_id) is None:
+        if node_id is None and self._knowledge is not None:
+            return {"param": self._knowledge.payload_of_any()}
+        if node_id is None or self._knowledge is None or self._knowledge.document.node(node_id) is None:
             return None
         return self._knowledge.scope_of(node_id, param)
 

@@ -35,14 +35,19 @@ class Held:
 
 def held_at(
     document: Mapping[str, Json],
-    node_id: str,
+    node_id: str | None,
     types: Mapping[str, NodeType],
     payloads: Mapping[str, Json],
     run: RunView | None,
 ) -> Held:
-    """Return what names hold in a node. *payloads* are those to try, by trigger, the chosen one first."""
+    """Return what names hold in a node; in none: before a run begins.
+
+    *payloads* are those to try, by trigger, the chosen one first.
+    """
     nodes = {node["id"]: node for node in document["nodes"]}
     names = {node["id"]: node["name"] for node in nodes.values()}
+    if node_id is None:
+        return Held(param=next(iter(payloads.values()), {}), names=names)
     parsed, _problems = parse(document)
     if parsed is None or parsed.node(node_id) is None:
         return Held(names=names)

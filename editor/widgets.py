@@ -159,6 +159,7 @@ def segments(options: Any, value: Any, on_change: Handler) -> ui.toggle:
 def dialog(title: str, *, width: int = 480) -> Iterator[tuple[ui.dialog, Element]]:
     """Build a dialog and yield it with the element for its buttons; the block fills the body. Open it yourself."""
     with ui.dialog() as made, ui.card().classes("pw-dialog").style(f"--pw-dialog-width: {width}px"):
+        made.props["aria-label"] = title
         with box("pw-dialog-head"):
             with box(tag="h2"):
                 ui.label(title)

@@ -45,7 +45,7 @@ class Writing:
         self._chosen = chosen
         self._desk = ExpressionDesk(words())
         self._live = LiveValues(previews, self._held, caller) if previews is not None else None
-        self._node_id = ""
+        self._node_id: str | None = None
         self._run: RunView | None = None
         self._seen: object = None
         self._known = Held()
@@ -56,8 +56,8 @@ class Writing:
         """What answers the value of a text."""
         return self._live.ask if self._live is not None else None
 
-    def open(self, node_id: str, run: RunView | None) -> None:
-        """Turn to a node, before its form asks anything."""
+    def open(self, node_id: str | None, run: RunView | None) -> None:
+        """Turn to a node, before its form asks anything; None: to what is known before a run begins."""
         self._node_id = node_id
         self._run = run
         self._held()

@@ -125,7 +125,7 @@ export default {
     },
     arrange() {
       if (this.isSheet) { this.place = {}; return; }
-      const form = this.field.closest(".fe-right") ?? this.field;
+      const form = this.field.closest(".fe-right, .pw-dialog") ?? this.field;
       const height = Math.min(HEIGHT, innerHeight - 60 - 2 * MARGIN);
       const top = Math.max(52 + MARGIN, Math.min(this.field.getBoundingClientRect().top - 12, innerHeight - height - MARGIN));
       this.place = { top: `${top}px`, left: `${Math.max(MARGIN, form.getBoundingClientRect().left - WIDTH - MARGIN)}px`, width: `${WIDTH}px`, height: `${height}px` };
@@ -156,7 +156,7 @@ export default {
       this.open(field, true);
     },
     pointedOutside({ target }) {
-      if (this.isOpen && !this.$refs.root?.contains(target) && !target.closest(".fe-panel-body, .q-menu, .px-pop")) this.close();
+      if (this.isOpen && !this.$refs.root?.contains(target) && !target.closest(".fe-panel-body, .fe-field, .q-menu, .px-pop")) this.close();
     },
     escaped(event) { // from a field that a value was dragged into; a list of suggestions above it goes first
       if (!this.isOpen || this.isTyping || event.key !== "Escape" || !event.target.closest(".fe-field") || document.querySelector(".px-pop:not([hidden])")) return;

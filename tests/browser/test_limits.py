@@ -68,6 +68,35 @@ def test_limits_are_filled_in_checked_saved_and_taken_back(page: Page, server: S
     assert "settings" not in server.flows.get(flow.flow_id).draft["graph"]
 
 
+def test_the_key_is_picked_from_the_payload_and_shows_its_value(page: Page, server: Server, make_flow: Make) -> None:
+    flow = opened(page, server, make_flow)
+    sample = {"name": "one", "trigger": "t", "payload": {"customer": {"id": "c-7"}}}
+    server.flows.edit(flow.flow_id, [{"op": "set_samples", "samples": [sample]}])
+    flow.node("s").click()
+    flow.panel_shows("S")
+    menu(page, "Limits and retention")
+    window = page.get_by_role("dialog", name="Limits and retention")
+
+    expect(page.locator(".q-dialog__inner")).to_be_focused()  # it is all there
+    window.get_by_role("button", name="Key: insert a value").click()
+    expect(page.get_by_label("Search values")).to_be_focused()
+    expect(page.locator(".vp-group .vp-name")).to_have_text(["Payload"])
+    page.keyboard.type("id")
+    page.keyboard.press("Enter")
+
+    key = window.get_by_label("Key", exact=True)
+    expect(key).to_have_value("$param.customer.id")
+    expect(window.locator(".px-answer-text")).to_have_text("c-7")
+    key.fill("$param.customer.nope")
+    expect(window.locator(".px-answer-words")).to_contain_text("there are: id")
+    key.fill("$param.customer.id")
+    expect(window.locator(".px-answer-text")).to_have_text("c-7")
+    window.get_by_label("Runs at once with the same key").fill("2")
+    window.get_by_role("button", name="Save").click()
+    wanted = {"key": "{{ $param.customer.id }}", "runs_at_once_per_key": 2}
+    until(lambda: server.flows.get(flow.flow_id).draft["graph"].get("settings") == wanted)
+
+
 def test_whoever_resumes_a_flow_says_what_becomes_of_its_runs(page: Page, server: Server, make_flow: Make) -> None:
     flow = opened(page, server, make_flow)
     page.locator(".fe-publish").click()
