@@ -31,6 +31,7 @@ class FlowCanvas(ui.element, component=SCRIPT):
         is_readonly: bool = False,
         may_test: bool = False,
         save_target: str | None = None,
+        cover: str | None = None,
         on_operations: Handler | None = None,
         on_select: Handler | None = None,
         on_command: Handler | None = None,
@@ -39,6 +40,8 @@ class FlowCanvas(ui.element, component=SCRIPT):
         self._props.update({"flowId": flow_id, "catalog": canvas_catalog(types), "readonly": is_readonly})
         if may_test:
             self._props["mayTest"] = True
+        if cover:
+            self._props["cover"] = cover
         if save_target:
             self._props["saveTarget"] = save_target
         self._picture = Picture()

@@ -92,6 +92,7 @@ class FlowEditor:
                     is_readonly=not self._may_edit,
                     may_test=self._may_edit,
                     save_target="#fe-save",
+                    cover=".fe-right",
                     on_operations=self._operations,
                     on_select=self._select,
                     on_command=self._command,

@@ -97,6 +97,7 @@ class RunPage:
                     f"run-{view.id}",
                     self._types,
                     is_readonly=True,
+                    cover=".fe-right",
                     on_select=self._select,
                     on_command=self._command,
                 )

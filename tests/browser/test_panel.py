@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.flow_page import FlowPage, Server, until
 from tests.operators import COOKIE, signed_in
@@ -151,6 +151,14 @@ def test_markup_in_names_and_results_stays_text(page: Page, server: Server, make
     assert page.locator("img[src=x]").count() == 0
 
 
+def seen_above(node: Locator, sheet: Locator) -> bool:
+    """Whether a node stands in the part of the canvas that the sheet leaves free."""
+    box, over = node.bounding_box(), sheet.bounding_box()
+    assert box
+    assert over
+    return box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["y"] > 52 and box["y"] + box["height"] < over["y"]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_can_look_at_a_flow(browser: Browser, server: Server, make_flow: Make, scheme: str) -> None:
     flow_id = make_flow({"manual": "manual", "check": "condition", "mail": "send_email"}, ["manual out check"])
@@ -168,8 +176,14 @@ def test_a_phone_can_look_at_a_flow(browser: Browser, server: Server, make_flow:
     page.locator('.fc[aria-label^="Flow with 3"]').wait_for()
 
     page.locator('.vue-flow__node[data-id="manual"]').tap()
-    expect(page.locator(".fe-right")).to_be_visible()
-    page.locator(".fe-right").get_by_role("button", name="Close").tap()
+    sheet = page.locator(".fe-right")
+    expect(sheet).to_be_visible()
+    until(lambda: seen_above(page.locator('.vue-flow__node[data-id="manual"]'), sheet))
+    page.evaluate("() => getElement(+document.querySelector('.fc').id.slice(1)).visit('mail')")
+    expect(page.get_by_label("Name of the node")).to_have_value("Mail")
+    mail = page.locator('.vue-flow__node[data-id="mail"]')
+    until(lambda: seen_above(mail, sheet))
+    sheet.get_by_role("button", name="Close").tap()
     expect(page.locator(".fe-right")).to_be_hidden()
 
     assert page.evaluate("() => document.documentElement.scrollWidth") == 390

@@ -3,8 +3,8 @@ import { HEAD_HEIGHT, heightOf, NODE_WIDTH } from './graph.js'
 
 const READABLE = 0.8 // the first view does not zoom out further
 
-// What part of the flow is in view.
-export function createView({ flow, kindOf, portsOf, isNarrow }) {
+// What part of the flow is in view. *coverTop* is where something begins that lies over the lower part of the canvas.
+export function createView({ flow, kindOf, portsOf, isNarrow, coverTop }) {
   let isFitted = true // the whole flow is in view and nobody has moved away: keep it so when the canvas changes size
   let isWanted = false // the first view waits until the canvas has a size
 
@@ -40,16 +40,19 @@ export function createView({ flow, kindOf, portsOf, isNarrow }) {
     return flow.setViewport({ x: Math.min(56, width * 0.06) - start.x * scale, y: height / 2 - middle * scale, zoom: scale })
   }
 
-  /** Move the view so that a node is in it; stay where it already is. */
+  /** Move the view so that a node is in the part of it that nothing covers; stay where it already is. */
   function reveal(id) {
     const n = flow.findNode(id)
     if (!n) return
     const { x, y, zoom } = flow.viewport.value
-    const { width, height } = flow.dimensions.value
+    const { width } = flow.dimensions.value
+    const height = Math.min(flow.dimensions.value.height, coverTop())
     const left = n.position.x * zoom + x
     const top = n.position.y * zoom + y
     const isSeen = left > 12 && top > 12 && left + NODE_WIDTH * zoom < width - 12 && top + HEAD_HEIGHT * zoom < height - 12
-    if (!isSeen) flow.setCenter(n.position.x + NODE_WIDTH / 2, n.position.y + HEAD_HEIGHT / 2, { zoom, duration: 200 })
+    if (isSeen) return
+    isFitted = false
+    flow.setViewport({ x: width / 2 - (n.position.x + NODE_WIDTH / 2) * zoom, y: height / 2 - (n.position.y + HEAD_HEIGHT / 2) * zoom, zoom }, { duration: 200 })
   }
 
   watch(flow.dimensions, (now, before) => {
