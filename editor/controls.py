@@ -84,7 +84,7 @@ class NumberControl(Control):
             min=self.field.minimum,
             max=self.field.maximum,
             step=1 if self.field.is_integer else None,
-            placeholder=self.field.placeholder if default is None else str(default),
+            placeholder=self._example if default is None else str(default),
             on_change=self._typed,
         )
         self.name(made.props(f"{FIELD_PROPS} debounce=200"))
@@ -98,6 +98,11 @@ class NumberControl(Control):
         if number is not None and (self.field.is_integer or float(number).is_integer()):
             number = int(number)
         self.changed(UNSET if number is None else number)
+
+    @property
+    def _example(self) -> str | None:
+        """What may be typed, told apart from what holds while nothing is."""
+        return f"such as {self.field.placeholder}" if self.field.placeholder else None
 
     @staticmethod
     def _number(value: Json) -> float | None:
@@ -127,10 +132,11 @@ class SelectControl(Control):
         current = self._current(value)
         options = [*self._options, *([current] if current not in self._options and current is not None else [])]
         is_table = self.field.widget == "table"
+        thing = {"table": "a table", "flow": "a flow"}.get(self.field.widget)
         self._select = choice(self._labels(options), value=current, on_change=self._chosen)
         if is_table or (not self.field.is_required and self.field.default in (None, "")):
             self._select.props("clearable clear-icon=sym_r_close")
-        placeholder = self.field.placeholder if not is_table or not self.field.is_required else "Choose a table"
+        placeholder = f"Choose {thing}" if thing and self.field.is_required else self.field.placeholder
         if current is None and placeholder:
             self._select.props["placeholder"] = placeholder
             self._select.props("use-input hide-selected fill-input input-debounce=0")

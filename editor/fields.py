@@ -24,7 +24,7 @@ from editor.controls import (
 )
 from editor.frame import box, icon
 from editor.param_form import UNSET, ParamField, is_expression
-from editor.problem_list import without
+from editor.problem_list import within
 from editor.repairs import Repairs
 from editor.row_controls import ColumnsControl, ConditionsControl, ListControl, PairsControl
 from editor.text_controls import CodeControl, ExpressionControl, TextControl, WrittenControl
@@ -33,6 +33,7 @@ from runtime.errors import Problem
 
 Json: TypeAlias = Any
 SAVE_AFTER_S = 0.15
+NEARLY = "expression.field_not_seen"  # a hint that says what the value would say too
 MOST_TOLD = 4  # problems under a field
 TONES = {"error": "bad", "gap": "gap", "warning": "doubtful"}
 
@@ -113,7 +114,7 @@ class FieldView:
         """Show what is wrong with the field, below it; one that is only still empty is shown calmly."""
         fault = self._control.fault
         found = (Problem("control.fault", fault),) if fault else tuple(problems)
-        self._is_wrong = any(problem.severity == "error" for problem in found)
+        self._is_wrong = any(problem.severity == "error" or problem.code == NEARLY for problem in found)
         if self._is_wrong and self._answers is not None:
             self._answers.hush()
         if found == self._told:
@@ -124,7 +125,7 @@ class FieldView:
             told = {(each.message, each.suggestion and each.position): each for each in reversed(found)}
             for problem in [*reversed(told.values())][:MOST_TOLD]:
                 with box(f"fe-problem fe-problem--{tone([problem])}"):
-                    ui.label(without(f"“{self.field.title}”", problem.message))
+                    ui.label(within(self.field.title, problem.message))
                     if self._context.repairs is not None:
                         self._context.repairs.offer(problem)
         self._box.classes(replace=f"fe-field fe-field--{TONES[tone(found)]}" if found else "fe-field")

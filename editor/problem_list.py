@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 
 from nicegui import ui
@@ -30,6 +31,16 @@ def problem_list(problems: Iterable[Problem], *, visit: Callable[[Problem], None
         if len(found) > MOST:
             with box("", "li"):
                 ui.label(f"and {len(found) - MOST:,} more").classes("fe-hint")
+
+
+def within(title: str, message: str) -> str:
+    """Return a message as the field called *title* tells it: with the place inside of it alone in front."""
+    found = re.match(rf"“{re.escape(title)}” \((.+?)\): ", message)
+    if found is None:
+        return without(f"“{title}”", message)
+    entry = re.fullmatch(r"\[(\d+)\]", found[1])
+    place = f"Entry {int(entry[1]) + 1}" if entry else found[1]
+    return f"{place}: {message[found.end() :]}"
 
 
 def without(name: str, message: str) -> str:

@@ -68,7 +68,7 @@ def in_words(params: Mapping[str, Json], problem: Problem) -> str:
     if problem.suggestion is None:
         return ""
     added = problem.suggestion.removeprefix(wrong)
-    if wrong and added and added != problem.suggestion:
+    if wrong and added and added != problem.suggestion and not (added[0].isalnum() or added[0] == "_"):
         return f"Add {shown(added.strip(), SHOWN_CHARS)}"
     return f"Use {shown(problem.suggestion, SHOWN_CHARS)}" if problem.suggestion else "Remove it"
 

@@ -11,7 +11,7 @@ from nicegui import ui
 from editor.controls import FIELD_PROPS, Changed, Control, Place, Writer
 from editor.expression_field import ExpressionField, ExpressionInk, Lines
 from editor.json_places import place_in
-from editor.param_form import UNSET, ParamField, is_expression
+from editor.param_form import UNSET, ParamField, is_expression, typed
 
 Json: TypeAlias = Any
 
@@ -77,6 +77,8 @@ class WrittenControl(Control):
         return shown_text(value)
 
     def _value(self, text: str) -> Json:
+        if isinstance(self._stored, list | dict) and isinstance(read := typed(text), list | dict):
+            return read  # it was written as JSON, and stays so
         return text or UNSET
 
 

@@ -67,6 +67,7 @@ def test_a_replacement_that_does_not_fit_any_more_is_refused(params: dict[str, J
     [
         ("{{ $param.emial }}", wrong("a", 10, 5, "email"), "Use email"),
         ("{{ $param.a }}", wrong("a", 3, 8, "$param.a | default('')"), "Add | default('')"),
+        ("{{ $param.nam }}", wrong("a", 10, 3, "name"), "Use name"),
         ("{{ a + b }}", wrong("a", 4, 4, ""), "Remove it"),
         ("{{ a }}", wrong("a", 30, 4, "b"), ""),
     ],
