@@ -73,11 +73,13 @@ class ExpressionField(ValueElement[str], _Written, component="../static/expressi
 
 
 class ExpressionInk(_Written, component="../static/expressions/expression_ink.js", esm=MODULES):
-    """Adds to a code editor what an ``ExpressionField`` has; put it below."""
+    """Adds to a code editor what an ``ExpressionField`` has; put it below. *is_quoted*: expressions stand in quotes."""
 
-    def __init__(self, code: ui.codemirror, label: str) -> None:
+    def __init__(self, code: ui.codemirror, label: str, *, is_quoted: bool) -> None:
         super().__init__()
         self._props.update({"target": code.id, "label": label, "problems": [], "answer": None})
+        if is_quoted:
+            self._props["quoted"] = True
 
 
 class ExpressionDesk(Element, component="../static/expressions/expression_desk.js", esm=MODULES):

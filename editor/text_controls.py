@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -14,6 +15,7 @@ from editor.json_places import place_in
 from editor.param_form import UNSET, ParamField, is_expression, typed
 
 Json: TypeAlias = Any
+BARE_EXPRESSION = re.compile(r"[:\[,]\s*\{\{|^\s*\{\{")
 
 
 class TextControl(Control):
@@ -113,7 +115,12 @@ class CodeControl(Control):
         self._code.classes("fe-code")
         self.name(self._code)
         self._dress(self._code)
-        self._ink = None if self.field.is_literal else ExpressionInk(self._code, self.field.title)
+        self._ink = self._ink_of(language)
+
+    def _ink_of(self, language: str) -> ExpressionInk | None:
+        if self.field.is_literal:
+            return None
+        return ExpressionInk(self._code, self.field.title, is_quoted=language == "JSON")
 
     def show(self, value: Json) -> None:
         if self._read(self._code.value or "") != value:
@@ -147,9 +154,19 @@ class CodeControl(Control):
             return text
         try:
             return json.loads(text)
-        except ValueError as error:
-            self.fault = f"This is no JSON yet: {error}. It is saved as soon as it is."
+        except json.JSONDecodeError as error:
+            self.fault = f"This is no JSON yet: look at line {error.lineno}, column {error.colno}. {_remedy(text)}"
             return None
+        except (ValueError, RecursionError):
+            self.fault = "This JSON is nested too deeply, or holds a number that is too long."
+            return None
+
+
+def _remedy(text: str) -> str:
+    """Return what to do about text that is no JSON."""
+    if BARE_EXPRESSION.search(text):
+        return 'An expression stands in quotes: "{{ … }}".'
+    return "It is saved as soon as it is."
 
 
 def shown_text(value: Json) -> str:

@@ -12,9 +12,10 @@ import { inserted, typed } from "./typing.js";
 const setProblems = CM.StateEffect.define();
 
 export class Ink {
-  /** *editor* is the view; *label* names it for screen readers. */
-  constructor(editor, label) {
+  /** *editor* is the view; *label* names it for screen readers. In JSON an expression stands in quotes: *isQuoted*. */
+  constructor(editor, label, isQuoted = false) {
     this.editor = editor;
+    this.isQuoted = isQuoted;
     editor.dom.parentElement.removeAttribute("aria-label"); // a name belongs to what takes the text
     editor.dispatch({ effects: CM.StateEffect.appendConfig.of(extensions(label, this)) });
     this.handle = { element: editor.dom.parentElement, insert: (text) => this.insert(text) };
@@ -41,8 +42,14 @@ export class Ink {
 
   insert(text) {
     const { from, to } = this.editor.state.selection.main;
-    change(this.editor, inserted(this.editor.state.doc.toString(), from, to, text), "input");
+    const before = this.editor.state.doc.toString();
+    const edit = inserted(before, from, to, text);
+    change(this.editor, edit.text.startsWith("{{") && this.needsQuotes(before, from) ? quoted(edit) : edit, "input");
     this.editor.focus();
+  }
+
+  needsQuotes(text, at) {
+    return this.isQuoted && !isInString(text, at);
   }
 
   destroy() {
@@ -129,14 +136,28 @@ function helpUnder(view, at) {
 function closing(ink, view, from, to, letter) {
   const text = view.state.doc.toString();
   const isSecond = letter === "{" && from === to && /(^|[^{])\{$/.test(text.slice(Math.max(0, from - 2), from)) && text[from] === "}";
+  const isEnd = letter === '"' && ink.isQuoted && from === to && text[from] === '"' && text.slice(0, from).endsWith("}}");
+  if (isEnd) {
+    view.dispatch({ selection: { anchor: from + 1 } }); // the quote is there already
+    return true;
+  }
   const edit = isSecond ? { from, to: to + 1, text: "{  }}", caret: from + 2 } : letter.length === 1 ? typed(text, from, to, letter) : null;
   if (!edit) return false;
-  if (edit.text === "{  }}") ink.isOpened = true; // no suggestions while it is asked who takes over
+  const isOpened = edit.text === "{  }}";
+  if (isOpened) ink.isOpened = true; // no suggestions while it is asked who takes over
+  const whole = { from: from - 1, to: edit.to, text: "{{  }}", caret: edit.caret };
   ink.isTyping = true;
-  change(view, edit, "input.type");
+  change(view, isOpened && ink.needsQuotes(text, from) ? quoted(whole) : edit, "input.type");
   ink.isTyping = false;
-  if (edit.text === "{  }}") ink.open();
+  if (isOpened) ink.open();
   return true;
+}
+
+const quoted = ({ from, to, text, caret }) => ({ from, to, text: `"${text}"`, caret: caret + 1 });
+
+/** Whether the place *at* of a JSON text is within a string. */
+function isInString(text, at) {
+  return (text.slice(0, at).replace(/\\[^]/g, "").match(/"/g) ?? []).length % 2 === 1;
 }
 
 function change(view, { from, to, text, caret }, userEvent) {

@@ -212,6 +212,52 @@ def test_the_code_editor_knows_expressions_too(mail: FlowPage) -> None:
     expect(around(mail, "HTML").locator(".px-answer-text")).to_contain_text("<b>Ada")
 
 
+@pytest.fixture
+def body(page: Page, server: Server, make_flow: Make) -> tuple[FlowPage, Locator]:
+    """A request whose form is open, and the editor of its JSON."""
+    call = {"url": "https://example.com", "method": "POST"}
+    flow_id = make_flow({"order": "event", "call": "http_request"}, ["order out call"], order={"event": "a"}, call=call)
+    samples = [{"name": "one", "trigger": "order", "payload": PAYLOAD}]
+    server.flows.edit(flow_id, [{"op": "set_samples", "samples": samples}])
+    flow = FlowPage(page, flow_id, server.flows)
+    flow.node("call").click()
+    flow.panel_shows("Call")
+    return flow, page.get_by_role("textbox", name="JSON", exact=True)
+
+
+def test_braces_in_json_get_their_quotes(body: tuple[FlowPage, Locator]) -> None:
+    flow, code = body
+    code.click()
+    flow.page.keyboard.type('{"n": {{')
+    expect(code).to_have_text('{"n": "{{  }}"}')
+    expect(flow.page.get_by_role("tree")).to_be_visible()
+    flow.page.keyboard.type(' $param.number }}", "t": "No. {{')
+    flow.keys("Escape")
+    flow.page.keyboard.type(' $param.number }}"')
+
+    wanted = {"n": "{{ $param.number }}", "t": "No. {{ $param.number }}"}
+    until(lambda: flow.nodes["call"]["params"].get("json") == wanted)
+
+
+def test_a_value_that_is_picked_into_json_gets_its_quotes(body: tuple[FlowPage, Locator]) -> None:
+    flow, code = body
+    code.click()
+    flow.page.keyboard.type('{"n": ')
+    flow.page.get_by_role("button", name="JSON: insert a value").click()
+    flow.page.keyboard.type("number")
+    flow.keys("Enter")
+
+    until(lambda: flow.nodes["call"]["params"].get("json") == {"n": "{{ $param.number }}"})
+
+
+def test_json_that_is_none_yet_says_where_and_what_to_do(body: tuple[FlowPage, Locator]) -> None:
+    flow, code = body
+    code.click()
+    flow.page.keyboard.insert_text('{"n": {{ $param.number }}}')
+
+    expect(around(flow, "JSON")).to_contain_text("look at line 1, column 8. An expression stands in quotes")
+
+
 def test_undo_takes_back_one_edit_of_one_field(mail: FlowPage) -> None:
     field(mail, "Text").fill("one")
     until(lambda: mail.nodes["mail"]["params"].get("text") == "one")
