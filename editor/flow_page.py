@@ -119,6 +119,7 @@ class FlowEditor:
                         begin=self._save_all,
                         follow=self._follow,
                         visit=self._canvas.visit,
+                        show_problem=self._details.visit,
                         hide=self._hide_drawer,
                         dress_code=self._code.dress,
                         heard=self._details.renew_values,

@@ -27,6 +27,7 @@ from editor.widgets import (
     toast,
 )
 from nodes.spec import NodeType
+from runtime.errors import Problem
 from runtime.graph import reachable_from
 from runtime.limits import NAME_CHARS
 from runtime.payloads import check_payload
@@ -59,6 +60,7 @@ class TestDrawer:
         begin: Callable[[], Awaitable[None]],
         follow: Callable[[int], object],
         visit: Callable[[str], None],
+        show_problem: Callable[[Problem], None],
         hide: Callable[[], None],
         dress_code: Callable[[ui.codemirror], None],
         heard: Callable[[], object],
@@ -70,6 +72,7 @@ class TestDrawer:
         self._before_run = begin
         self._follow = follow
         self._visit = visit
+        self._show_problem = show_problem
         self._triggers: dict[str, str] = {}
         self._rows: dict[str, StepRow] = {}
         self._run_id: int | None = None
@@ -310,7 +313,7 @@ class TestDrawer:
                     icon("error")
                     ui.label(problem.message.replace("**", ""))
                 if problem.node:
-                    line.on("click", lambda node=problem.node: self._visit(node))
+                    line.on("click", lambda problem=problem: self._show_problem(problem))
                 if problem.node and problem.code in UNTIL_HELPS:
                     until = Extent(until=problem.node)
                     button("Run up to here", lambda until=until: self.run(until), icon="keyboard_tab")
