@@ -41,6 +41,11 @@ class Control(ABC):
 
     fault: str | None = None
 
+    @property
+    def doubt(self) -> str | None:
+        """What is typed is saved; this says why it may be something else than was meant."""
+        return None
+
     def __init__(self, field: ParamField, changed: Changed) -> None:
         self.field = field
         self.changed = changed

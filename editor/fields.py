@@ -114,6 +114,8 @@ class FieldView:
         """Show what is wrong with the field, below it; one that is only still empty is shown calmly."""
         fault = self._control.fault
         found = (Problem("control.fault", fault),) if fault else tuple(problems)
+        if not fault and (doubt := self._control.doubt):
+            found += (Problem("control.doubt", doubt, severity="warning"),)
         self._is_wrong = any(problem.severity == "error" or problem.code == NEARLY for problem in found)
         if self._is_wrong and self._answers is not None:
             self._answers.hush()

@@ -63,6 +63,9 @@ class FlowBar:
             ui.page_title(f"{view.name} · Pulsewire")
         self._undo.set_enabled(self._draft.can_undo)
         self._redo.set_enabled(self._draft.can_redo)
+        if self._may_edit:
+            _enable(self._undo_item, self._draft.can_undo)
+            _enable(self._redo_item, self._draft.can_redo)
         self._show_state(view)
         self._notice.update(view)
 
@@ -107,6 +110,10 @@ class FlowBar:
                 self._menu()
 
     def _menu(self) -> None:
+        if self._may_edit:  # on a phone, where the bar has no place for them
+            self._undo_item = menu_item("Undo", "undo", self._draft.undo).classes("pw-only-phone")
+            self._redo_item = menu_item("Redo", "redo", self._draft.redo).classes("pw-only-phone")
+            ui.separator().classes("pw-only-phone")
         self._start = menu_item("Start by hand", "touch_app", self._start_flow)
         self._pause = menu_item("Pause", "pause", self._pause_flow)
         self._resume = menu_item("Resume", "play_arrow", self._resume_flow)
@@ -208,6 +215,12 @@ class FlowBar:
             with suppress(NotFound):  # somebody was quicker
                 await to_thread(self._service.flows.delete, self._draft.flow_id)
             ui.navigate.to("/")
+
+
+def _enable(item: ui.menu_item, is_enabled: bool) -> None:
+    if item.props.get("disable", False) is is_enabled:
+        item.props["disable"] = not is_enabled
+        item.update()
 
 
 def _state(view: FlowView) -> tuple[str, str]:

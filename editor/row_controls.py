@@ -13,6 +13,7 @@ from editor.expression_field import ExpressionField
 from editor.frame import box, icon
 from editor.param_form import UNSET, ParamField, shown, typed
 from editor.widgets import choice, icon_button
+from runtime.scanner import OPEN
 
 Json: TypeAlias = Any
 OPERATORS = {
@@ -159,6 +160,12 @@ class ListControl(RowsControl):
 
 class PairsControl(RowsControl):
     add_title = "Add a field"
+
+    @property
+    def doubt(self) -> str | None:
+        if any(OPEN in str(row[0]) for row in self._rows):
+            return f"A name is taken as it stands, also with “{OPEN}” in it. Expressions go into the value."
+        return None
 
     def rows_of(self, value: Json) -> list[list[Json]]:
         return [[key, shown(item)] for key, item in value.items()] if isinstance(value, dict) else []

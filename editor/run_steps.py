@@ -136,6 +136,7 @@ class _Line:
         self._shown = (status, hint)
         show_state(self._state, status)
         self._hint.set_text(hint)
+        self._hint.props["title"] = hint
         self.box.props["aria-label"] = f"{self._name}: {state_word(status)}, {hint}"
         self.box.classes(replace=f"fr-step fr-step--{status}")
 

@@ -45,6 +45,18 @@ def test_rows_of_names_and_values_keep_their_types(page: Page, server: Server, m
     until(lambda: flow.nodes["set_fields"]["params"].get("fields") == wanted)
 
 
+def test_an_expression_in_a_name_is_doubted_where_it_stands(page: Page, server: Server, make_flow: Make) -> None:
+    flow = FlowPage(page, make_flow({"set": "set_fields"}, set={"fields": {"a": 1}}), server.flows)
+    flow.node("set").click()
+    flow.panel_shows("Set")
+    told = page.locator('.fe-field[data-param="fields"] .fe-told')
+
+    flow.fill("Fields: name 1", "{{ $param.x }}")
+    expect(told).to_contain_text("Expressions go into the value")
+    flow.fill("Fields: name 1", "x")
+    expect(told).to_be_empty()
+
+
 def test_a_case_of_a_switch_is_a_port_at_once(page: Page, server: Server, make_flow: Make) -> None:
     flow = FlowPage(page, make_flow({"switch": "switch"}), server.flows)
     flow.node("switch").click()
