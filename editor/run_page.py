@@ -37,6 +37,14 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = Any
 NUMBER_DIGITS = 18  # SQLite's integers have at least so many
+KEEP_FOCUS = """
+    const keep = (tries) => {
+        if (document.querySelector('.q-dialog') && tries) setTimeout(keep, 50, tries - 1);
+        else if (document.activeElement === document.body)
+            document.querySelector('.fe-right')?.focus({ preventScroll: true });
+    };
+    setTimeout(keep, 50, 40);
+"""  # once what is new is drawn and the dialog that asked is gone
 EXTENTS = {"only": "Only “{}”", "until": "Up to “{}”", "from": "From “{}” on"}
 
 
@@ -68,6 +76,7 @@ class RunPage:
         self._selected: str | None = None
         self._drawn: object = None
         self._side_shown: object = None
+        self._has_acted = False  # and what was pressed may be gone when the run is drawn next
         self._client = ui.context.client
         self._may_edit = may_edit()
         document = parse(view.document)[0] if view.document else None
@@ -173,6 +182,9 @@ class RunPage:
             self._list.draw(view)
             self._list.mark(self._selected)
             self._draw_side()
+            if self._has_acted:
+                self._has_acted = False
+                ui.run_javascript(KEEP_FOCUS)
         if self._items is not None:
             self._overlay.show_items(self._items.steps)
 
@@ -358,13 +370,17 @@ class RunPage:
     def _link(self, step: StepView) -> str | None:
         return self._service.runs.approval_links(self._view.id).get((step.node, step.iteration))
 
+    def _look_again(self) -> None:
+        self._has_acted = True
+        self._overlay.look()
+
     async def _settle(self, step: StepView, action: Settle) -> None:
         try:
             await self._service.runs.resolve(self._view.id, step.node, action, iteration=step.iteration)
         except Refused as refusal:
             tell(refusal)
         else:
-            self._overlay.look()
+            self._look_again()
 
     async def _decide(self, step: StepView, approved: bool, comment: str) -> None:
         try:
@@ -372,7 +388,7 @@ class RunPage:
         except Refused as refusal:
             tell(refusal)
         else:
-            self._overlay.look()
+            self._look_again()
 
     async def _pin(self, step: StepView) -> None:
         """Keep a step's output in the draft, so that tests there begin with it."""
@@ -395,7 +411,7 @@ class RunPage:
             except Refused as refusal:
                 tell(refusal)
             else:
-                self._overlay.look()
+                self._look_again()
 
     async def _retry_run(self, from_: str | None = None, name: str | None = None) -> None:
         view = self._view

@@ -90,7 +90,7 @@ def workbench(
             with box("fe-center", "main").props("id=content tabindex=-1") as center:
                 pass
             with box("fe-right", "aside") as right:
-                right.props["aria-label"] = right_title
+                right.props("tabindex=-1").props["aria-label"] = right_title
     bench = Workbench(top, notice, left, center, right)
     with center:
         _handle("fe-left-toggle", "left_panel_close", "Show or hide the left panel", ".fe-left")

@@ -159,6 +159,7 @@ def test_an_approval_is_given_on_the_runs_page(
     page.get_by_role("dialog").get_by_role("button", name="Approve").click()
 
     expect(page.locator(".fr-status")).to_contain_text("Succeeded")
+    expect(panel).to_be_focused()  # what was pressed is gone
     step(page, "Yes").click()
     expect(panel.locator(".fs-pre").first).to_contain_text('"said": "fine"')
 
