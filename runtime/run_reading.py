@@ -11,9 +11,11 @@ from sqlalchemy import Integer, and_, case, cast, false, func
 from sqlmodel import Session, col, select
 
 from nodes.spec import NodeType
+from runtime import wording
 from runtime.document import Document, parse
 from runtime.engine_rows import INSTALLATION
-from runtime.graph import build
+from runtime.errors import NotFound, Problem
+from runtime.graph import build, loops_in
 from runtime.kept_steps import Shape
 from runtime.repeats import document_of, run_row
 from runtime.rules import reason_to_wait
@@ -90,8 +92,13 @@ def read_items(
     offset: int = 0,
     limit: int = 50,
 ) -> ItemPage:
-    """Return how the items of a loop fared, in their order; *within* is the item around an inner loop."""
+    """Return how the items of a loop fared, in their order; *within* is the item around an inner loop.
+
+    Raises NotFound where the run's flow is known and has no such loop.
+    """
     document = _parsed(document_of(session, run_row(session, run_id)))
+    if document is not None and loop not in loops_in(document, types):
+        raise NotFound(Problem("loop.not_found", f"Run {run_id} has no loop “{wording.shown(loop)}”."))
     body = Shape(document, types).body(loop) if document else frozenset()
     prefix = f"{within}." if within else ""
     number = _number(prefix)

@@ -141,6 +141,7 @@ async def test_part_of_a_flow_is_tested_and_the_items_of_its_loop_are_read(
     run = (await client.post("/api/flows/loop/test", json={"until": "plus"})).json()
     items = (await client.get(f"/api/runs/{run['id']}/items/each", params={"limit": 2})).json()
     failed = (await client.get(f"/api/runs/{run['id']}/items/each", params={"status": "failed"})).json()
+    nowhere = [await client.get(f"/api/runs/{run['id']}/items/{node}") for node in ("plus", "nope")]
     item = (await client.get(f"/api/runs/{run['id']}/item/2")).json()
     after = (await client.post("/api/flows/loop/test", json={"from": "after", "run": run["id"]})).json()
 
@@ -148,6 +149,7 @@ async def test_part_of_a_flow_is_tested_and_the_items_of_its_loop_are_read(
     assert (run["scope"], run["repeated"]) == ({"until": "plus"}, {"plus": {"failed": 1, "succeeded": 2}})
     assert ([each["iteration"] for each in items["items"]], items["next"], items["total"]) == (["0", "1"], 2, 3)
     assert [each["iteration"] for each in failed["items"]] == ["1"]
+    assert [(each.status_code, each.json()["problems"][0]["code"]) for each in nowhere] == [(404, "loop.not_found")] * 2
     assert [(step["node"], step["output"]) for step in item["steps"]] == [("plus", {"n": 4})]
     assert [step["node"] for step in after["steps"] if step.get("kept")] == ["each"]
 
