@@ -29,7 +29,7 @@ class FindRowsParams(Params):
         title="Order by",
         description="A column, or several with commas; “-” in front of one puts the largest or latest first.",
         max_length=600,
-        json_schema_extra=ui("text", placeholder="-created_at"),
+        json_schema_extra=ui("text", placeholder="-created_at", gives="order"),
     )
     limit: int = Field(
         100,

@@ -59,7 +59,7 @@ Widget: TypeAlias = Literal[
     "timezone",
 ]
 Right: TypeAlias = Literal["editor", "owner"]
-Gives: TypeAlias = Literal["cases", "item", "output", "payload"]
+Gives: TypeAlias = Literal["cases", "item", "order", "output", "payload"]
 
 
 class NodeError(Exception):
@@ -292,7 +292,8 @@ def ui(
     *is_secret*: the value is recorded masked, wherever it shows up in the run.
     *is_late*: one expression that the platform evaluates while the step waits; the node gets its text.
     *gives*: what the checker reads from it: these are what the node's expression is compared with, an entry of this
-    list is ``$item``, it is itself the output, or its values name the kinds of the payload's fields.
+    list is ``$item``, it names the columns that rows are put in order by, it is itself the output, or its values name
+    the kinds of the payload's fields.
     """
     extra: dict[str, Json] = {}
     if widget:

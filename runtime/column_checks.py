@@ -11,6 +11,7 @@ from runtime import wording
 from runtime.declared import OWN
 from runtime.document import Node
 from runtime.errors import Problem
+from runtime.expressions import has_expression
 from runtime.param_checks import Field, fields_of
 
 Json: TypeAlias = Any
@@ -20,12 +21,13 @@ JOINS = ("and", "or")
 def check_columns(
     node: Node, node_type: NodeType, columns: Mapping[str, Sequence[Mapping[str, Json]]]
 ) -> Iterator[Problem]:
-    """Yield the columns in values to write and in conditions that the table of the node does not have."""
+    """Yield the columns to write, to compare and to sort by that the table of the node does not have."""
     fields = fields_of(node_type.params)
     table = next((node.params.get(name) for name, field in fields.items() if field.widget == "table"), None)
     found = columns.get(table) if isinstance(table, str) else None
     if found is None:
         return
+    order = node_type.param_that_gives("order")
     known = [*(str(column.get("name")) for column in found), *OWN]
     for name, field in fields.items():
         value = node.params.get(name)
@@ -33,6 +35,8 @@ def check_columns(
             named: Iterator[tuple[tuple[str | int, ...], str]] = (((key,), key) for key in value)
         elif field.widget == "conditions":
             named = _compared(value, ())
+        elif name == order and isinstance(value, str) and not has_expression(value):
+            named = (((), part.strip().removeprefix("-")) for part in value.split(",") if part.strip())
         else:
             continue
         for path, key in named:
