@@ -209,7 +209,9 @@ def of_payload(model: type[BaseModel], sample: Mapping[str, Json]) -> Shape:
     """Return the shape of what a trigger brings: of the fields that need not be there, those of *sample* are."""
     shape = _of_model(model, "validation")
     fields = {
-        name: (found.there() if name in sample else absent(found.missing)) if found.missing else found
+        name: (found.there() if name in sample else absent("this trigger does not bring it"))
+        if found.missing
+        else found
         for name, found in shape.fields.items()
     }
     return replace(shape, fields=fields)

@@ -459,3 +459,10 @@ def test_what_is_alone_keeps_its_kind_and_what_is_not_is_text():
     assert knowledge.read("n", "{{ $param.roles }}", "fields")[0].kinds == {"list"}
     assert knowledge.read("n", "{{ $param.roles }} ", "fields")[0].kinds == {"text"}
     assert knowledge.read("n", "{{ $param. }}", "fields")[0].is_unknown
+
+
+def test_what_another_phase_of_the_event_brings_is_told_as_that():
+    reset = {"type": "auth.password_reset", "params": {"phase": "completed"}}
+    (found,) = checked({"t": reset, "n": fields(x="{{ $param.link }}")}, "t>n")
+
+    assert "no “link” in $param, because this trigger does not bring it; there are: userId" in found.message
