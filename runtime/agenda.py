@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from typing import Any
 
 from runtime.loops import Attempt, Frame
@@ -27,7 +28,7 @@ class Agenda:
         self._deadline = deadline_us
         self._is_over = False
         self._begun: list[tuple[Attempt, Coroutine[Any, Any, None]]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Coroutine[Any, Any, None]] = {}  # with the work that each awaits
         self._ended: list[Frame] = []
         self._bell: asyncio.Future[None] | None = None  # done when something comes while the run waits
         self.has_come = False  # something that a suspended step may wait for
@@ -92,8 +93,9 @@ class Agenda:
 
     def cut_off(self) -> None:
         """Stop what is under way where it is."""
-        for task in self._tasks:
+        for task, work in self._tasks.items():
             task.cancel()
+            task.add_done_callback(partial(_close, work))  # a task that has not begun does not take its work up
         for _attempt, work in self._begun:
             work.close()
         self._begun.clear()
@@ -101,7 +103,7 @@ class Agenda:
     def start(self) -> None:
         """Begin with all work at once."""
         for attempt, work in self._begun:
-            self._tasks.add(asyncio.create_task(self._await(attempt, work)))
+            self._tasks[asyncio.create_task(self._await(attempt, work))] = work
         self._begun.clear()
 
     async def wait(self) -> None:
@@ -129,7 +131,7 @@ class Agenda:
     def take_ended(self) -> Iterable[Frame]:
         """Return the frames of the work that has ended, one for each. Raises what it has raised."""
         for task in [task for task in self._tasks if task.done()]:
-            self._tasks.discard(task)
+            del self._tasks[task]
             if not task.cancelled():
                 task.result()
         ended, self._ended = self._ended, []
@@ -141,3 +143,7 @@ class Agenda:
             self.under_way.discard(attempt.place)
         attempt.frame.active -= 1
         self._ended.append(attempt.frame)
+
+
+def _close(work: Coroutine[Any, Any, None], _task: asyncio.Task[None]) -> None:
+    work.close()
