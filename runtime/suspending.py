@@ -54,12 +54,11 @@ class Suspending:
 
     def look_again(self, frame: Frame, node: PlanNode, found: StepState) -> None:
         """Go on with a suspended step for which the time has come, or what it waited for."""
-        effect = found.effect or {}
-        until = _until(effect)
+        attempt = _attempt(frame, node, found)
+        until = _own_end(attempt, found)
         is_late = until is not None and until <= self._shared.now_us()
         wait = self._waits.get(Place(node.id, frame.iteration))
-        attempt = _attempt(frame, node, found)
-        if effect.get("kind") == "delay" and is_late:
+        if (found.effect or {}).get("kind") == "delay" and is_late:
             text = orjson.dumps(found.output).decode()
             self._run.succeed(attempt, Outcome("out", found.output, text))
         elif wait is not None and (is_late or wait.resolution is not None or wait.events):
@@ -71,7 +70,7 @@ class Suspending:
 
     def _hold(self, attempt: Attempt, found: StepState) -> None:
         """Look at the step again when its moment comes, or its own time is over."""
-        moments = [moment for moment in (_until(found.effect or {}), _limit(attempt)) if moment is not None]
+        moments = [moment for moment in (_own_end(attempt, found), _limit(attempt)) if moment is not None]
         self._run.wait_until(attempt.frame, attempt.node.id, min(moments, default=None), found)
 
     async def look_at_what_came(self) -> None:
@@ -182,7 +181,7 @@ class Suspending:
 
     async def _resume(self, attempt: Attempt, found: StepState, wait: WaitState) -> None:
         """Let the step go on, if what came is what it waits for."""
-        until = _until(found.effect or {})
+        until = _own_end(attempt, found)
         resolution, wait.events = await self._look(attempt, wait, until, wait.events)
         while wait.events:
             resolution, wait.events = await self._look(attempt, wait, until, wait.events)
@@ -306,9 +305,11 @@ def _error(resolution: dict[str, Any]) -> NodeError:
     return NodeError(str(error.get("message")), code=str(error.get("code")))
 
 
-def _until(effect: dict[str, Any]) -> int | None:
-    until = effect.get("until")
-    return None if until is None else to_us(datetime.fromisoformat(until))
+def _own_end(attempt: Attempt, found: StepState) -> int | None:
+    """Return when the waiting ends by itself; None where it does not, or the step's time-out comes before."""
+    text, limit = (found.effect or {}).get("until"), _limit(attempt)
+    until = None if text is None else to_us(datetime.fromisoformat(text))
+    return None if until is not None and limit is not None and limit < until else until
 
 
 def _kind(wanted: Suspended) -> str:

@@ -497,6 +497,22 @@ async def test_a_step_that_waits_for_longer_than_its_time_out_fails(
     assert [row for row in rows(rig, WaitRow) if row.resolved_at is None] == []
 
 
+@pytest.mark.parametrize("node", [delay(120), event(timeout_s=120), approval(timeout_s=120)], ids=str)
+async def test_the_sooner_of_two_times_counts_although_both_are_over_when_they_are_looked_at(
+    rig: Rig, node: dict[str, Any]
+) -> None:
+    error = {"id": "error", "type": "echo"}
+    rig.flow([{**node, "timeout_s": 60, "on_error": "port"}, AFTER, error], ["start>wait", "wait.error>error"])
+    run_id = await waiting(rig)
+
+    rig.clock.advance(hours=1)
+    await rig.restart()
+    await rig.run(run_id)
+
+    assert (rig.steps(run_id)["wait"].error or {}).get("code") == "step.timeout"
+    assert rig.steps(run_id)["error"].status == "succeeded"
+
+
 async def test_a_sub_flow_that_takes_longer_than_its_step_may_is_cancelled_and_called_again(rig: Rig) -> None:
     rig.flow([{"id": "start", "type": "manual", "params": {}}, event()], ["start>wait"], flow_id="sub")
     call = {"id": "call", "type": "run_flow", "params": {"flow": "sub"}, "timeout_s": 60}
