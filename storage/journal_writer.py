@@ -282,17 +282,28 @@ def _work(connection: Connection, cursor: sqlite3.Cursor, entry: Entry) -> None:
             entry.result, step = entry.body(session)
             session.commit()
     except Exception as error:
-        cause: BaseException | None = error
-        while cause is not None:
-            if (plain := storage_error(cause)) is not None:
-                raise plain from error  # the whole batch has to be tried again
-            cause = cause.__cause__
-        if not cursor.connection.in_transaction:  # SQLite may end it all where memory or the disk failed
+        is_ended = not cursor.connection.in_transaction  # by SQLite, where memory or the disk failed
+        if (plain := _fault_behind(error, is_ended=is_ended)) is not None:
+            raise plain from error  # the whole batch has to be tried again
+        if is_ended:
             raise RuntimeError("a step ended the transaction that others share") from error
         entry.error = error
         return
     if step is not None:
         write_steps(cursor, [step])
+
+
+def _fault_behind(error: BaseException, *, is_ended: bool) -> StorageError | None:
+    """Return what is wrong with the database, where that is why *error* was raised.
+
+    When SQLite has ended the transaction, the savepoint cannot be undone, and that error stands before the first one.
+    """
+    found: BaseException | None = error
+    while found is not None:
+        if (plain := storage_error(found)) is not None:
+            return plain
+        found = found.__cause__ or (found.__context__ if is_ended else None)
+    return None
 
 
 def _probe(session: Session) -> tuple[None, None]:

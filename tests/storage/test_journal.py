@@ -313,6 +313,31 @@ async def test_a_full_disk_refuses_events_and_keeps_steps_until_there_is_room(
     assert sorted(row.id for row in rows(database, EventRow)) == ["again", "e1"]
 
 
+async def test_a_step_that_finds_no_room_for_its_rows_waits_for_it_with_the_others(
+    journal: SqliteJournal, database: Database, connections: list[sqlite3.Connection]
+) -> None:
+    run, other = await accept(journal, seed("e1"))
+    pages = await journal.call(lambda session: session.execute(text("PRAGMA page_count")).scalar_one())
+
+    def add(session: Session) -> tuple[None, StepWrite]:
+        session.add(Setting(key="large", value={"text": "x" * 100_000}))
+        session.flush()  # SQLite ends the transaction of all of them here
+        return None, StepWrite(run, "add", "", 1, "succeeded")
+
+    limit_pages(connections, pages)
+    added = journal.transact(run, 1, add)
+    finished = journal.finish(1, RunWrite(other, "succeeded", None, None, 1), [StepWrite(other, "n", "", 1, "skipped")])
+    with pytest.raises(StorageFull):
+        await journal.accept([[seed("more")]], claims=True)
+    were_done = added.done() or finished.done()
+    limit_pages(connections, 1_000_000)
+    await asyncio.gather(added, finished)
+
+    assert not were_done
+    assert sorted(row.node for row in rows(database, StepRow)) == ["add", "n"]
+    assert [row.key for row in rows(database, Setting)] == ["large"]
+
+
 def limit_pages(connections: list[sqlite3.Connection], pages: int) -> None:
     for connection in connections:
         connection.execute(f"PRAGMA max_page_count={pages}").fetchone()
