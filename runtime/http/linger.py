@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CLOSES = (b"connection", b"close")
 ASKS_FIRST = (b"expect", b"100-continue")  # and sends nothing before it is told to
+TELLING = (CLOSES[0], ASKS_FIRST[0])
 MOST_BYTES = 100_000_000
 MOST_S = 5
 
@@ -59,5 +60,6 @@ class _Request:
 
 
 def _closes(scope: Scope) -> bool:
-    is_last = CLOSES in scope["headers"] or scope["http_version"] == "1.0"
-    return is_last and ASKS_FIRST not in scope["headers"]
+    lists = ((name, value) for name, value in scope["headers"] if name in TELLING)
+    told = {(name, word.strip().lower()) for name, value in lists for word in value.split(b",")}
+    return (CLOSES in told or scope["http_version"] == "1.0") and ASKS_FIRST not in told

@@ -500,14 +500,15 @@ def test_bad_input_is_told_and_leaves_nothing(
     assert installation.client.get(listed).content == before
 
 
+@pytest.mark.parametrize("closes", ["close", "TE, Close"])
 @pytest.mark.parametrize(
     ("path", "key", "status"),
     [("/api/events", "", 413), ("/api/flows/import", "", 413), ("/api/flows", "x", 401), ("/hooks/nowhere", "", 404)],
 )
 def test_a_caller_who_closes_the_connection_hears_why_a_large_request_is_refused(
-    installation: Installation, path: str, key: str, status: int
+    installation: Installation, path: str, key: str, status: int, closes: str
 ):
-    headers = {"Connection": "close", "Authorization": f"Bearer {installation.key}{key}"}
+    headers = {"Connection": closes, "Authorization": f"Bearer {installation.key}{key}"}
     connection = http.client.HTTPConnection("127.0.0.1", installation.port, timeout=PATIENCE_S)
 
     connection.request("POST", path, b"x" * 30_000_000, headers | {"Content-Type": "application/json"})
