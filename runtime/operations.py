@@ -30,7 +30,8 @@ def read_binary(reader: Reader, node: nodes.BinExpr, facts: Facts) -> Shape:
         both = f"{in_words(left.kinds)} and {in_words(right.kinds)}"
         reader.tell("expression.type", f"“{node.operator}” does not work on {both}{hint}", node)
         return UNKNOWN
-    if node.operator in DIVIDING and kinds == {"number"} and right.values and not any(right.values):
+    is_zero = kinds == {"number"} and right.values and not any(right.values)
+    if node.operator in DIVIDING and is_zero and narrowing.path_of(node.right) not in facts:  # else it was asked for
         reader.tell("expression.division", f"“{node.operator}” divides by zero", node)
     items = shapes.union(left, right).items if "list" in kinds else None
     return replace(shapes.of_kinds(kinds), items=items)

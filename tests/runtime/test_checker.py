@@ -271,6 +271,31 @@ def test_what_is_right_is_not_alarmed(text: str):
     assert of_text(text) == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ 100 / $action.rates.none if $action.rates.none else 0 }}",
+        "{{ 0 if $action.rates.none == 0 else 100 / $action.rates.none }}",
+        "{{ $action.rates.none > 0 and 100 % $action.rates.none == 0 }}",
+        "{{ $action.rates.none == 0 or 100 // $action.rates.none > 1 }}",
+    ],
+    ids=["if", "else", "and", "or"],
+)
+def test_a_division_by_what_was_asked_for_before_is_not_told_as_wrong(text: str):
+    found = checked({"t": "manual", "rates": fields(none=0), "n": fields(x=text)}, "t>rates rates>n")
+
+    assert [each.code for each in found if each.code != "expression.always"] == []
+
+
+def test_a_division_behind_a_condition_that_asks_for_the_divisor_is_not_told_as_wrong():
+    asks = {"type": "condition", "params": {"if": "{{ $action.rates.none > 0 }}"}}
+    nodes = {"t": "manual", "rates": fields(none=0), "c": asks, "n": fields(x="{{ 1 / $action.rates.none }}")}
+
+    found = checked(nodes, "t>rates rates>c c.true>n")
+
+    assert found == []
+
+
 def test_no_example_of_a_filter_or_test_is_an_error():
     examples = [example.text for each in HELP.values() for example in each.examples]
 
