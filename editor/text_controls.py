@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -13,9 +12,9 @@ from editor.controls import FIELD_PROPS, Changed, Control, Place, Writer
 from editor.expression_field import ExpressionField, ExpressionInk, Lines
 from editor.json_places import place_in
 from editor.param_form import UNSET, ParamField, is_expression, typed
+from runtime.scanner import OPEN
 
 Json: TypeAlias = Any
-BARE_EXPRESSION = re.compile(r"[:\[,]\s*\{\{|^\s*\{\{")
 
 
 class TextControl(Control):
@@ -155,16 +154,16 @@ class CodeControl(Control):
         try:
             return json.loads(text)
         except json.JSONDecodeError as error:
-            self.fault = f"This is no JSON yet: look at line {error.lineno}, column {error.colno}. {_remedy(text)}"
+            self.fault = f"This is no JSON yet: look at line {error.lineno}, column {error.colno}. {_remedy(error)}"
             return None
         except (ValueError, RecursionError):
             self.fault = "This JSON is nested too deeply, or holds a number that is too long."
             return None
 
 
-def _remedy(text: str) -> str:
+def _remedy(error: json.JSONDecodeError) -> str:
     """Return what to do about text that is no JSON."""
-    if BARE_EXPRESSION.search(text):
+    if OPEN in error.doc[max(0, error.pos - 1) : error.pos + len(OPEN)]:  # the second brace is what it stumbles over
         return 'An expression stands in quotes: "{{ … }}".'
     return "It is saved as soon as it is."
 

@@ -256,6 +256,9 @@ def test_json_that_is_none_yet_says_where_and_what_to_do(body: tuple[FlowPage, L
     flow.page.keyboard.insert_text('{"n": {{ $param.number }}}')
 
     expect(around(flow, "JSON")).to_contain_text("look at line 1, column 8. An expression stands in quotes")
+    code.press("ControlOrMeta+a")
+    flow.page.keyboard.insert_text('{"t": "Dear {{ $param.name }}, {{ $param.name }}",}')
+    expect(around(flow, "JSON")).to_contain_text("column 51. It is saved as soon as it is")
 
 
 def test_undo_takes_back_one_edit_of_one_field(mail: FlowPage) -> None:
