@@ -244,6 +244,8 @@ def test_a_value_that_is_picked_into_json_gets_its_quotes(body: tuple[FlowPage, 
     code.click()
     flow.page.keyboard.type('{"n": ')
     flow.page.get_by_role("button", name="JSON: insert a value").click()
+    expect(flow.page.get_by_label("Search values")).to_be_focused()
+    expect(flow.page.get_by_role("treeitem").first).to_be_visible()
     flow.page.keyboard.type("number")
     flow.keys("Enter")
 

@@ -181,7 +181,7 @@ def test_in_a_test_and_its_results(visitor: Visitor, server: Server, flow_id: st
         if rows.nth(place).get_attribute("aria-expanded") == "false":
             rows.nth(place).click()
     visitor.calm(BAD, PLAIN)
-    assert page.frame_locator("iframe.fs-mail").locator("img").count() == 1, "what a mail shows stays in its frame"
+    expect(page.frame_locator("iframe.fs-mail").locator("img")).to_have_count(1)  # what a mail shows stays in its frame
     visitor.calm(BAD, PLAIN)
 
 
@@ -202,8 +202,7 @@ def test_on_the_pages_of_runs_mails_and_approvals(visitor: Visitor, server: Serv
     visitor.visit("/mailbox")
     visitor.calm(PLAIN)
     for place in range(2):
-        page.locator(".pw-mail-line").nth(place).click()
-        expect(page.locator(".pw-mail-title h2")).to_be_visible()
+        read_mail(page, place)
         visitor.calm(PLAIN)
     link = next(text for text in re.findall(r"http\S+/approve/[\w.~-]+", mailed(page)))
     visitor.visit(link)
@@ -219,12 +218,19 @@ def test_on_the_pages_of_runs_mails_and_approvals(visitor: Visitor, server: Serv
     visitor.calm(BAD)
 
 
+def read_mail(page: Page, place: int) -> None:
+    """Choose a message of the mailbox, and wait until it is the one that is shown."""
+    line = page.locator(".pw-mail-line").nth(place)
+    line.click()
+    expect(line).to_have_attribute("aria-current", "true")
+    expect(page.locator(".pw-mail-title h2")).to_be_visible()
+
+
 def mailed(page: Page) -> str:
     """Return the text of the messages in the mailbox."""
     found = []
     for place in range(page.locator(".pw-mail-line").count()):
-        page.locator(".pw-mail-line").nth(place).click()
-        expect(page.locator(".pw-mail-title h2")).to_be_visible()
+        read_mail(page, place)
         page.locator(".pw-mail-kinds").get_by_text("Text", exact=True).click()
         expect(page.locator(".pw-mail-text")).to_be_visible()
         found.append(page.locator(".pw-mail-text").inner_text())
