@@ -192,15 +192,11 @@ class ItemList:
     async def read(self) -> None:
         """Read the page and show it; lines that stay are not drawn anew."""
         node, within = self._loop
+        status, offset = wanted = (self._status, self._offset)
         page = await to_thread(
-            self._runs.items,
-            *(self._run_id, node),
-            within=within,
-            status=self._status,
-            offset=self._offset,
-            limit=PAGE,
+            self._runs.items, self._run_id, node, within=within, status=status, offset=offset, limit=PAGE
         )
-        if not self._box.is_deleted:
+        if wanted == (self._status, self._offset) and not self._box.is_deleted:  # else another page is being read
             with self._client:
                 self._show(page)
 

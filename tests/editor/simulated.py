@@ -30,6 +30,11 @@ class Pages:
         found = [each for each in self.user.find(kind=ui.button).elements if each.text == title]
         self._click(max(found, key=lambda each: each.id))
 
+    def press_icon(self, label: str) -> None:
+        """Click the button without text that is called so for screen readers."""
+        (found,) = [e for e in self.user.find(kind=ui.button).elements if e.props.get("aria-label") == label]
+        self._click(found)
+
     def choose(self, title: str) -> None:
         """Click the line of a menu."""
         for item in self.user.find(kind=ui.menu_item).elements:
