@@ -42,9 +42,10 @@ class WrittenControl(Control):
     """A line, or several, with expressions in them."""
 
     is_bare = False
+    _is_json = False  # a list or an object has stood here: JSON that is typed is one, too
 
     def build(self, value: Json) -> None:
-        self._stored = value
+        self._store(value)
         self._field = ExpressionField(
             self._text(value),
             label=self.field.title,
@@ -59,7 +60,7 @@ class WrittenControl(Control):
     def show(self, value: Json) -> None:
         if self._value(self._field.value or "") != value:
             self._field.set_value(self._text(value))
-        self._stored = value
+        self._store(value)
 
     def places(self) -> list[Place]:
         stored = self._stored
@@ -71,15 +72,19 @@ class WrittenControl(Control):
         return "many" if self.field.widget == "multiline" else "one"
 
     def _typed(self, event: Any) -> None:
-        self._stored = self._value(event.value or "")
+        self._store(self._value(event.value or ""))
         self.changed(self._stored)
+
+    def _store(self, value: Json) -> None:
+        self._stored = value
+        self._is_json |= isinstance(value, list | dict)
 
     def _text(self, value: Json) -> str:
         return shown_text(value)
 
     def _value(self, text: str) -> Json:
-        if isinstance(self._stored, list | dict) and isinstance(read := typed(text), list | dict):
-            return read  # it was written as JSON, and stays so
+        if self._is_json and isinstance(read := typed(text), list | dict):
+            return read
         return text or UNSET
 
 

@@ -57,6 +57,22 @@ def test_an_expression_in_a_name_is_doubted_where_it_stands(page: Page, server: 
     expect(told).to_be_empty()
 
 
+def test_a_list_in_a_field_for_text_stays_a_list_while_it_is_typed_in(
+    page: Page, server: Server, make_flow: Make
+) -> None:
+    mail = {"to": ["a@example.com"], "subject": "s", "text": "t"}
+    flow = FlowPage(page, make_flow({"mail": "send_email"}, mail=mail), server.flows)
+    flow.node("mail").click()
+    flow.panel_shows("Mail")
+    to = page.get_by_label("To", exact=True)
+
+    to.fill('["a@example.com", ')
+    until(lambda: flow.nodes["mail"]["params"]["to"] == '["a@example.com", ')
+    to.fill('["a@example.com", "b@example.com"]')
+
+    until(lambda: flow.nodes["mail"]["params"]["to"] == ["a@example.com", "b@example.com"])
+
+
 def test_a_case_of_a_switch_is_a_port_at_once(page: Page, server: Server, make_flow: Make) -> None:
     flow = FlowPage(page, make_flow({"switch": "switch"}), server.flows)
     flow.node("switch").click()
