@@ -98,6 +98,25 @@ STORIES = {
         ["start>event", "start>ask", "event.timeout>last", "ask.timeout>last"],
         comes=False,
     ),
+    "steps' own time that runs out": Story(
+        [
+            EVENT | {"timeout_s": 30, "on_error": "port"},
+            ASK | {"timeout_s": 5, "on_error": "port", "retry": {"attempts": 2, "delay_s": 7, "backoff": 1}},
+            LATER | {"timeout_s": 20, "on_error": "continue"},
+            LAST,
+        ],
+        ["start>event", "start>ask", "start>later", "event.error>last", "ask.error>last", "later>last"],
+        comes=False,
+    ),
+    "a called flow that takes longer than its step may, for each item": Story(
+        [
+            each(on_item_error="continue"),
+            EACH_RUN | {"timeout_s": 10, "retry": {"attempts": 2, "delay_s": 3, "backoff": 1}},
+            LAST,
+        ],
+        ["start>loop", "loop.each>run", "loop.done>last"],
+        ([IS_BAD, LATER, CALL], ["start>is_bad", "is_bad.true>later", "is_bad.false>call"]),
+    ),
     "a flow that is called": Story([RUN, LAST], ["start>run", "run>last"], ([CALL, GIVE], ["start>call", "call>give"])),
     "a called flow that fails": Story([RUN, LAST], ["start>run", "run>last"], ([STOP], ["start>stop"])),
     "a called flow that fails and is passed over": Story(
