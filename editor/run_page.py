@@ -368,7 +368,10 @@ class RunPage:
         )
 
     def _link(self, step: StepView) -> str | None:
-        return self._service.runs.approval_links(self._view.id).get((step.node, step.iteration))
+        try:
+            return self._service.runs.approval_links(self._view.id).get((step.node, step.iteration))
+        except Refused:  # the rest of the panel is there nevertheless
+            return None
 
     def _look_again(self) -> None:
         self._has_acted = True

@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from backend.operators import Operators
+from storage.tables import RunRow
 from tests.browser.flow_page import FlowPage, Server, until
 from tests.operators import COOKIE, PASSWORD, signed_in
 
@@ -169,6 +170,33 @@ def test_role_that_is_taken_counts_within_a_second_on_open_pages(
     assert was_refused_at - taken_at < PATIENCE_S
     until(lambda: refused.count() > 1 or page.get_by_text("needs the role").count())
     assert server.flows.get(flow).draft["layout"]["check"] == kept
+
+
+def test_a_step_that_waits_for_an_approval_is_told_whole_to_an_operator_whose_role_was_taken(
+    visitors: Callable[..., BrowserContext], operators: Operators, make_flow: Callable[..., str], server: Server
+):
+    nodes = {"start": "manual", "ask": "wait_for_approval"}
+    flow = make_flow(nodes, ["start out ask"], ask={"title": "Refund?"})
+    server.flows.publish(flow)
+    with server.database.write() as session:
+        run = RunRow(flow_id=flow, version=1, trigger="start", payload={})
+        session.add(run)
+    page = visitors("editor", "demoted@example.com").new_page()
+    page.goto(f"/runs/{run.id}")
+    step, panel = page.locator(".fr-step", has_text="Ask"), page.locator(".fe-right")
+    step.click()
+    expect(panel.get_by_role("button", name="Copy link")).to_be_visible()
+
+    operators.set_role("demoted@example.com", "viewer")
+
+    def is_drawn_without_the_link() -> bool:
+        panel.get_by_role("button", name="Close").click()
+        step.click()
+        expect(panel.get_by_role("button", name="Approve")).to_be_visible()
+        return panel.get_by_role("button", name="Copy link").count() == 0
+
+    until(is_drawn_without_the_link)
+    expect(panel).to_contain_text("Input")
 
 
 def test_sign_out_ends_open_pages_and_copied_cookies(
