@@ -28,7 +28,7 @@ field, and says where in the text it is; where what should be there is exact, it
   an event of one's own, what another flow returns, a column with JSON. A sample or the last run gives hints for these.
 - What an expression has asked before is certain after it: `$action.a is defined and $action.a.total`, `… if $param.x
   else …`, `| default(…)`; and so is what a *Condition* has asked on the way to the node. Conditions and switches that
-  ask the same have the same answer, also where an expression asks it again.
+  ask the same have the same answer, also where an expression asks it again, alone or together with something else.
 
 A flow has at most a few hundred choices that depend on each other before the ways through it are no longer told apart;
 then outputs on them are taken as there.

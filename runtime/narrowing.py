@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeGuard
 
@@ -112,6 +112,27 @@ def question(test: nodes.Expr) -> str:
 def is_affirmed(test: nodes.Expr) -> bool:
     """Return whether the answer to the question is that of the test, and not the other one."""
     return not is_affirmed(test.node) if isinstance(test, nodes.Not) else True
+
+
+def answers(test: nodes.Expr, holds: bool) -> Iterator[tuple[nodes.Expr, bool]]:
+    """Yield the test with its answer, and those that it is made of where theirs follow from it."""
+    yield test, holds
+    if _parts(test, holds):
+        waiting = [(test, holds)]
+        while waiting:
+            part, answer = waiting.pop()
+            if found := _parts(part, answer):
+                waiting += found
+            else:
+                yield part, answer
+
+
+def _parts(test: nodes.Expr, holds: bool) -> list[tuple[nodes.Expr, bool]]:
+    if isinstance(test, nodes.Not):
+        return [(test.node, not holds)]
+    if isinstance(test, nodes.And if holds else nodes.Or):
+        return [(test.left, holds), (test.right, holds)]
+    return []
 
 
 def facts_of_default(node: nodes.Filter) -> dict[Path, Fact]:

@@ -50,8 +50,11 @@ class Reader:
 
     def with_answer(self, facts: Facts, test: nodes.Expr, holds: bool) -> Facts:
         """Return what ``with_facts`` does, and that conditions of the flow that ask the same had this answer."""
-        asked = self.around.asked(narrowing.question(test), narrowing.is_affirmed(test) == holds)
-        return narrowing.joined(self.with_facts(facts, test, holds), asked)
+        asked = (
+            self.around.asked(narrowing.question(each), narrowing.is_affirmed(each) == answer)
+            for each, answer in narrowing.answers(test, holds)
+        )
+        return narrowing.joined(self.with_facts(facts, test, holds), *asked)
 
     def tell(self, code: str, message: str, node: nodes.Node) -> None:
         """Take note of a problem of all that belongs to *node*."""

@@ -296,6 +296,33 @@ def test_a_division_behind_a_condition_that_asks_for_the_divisor_is_not_told_as_
     assert found == []
 
 
+ASKED_TOGETHER = {
+    "h": {"type": "on_webhook", "params": {"path": "a"}},
+    "c": {"type": "condition", "params": {"if": "{{ $param.body.x }}"}},
+    "yes": http(),
+    "no": http(),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("{{ $action.yes.status if $param.body.x and $param.body.y else 0 }}", []),
+        ("{{ $action.yes.status if $param.body.z and ($param.body.y and $param.body.x) else 0 }}", []),
+        ("{{ 0 if $param.body.x or $param.body.y else $action.no.status }}", []),
+        ("{{ 0 if not ($param.body.x and $param.body.y) else $action.yes.status }}", []),
+        ("{{ $action.yes.status if $param.body.x or $param.body.y else 0 }}", ["expression.output_maybe_missing"]),
+        ("{{ 0 if $param.body.x and $param.body.y else $action.no.status }}", ["expression.output_maybe_missing"]),
+        ("{{ $action.yes.status if $param.body.y and not $param.body.x else 0 }}", ["expression.output_maybe_missing"]),
+    ],
+    ids=["and", "nested", "or", "not", "either", "not both", "the other answer"],
+)
+def test_what_a_condition_has_asked_may_be_asked_again_together_with_something_else(text: str, codes: list[str]):
+    found = checked({**ASKED_TOGETHER, "n": fields(x=text)}, "h>c c.true>yes c.false>no yes>n no>n")
+
+    assert [each.code for each in found] == codes
+
+
 def test_no_example_of_a_filter_or_test_is_an_error():
     examples = [example.text for each in HELP.values() for example in each.examples]
 
