@@ -70,8 +70,7 @@ class Suspending:
 
     def _hold(self, attempt: Attempt, found: StepState) -> None:
         """Look at the step again when its moment comes, or its own time is over."""
-        moments = [moment for moment in (_own_end(attempt, found), _limit(attempt)) if moment is not None]
-        self._run.wait_until(attempt.frame, attempt.node.id, min(moments, default=None), found)
+        self._run.wait_until(attempt.frame, attempt.node.id, _sooner(_own_end(attempt, found), _limit(attempt)), found)
 
     async def look_at_what_came(self) -> None:
         """Go on with the suspended steps that something has come for, or that a person has settled."""
@@ -157,7 +156,8 @@ class Suspending:
             elif isinstance(wanted, AwaitApproval):
                 effect["title"] = wanted.title
                 token = self._run.calls.approval_token(*place)
-                asked = replace(wanted, until=_sooner(wanted.until, _limit(attempt)))
+                last = _sooner(None if wanted.until is None else to_us(wanted.until), _limit(attempt))
+                asked = replace(wanted, until=None if last is None else from_us(last))
                 wait = waits.open_approval(session, state.id, place, asked, token, now)
             else:
                 cause = self._run.calls.cause(waits.CALLED)
@@ -223,7 +223,8 @@ class Suspending:
     ) -> tuple[dict[str, Any] | None, list[OfferedEvent]]:
         """Return how the step goes on, and record it; or None, and the events that are to be looked at next."""
         state, now = self._run.state, self._shared.clock()
-        came = await self._first_of(events, attempt)
+        last = _sooner(until, _limit(attempt))
+        came = await self._first_of([event for event in events if last is None or event[-1] <= last], attempt)
 
         def work(session: Session) -> tuple[tuple[dict[str, Any] | None, list[OfferedEvent]], StepWrite | None]:
             row = session.get(WaitRow, wait.id)
@@ -262,7 +263,7 @@ class Suspending:
         node = attempt.node
         name = next(iter(node.type.late_params), None)
         where = node.raw_params.get(name) if name is not None else None
-        for event_id, event, masked, sealed in events:
+        for event_id, event, masked, sealed, _came in events:
             payload = masked if sealed is None else self._run.records.opened(sealed, masked)
             try:
                 if not where or await self._holds(where, attempt.frame.scope.with_item(payload)):
@@ -295,9 +296,8 @@ def _limit(attempt: Attempt) -> int | None:
     return None if limit_s is None else attempt.started + int(limit_s * 1e6)
 
 
-def _sooner(until: datetime | None, limit_us: int | None) -> datetime | None:
-    moments = [moment for moment in (until, None if limit_us is None else from_us(limit_us)) if moment is not None]
-    return min(moments, default=None)
+def _sooner(*moments_us: int | None) -> int | None:
+    return min((moment for moment in moments_us if moment is not None), default=None)
 
 
 def _error(resolution: dict[str, Any]) -> NodeError:

@@ -15,8 +15,8 @@ import orjson
 
 Execute: TypeAlias = Callable[[str, Sequence[Any]], Sequence[Any]]
 """Runs one SQL statement with its parameters and returns the rows it gives."""
-OfferedEvent: TypeAlias = tuple[str, str, dict[str, Any], str | None]
-"""An event's id, name and payload, and the payload locked where it is masked."""
+OfferedEvent: TypeAlias = tuple[str, str, dict[str, Any], str | None, int]
+"""An event's id, name and payload, the payload locked where it is masked, and when it came, in microseconds."""
 
 
 @dataclass(slots=True)
@@ -51,8 +51,8 @@ _COME = (
     "OR EXISTS (SELECT 1 FROM wait_event WHERE wait_id = wait.id))"
 )
 _OFFERED = (
-    "SELECT event.id, event.name, event.payload, event.sealed FROM (SELECT rowid AS number, event_id FROM wait_event "
-    "WHERE wait_id = ? ORDER BY rowid LIMIT ?) AS offered JOIN event ON event.id = offered.event_id "
+    "SELECT event.id, event.name, event.payload, event.sealed, event.created_at FROM (SELECT rowid AS number, event_id "
+    "FROM wait_event WHERE wait_id = ? ORDER BY rowid LIMIT ?) AS offered JOIN event ON event.id = offered.event_id "
     "ORDER BY offered.number"
 )
 
@@ -83,7 +83,7 @@ def offer(execute: Execute, events: Iterable[tuple[str, str, Mapping[str, Any]]]
 def offered(execute: Execute, wait_id: int) -> list[OfferedEvent]:
     """Return the first events that a step has not looked at yet."""
     rows = execute(_OFFERED, (wait_id, OFFERED_AT_ONCE))
-    return [(event_id, name, orjson.loads(payload), sealed) for event_id, name, payload, sealed in rows]
+    return [(event_id, name, orjson.loads(payload), *rest) for event_id, name, payload, *rest in rows]
 
 
 def come(execute: Execute, run_id: int) -> list[WaitState]:

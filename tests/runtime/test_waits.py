@@ -544,6 +544,23 @@ async def test_what_came_in_time_counts_although_the_time_is_over_when_it_is_loo
     assert (await rig.run(run_id)).status == "succeeded"
 
 
+@pytest.mark.parametrize("limit", ["the step's", "its own"])
+async def test_what_came_too_late_does_not_count_although_nobody_looked_in_between(rig: Rig, limit: str) -> None:
+    node = event() | {"timeout_s": 60, "on_error": "port"} if limit == "the step's" else event(timeout_s=60)
+    rig.flow([node, AFTER], ["start>wait", "wait>after"])
+    run_id = await waiting(rig)
+    await rig.engine.stop(grace_s=0)
+
+    rig.clock.advance(seconds=61)
+    with rig.database.write() as session:
+        outbox.record(session, "paid", {"n": 1}, now=rig.clock())
+    await rig.restart()
+    await rig.run(run_id)
+
+    assert rig.steps(run_id)["wait"].port == ("error" if limit == "the step's" else "timeout")
+    assert rows(rig, WaitRow) == rows(rig, WaitEvent) == []
+
+
 async def test_the_link_of_an_approval_says_that_the_steps_own_time_is_over(rig: Rig) -> None:
     rig.flow([approval(timeout_s=3600) | {"timeout_s": 60, "on_error": "port"}], ["start>wait"])
     run_id = await waiting(rig)
