@@ -19,7 +19,7 @@ from editor.session import service_here, with_role
 from editor.user_dialogs import place_faults
 from editor.users_frame import users_frame
 from editor.web_snippet import draw_snippet
-from editor.widgets import Refused, button, card, field, icon_button, reasons, text_input, toast
+from editor.widgets import Refused, button, card, copies, field, icon_button, reasons, text_input, toast
 
 if TYPE_CHECKING:
     from runtime.app import App
@@ -120,8 +120,7 @@ class HostedPagesForm:
                     ui.label(title).classes("pw-links-title")
                     address = ui.label(f"{base}{path}").classes("pw-mono pw-clip pw-grow")
                     copy = icon_button("content_copy", f"Copy the address of “{title}”", is_small=True, has_tip=False)
-                    copy.on("click", js_handler=_copies(address))
-                    copy.on("click", lambda: toast("Copied"))
+                    copies(copy, address)
                     go = icon_button("open_in_new", f"Open “{title}”", is_small=True, has_tip=False)
                     go.props["href"], go.props["target"] = path, "_blank"
 
@@ -269,7 +268,3 @@ def _head(title: str, text: str) -> None:
         with box(tag="h2"):
             ui.label(title)
         ui.label(text).classes("pw-row-sub")
-
-
-def _copies(label: ui.label) -> str:
-    return f"() => navigator.clipboard?.writeText(document.getElementById('{label.html_id}').textContent)"

@@ -17,6 +17,7 @@ from editor.widgets import (
     button,
     chip,
     confirm,
+    copies,
     dialog,
     field,
     icon_button,
@@ -112,12 +113,7 @@ def show_key(text: str) -> None:
         with box("pw-secret"):
             shown = ui.label(text).classes("pw-mono pw-grow")
             copy = button("Copy", icon="content_copy")
-            copy.on("click", js_handler=f"() => navigator.clipboard?.writeText({_text_of(shown)})")
-            copy.on("click", lambda: toast("Copied"))
+            copies(copy, shown)
         with foot:
             button("Done", window.close, kind="primary")
     window.open()
-
-
-def _text_of(label: ui.label) -> str:
-    return f"document.getElementById('{label.html_id}').textContent"

@@ -20,6 +20,7 @@ from editor.widgets import (
     chip,
     choice,
     confirm,
+    copies,
     dialog,
     field,
     icon_button,
@@ -41,7 +42,6 @@ ABOUT: dict[Role, str] = {
     "editor": "Draws, tests and publishes flows, changes tables, reads the mailbox. No users, no settings.",
     "viewer": "Reads flows, runs and tables.",
 }
-COPY = "() => navigator.clipboard?.writeText(document.getElementById('{0}').textContent)"
 
 
 def role_choice(value: Role = "editor") -> ui.toggle:
@@ -246,8 +246,7 @@ def show_link(address: str, operator: Operator) -> None:
         with box("pw-secret"):
             shown = ui.label(address).classes("pw-mono pw-grow")
             copy = button("Copy", icon="content_copy")
-            copy.on("click", js_handler=COPY.format(shown.html_id))
-            copy.on("click", lambda: toast("Copied"))
+            copies(copy, shown)
         with foot:
             button("Done", window.close, kind="primary")
     window.open()

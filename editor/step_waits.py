@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from nicegui import ui
 
 from editor import words
 from editor.frame import box, icon
-from editor.widgets import button, confirm, dialog, field, toast
+from editor.widgets import button, confirm, copies, dialog, field
 from runtime.limits import COMMENT_CHARS
 from runtime.run_views import StepView, WaitView
 from runtime.settling import Settle
@@ -70,8 +69,7 @@ def wait_view(step: StepView, wait: WaitView, tools: StepTools) -> None:
                     button("Approve", lambda: _decide(step, wait, tools, True), kind="primary", icon="check")
                     button("Reject", lambda: _decide(step, wait, tools, False), icon="close")
                     if tools.link is not None and (link := tools.link(step)) is not None:
-                        copy = button("Copy link", lambda: toast(COPIED), icon="link")
-                        copy.on("click", js_handler=f"() => navigator.clipboard?.writeText({json.dumps(link)})")
+                        copies(button("Copy link", icon="link"), link, told=COPIED)
 
 
 def unknown_view(step: StepView, tools: StepTools) -> None:

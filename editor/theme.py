@@ -38,6 +38,7 @@ def dress() -> None:
     """Add theme and styles to the head of the page being built."""
     ui.add_head_html(
         f'<script src="{asset("theme.js")}"></script>\n'
+        f'<script src="{asset("copy.js")}" defer></script>\n'
         f'<link rel="stylesheet" href="{asset("app.css")}">\n'
         '<meta name="referrer" content="same-origin">\n'  # the sign-out form says where it comes from
         '<meta name="theme-color" content="#ffffff" media="(prefers-color-scheme: light)">\n'

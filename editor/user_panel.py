@@ -14,13 +14,11 @@ from editor.frame import box
 from editor.user_account import UserAccount
 from editor.user_forms import ProfileForm, RolesForm
 from editor.users_frame import Listening, avatar, moment, name_of
-from editor.widgets import chip, confirm, icon_button, tell, toast
+from editor.widgets import chip, confirm, copies, icon_button, tell
 
 if TYPE_CHECKING:
     from backend.users import User
     from runtime.service import Service
-
-COPY = "() => navigator.clipboard?.writeText(document.getElementById('{0}').textContent)"
 
 
 class UserPanel:
@@ -106,8 +104,7 @@ class UserPanel:
                 with box("pw-sheet-mail"):
                     mail = ui.label(user.email).classes("pw-clip")
                     copy = icon_button("content_copy", "Copy the address", is_small=True)
-                    copy.on("click", js_handler=COPY.format(mail.html_id))
-                    copy.on("click", lambda: toast("Copied"))
+                    copies(copy, mail)
                 with box("pw-sheet-chips"):
                     if user.is_blocked:
                         chip("Blocked", "fail", symbol="block")

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from nicegui import ui
 
 from editor.frame import box
-from editor.widgets import icon_button, toast
+from editor.widgets import copies, icon_button
 
 SNIPPET = """\
 import SuperTokens from "supertokens-web-js";
@@ -43,10 +43,6 @@ def draw_snippet(public_url: str, name: str) -> None:
             ui.label("Set up supertokens-web-js").classes("pw-label")
             copy = icon_button("content_copy", "Copy the set-up", is_small=True)
         shown = ui.label(web_snippet(public_url, name)).classes("pw-code")
-        copy.on(
-            "click",
-            js_handler=f"() => navigator.clipboard?.writeText(document.getElementById('{shown.html_id}').textContent)",
-        )
-        copy.on("click", lambda: toast("Copied"))
+        copies(copy, shown)
         with box("pw-hint"):
             ui.label("Nothing else changes: the existing client signs people up, in and out, verifies and resets.")

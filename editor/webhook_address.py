@@ -14,12 +14,11 @@ from backend.credentials import folded_credential
 from editor.draft import Draft
 from editor.frame import box, icon
 from editor.open_node import OpenNode
-from editor.widgets import icon_button, segments, toast
+from editor.widgets import copies, icon_button, segments
 from nodes.spec import NodeType
 from runtime.webhooks import ANY, webhook_of
 
 Json: TypeAlias = Any
-COPY = "() => navigator.clipboard?.writeText(document.getElementById('{0}').textContent)"
 LOGINS = {  # how curl says that it knows a login of a kind, with the secret left out
     "basic": ["-u", "user:$PASSWORD"],
     "bearer": ["-H", "Authorization: Bearer $TOKEN"],
@@ -159,5 +158,4 @@ def _copyable(text: str, what: str, *, is_code: bool = False) -> None:
     with box("fe-copyable"):
         shown = ui.label(text).classes("fe-copyable-text" + (" fe-copyable-text--code" if is_code else ""))
         copy = icon_button("content_copy", f"Copy the {what}", is_small=True)
-    copy.on("click", js_handler=COPY.format(shown.html_id))
-    copy.on("click", lambda: toast("Copied"))
+    copies(copy, shown)

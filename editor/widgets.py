@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
 from nicegui import ui
 from nicegui.element import Element
+from nicegui.events import GenericEventArguments
 
 from backend.errors import BackendError
 from editor.frame import box, icon
@@ -43,6 +45,7 @@ STATE_ICONS = {
     "failed": "error",
     "cancelled": "block",
 }
+NOT_COPIED = "This browser lets no page copy. Select the text and copy it yourself."
 Refused = (RuntimeFault, BackendError, StorageError)
 
 
@@ -189,6 +192,19 @@ async def confirm(title: str, text: str, *, action: str, is_danger: bool = True,
         else:
             agree.props("autofocus")
     return bool(await made)
+
+
+def copies(pressed: Element, what: ui.label | str, *, told: str = "Copied") -> None:
+    """Let *pressed* put a text, or the one of a label, on the clipboard, and say *told* when it is there."""
+    text = json.dumps(what) if isinstance(what, str) else f"document.getElementById('{what.html_id}').textContent"
+
+    def tell_of_it(event: GenericEventArguments) -> None:
+        if event.args:
+            toast(told)
+        else:
+            toast(NOT_COPIED, "fail")
+
+    pressed.on("click", tell_of_it, js_handler=f"async () => emit(await pulsewireCopy({text}))")
 
 
 def toast(text: str, tone: Tone = "ok") -> None:
