@@ -181,13 +181,13 @@ def test_a_step_that_waits_for_an_approval_is_told_whole_to_an_operator_whose_ro
     with server.database.write() as session:
         run = RunRow(flow_id=flow, version=1, trigger="start", payload={})
         session.add(run)
-    page = visitors("editor", "demoted@example.com").new_page()
+    page = visitors("editor", "once-an-editor@example.com").new_page()
     page.goto(f"/runs/{run.id}")
     step, panel = page.locator(".fr-step", has_text="Ask"), page.locator(".fe-right")
     step.click()
     expect(panel.get_by_role("button", name="Copy link")).to_be_visible()
 
-    operators.set_role("demoted@example.com", "viewer")
+    operators.set_role("once-an-editor@example.com", "viewer")
 
     def is_drawn_without_the_link() -> bool:
         panel.get_by_role("button", name="Close").click()
